@@ -1,0 +1,233 @@
+"""What a definition is, and what each kind of plugin must do.
+
+A definition is code plus a parameters schema, under a name and a version. An instance configures it.
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Protocol
+
+import polars as pl
+from pydantic import BaseModel, ValidationError
+
+from definitions.errors import InvalidConfig
+
+
+class Kind(StrEnum):
+    """The kinds of definitions that instances refer to."""
+
+    PIPELINE = "pipeline"
+    STORE = "store"
+    ACCESSOR = "accessor"
+    OPERATOR = "operator"
+    MACRO = "macro"
+    ML_MODULE = "ml_module"
+    PORTFOLIO_OPTIMIZER = "portfolio_optimizer"
+
+
+class FlowKind(StrEnum):
+    """The flows that an instance can have; each is one Prefect deployment."""
+
+    REFRESH = "refresh"
+    PREVIEW = "preview"
+    TRAIN = "train"
+    INFER = "infer"
+    MONITOR = "monitor"
+    OPTIMIZE = "optimize"
+    BACKTEST = "backtest"
+
+
+@dataclass(frozen=True)
+class Role:
+    """A part that an upstream instance can play; `many` says whether several may play it."""
+
+    name: str
+    required: bool = True
+    many: bool = False
+
+
+DEFAULT_PRIORITY = (
+    "ERROR",
+    "UNKNOWN",
+    "NOT_INITIALIZED",
+    "STALE",
+    "STALE_SOURCE_DELAYED",
+    "RUNNING",
+    "READY",
+)
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """How an instance's status follows from those of its flows, the most severe status first."""
+
+    aggregation_method: str = "min_severity"
+    status_priority: tuple[str, ...] = DEFAULT_PRIORITY
+
+
+class Credentials(Protocol):
+    """Secrets by the name of the block that keeps them; no secret is ever part of a config."""
+
+    def secret(self, block_name: str) -> str:
+        """Return the value of the Prefect `Secret` block; `MissingSecret` if there is none."""
+        ...
+
+    def database_url(self, block_name: str) -> str:
+        """Return the URL, password included, of a `SqlAlchemyConnector` block."""
+        ...
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a plugin needs of the platform: where data lives, for which instance, and the secrets."""
+
+    data_root: str
+    instance: str
+    credentials: Credentials
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far data reaches: the last `date`, and the last `knowledge_date` where data is revised."""
+
+    date: dt.date
+    knowledge_date: dt.date | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """One pinned input of a pipeline: the upstream's name, the role it plays, and its rows.
+
+    `frame` is in long form: `date`, `entity`, value columns; one row per (date, entity).
+    """
+
+    instance: str
+    role: str
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class ExtractRequest:
+    """What a refresh asks of its pipeline: rows newer than `since`, or all of them when it is None."""
+
+    since: Watermark | None = None
+    inputs: tuple[Input, ...] = ()
+
+
+class Pipeline(Protocol):
+    """Reads rows from a source, or computes them from the inputs."""
+
+    def check(self) -> None:
+        """Raise `SourceError` when the source can be seen, without reading it, to be unusable."""
+        ...
+
+    def extract(self, request: ExtractRequest) -> pl.DataFrame:
+        """Return rows in long form: `date` (Date), `entity` (String), value columns.
+
+        May hold `knowledge_date` (Date). May return rows that the store has; the store drops them.
+        Raises `SourceError`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StoreVersion:
+    """One committed version of a store's table."""
+
+    version: str
+    row_count: int
+    watermark: Watermark | None
+    changed: bool = False  # of a write: whether it committed this version
+
+
+class Store(Protocol):
+    """Keeps the versions of one instance's rows; commits are atomic."""
+
+    def head(self) -> StoreVersion | None:
+        """Return the newest version, or None when nothing was ever written."""
+        ...
+
+    def write(self, frame: pl.DataFrame, *, replace: bool = False) -> StoreVersion:
+        """Commit `frame`, in one transaction, and return the version that readers now see.
+
+        Rows are keyed by (date, entity) and, where there is one, knowledge_date. Without `replace` new
+        keys are appended, known keys with other values are updated, and all else stays; with it the
+        table afterwards holds exactly `frame`. Where that changes nothing no version is committed.
+        Raises `StoreError` on duplicate keys, nulls in a key, or columns that don't fit the table.
+        """
+        ...
+
+    def scan(self, version: str) -> pl.LazyFrame:
+        """Return the rows of that version; `StoreError` when it does not exist."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """Which rows a reader wants; dates are inclusive, `as_of` hides what was not known then."""
+
+    version: str
+    as_of: dt.date | None = None
+    start: dt.date | None = None
+    end: dt.date | None = None
+    columns: tuple[str, ...] | None = None  # value columns; keys always come along
+
+
+class Accessor(Protocol):
+    """Reads a store the way that an instance's readers should see it."""
+
+    def read(self, store: Store, request: ReadRequest) -> pl.DataFrame:
+        """Return rows in long form, one per (date, entity), sorted by entity and date."""
+        ...
+
+
+Factory = Callable[[Any, Resources], Any]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Code plus a parameters schema, under a kind, a name and a version.
+
+    `factory(parameters, resources)` makes the plugin: a `Pipeline`, a `Store`, ... according to `kind`.
+    """
+
+    kind: Kind
+    name: str
+    version: int
+    summary: str
+    parameters: type[BaseModel]
+    factory: Factory
+    flows: tuple[FlowKind, ...] = ()
+    roles: tuple[Role, ...] = ()
+    aggregation: Aggregation = field(default_factory=Aggregation)
+
+    @property
+    def ref(self) -> str:
+        return f"{self.kind} {self.name}@{self.version}"
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        return self.parameters.model_json_schema()
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash of all that a change of version must announce: schema, flows, roles, aggregation."""
+        content = {
+            "schema": self.schema,
+            "flows": list(self.flows),
+            "roles": [[r.name, r.required, r.many] for r in self.roles],
+            "aggregation": [self.aggregation.aggregation_method, list(self.aggregation.status_priority)],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def parse(self, config: Mapping[str, Any]) -> BaseModel:
+        """Check `config` against the parameters schema; `InvalidConfig` names each bad field."""
+        try:
+            return self.parameters.model_validate(dict(config))
+        except ValidationError as error:
+            raise InvalidConfig(self.ref, self.parameters, error) from error

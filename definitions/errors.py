@@ -1,0 +1,78 @@
+"""Errors of definitions and their plugins: what, which value, and the remedy."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+
+class DefinitionError(Exception):
+    """Base of every error that a definition or its plugin raises on bad input."""
+
+
+class UnknownDefinition(DefinitionError):
+    """No installed package brings a definition of that kind and name."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        super().__init__(
+            f"there is no {kind} definition named {name!r}. {hint}"
+            f"Installed: {', '.join(names) or 'none'}. "
+            "Install the package that brings it (entry point group 'optaic.definitions'), or correct the name."
+        )
+
+
+class UnknownVersion(DefinitionError):
+    """The definition is there, but not in the pinned version."""
+
+    def __init__(self, kind: str, name: str, version: int, known: Iterable[int]) -> None:
+        versions = ", ".join(str(v) for v in sorted(known))
+        super().__init__(
+            f"{kind} definition {name!r} has no version {version}; there are: {versions}. "
+            "Pin one of those, or leave definition_version out for the newest."
+        )
+
+
+class DefinitionConflict(DefinitionError):
+    """Two different contents claim the same version."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(
+            f"{ref} has changed under the same version: its schema, flows or roles differ from those on record. "
+            "Raise its version; a version's content never changes."
+        )
+
+
+class InvalidConfig(DefinitionError):
+    """A config that does not fit the parameters schema."""
+
+    def __init__(self, ref: str, parameters: "type[BaseModel]", error: "ValidationError") -> None:
+        fields = ", ".join(parameters.model_fields) or "none"
+        problems = "; ".join(
+            f"config.{'.'.join(str(part) for part in item['loc']) or '(all)'}: {item['msg']} "
+            f"(got {item['input']!r})"
+            for item in error.errors(include_url=False)
+        )
+        super().__init__(f"the config does not fit {ref}: {problems}. Its parameters are: {fields}.")
+
+
+class SourceError(DefinitionError):
+    """A source that cannot be read, or whose rows are not in long form."""
+
+
+class StoreError(DefinitionError):
+    """A store that refuses what it is given, or lacks what it is asked for."""
+
+
+class MissingSecret(DefinitionError):
+    """A block that should keep a secret is not there."""
+
+    def __init__(self, block_type: str, name: str) -> None:
+        super().__init__(
+            f"there is no {block_type} block named {name!r}. "
+            "Create it in the Prefect UI (Blocks), or correct the name in the config."
+        )

@@ -1,0 +1,46 @@
+"""Errors of the control plane: what, which value, and the remedy."""
+
+from collections.abc import Sequence
+
+
+class OptaicError(Exception):
+    """Base of the errors that a caller can act on; the message says what, which value, and the remedy."""
+
+
+class InvalidSpec(OptaicError):
+    """What the user describes cannot exist; all problems are reported together."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__(f"{head}, nothing was written:\n" + "\n".join(f"  - {p}" for p in self.problems))
+
+
+class UnknownInstance(OptaicError):
+    """No instance of that name is on record."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        listed = ", ".join(sorted(known)) or "none"
+        super().__init__(
+            f"there is no instance named {name!r}; there are: {listed}. "
+            "Apply a manifest that describes it, or correct the name."
+        )
+
+
+class UnknownFlow(OptaicError):
+    """The instance has no flow of that kind."""
+
+    def __init__(self, instance: str, flow: str, known: Sequence[str]) -> None:
+        listed = ", ".join(known) or "none (it is a part of other instances)"
+        super().__init__(f"instance {instance!r} has no flow {flow!r}; its flows are: {listed}.")
+
+
+class NotMigrated(OptaicError):
+    """The extension database is not at the schema version of this code."""
+
+    def __init__(self, found: str | None, wanted: str) -> None:
+        super().__init__(
+            f"the extension database is at schema version {found or 'none'}, this code needs {wanted}. "
+            "Run `optaic up`, or `optaic migrate` on a database of your own."
+        )

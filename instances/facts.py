@@ -1,0 +1,169 @@
+"""Facts: what is known of the world at one moment, as frozen values.
+
+A reader gathers them from Postgres and Prefect; status, readiness and cascade judge them, purely.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+from definitions.contract import FlowKind
+
+FlowId = NewType("FlowId", UUID)
+RunId = NewType("RunId", UUID)
+
+
+class RunState(StrEnum):
+    """The state types of a Prefect run."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CRASHED = "CRASHED"
+    CANCELLED = "CANCELLED"
+
+
+DECISIVE = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CRASHED})
+ENDED = DECISIVE | {RunState.CANCELLED}
+BLOCKED = "Blocked"  # state name of a run that its guard stopped
+SKIPPED = "Skipped"  # state name of a run that had nothing new to do
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a run's row says: what it was to consume, and what it left.
+
+    `inputs` are the pinned versions; `version` and `watermark` are None until the run has recorded
+    an outcome, and where the flow leaves none. `found_new` is false for a run that changed nothing.
+    A Skipped run has the inputs and the version of the completed run that it confirms.
+    """
+
+    fingerprint: str
+    config_hash: str
+    inputs: Mapping[FlowId, str]
+    version: str | None = None
+    watermark: dt.date | None = None
+    found_new: bool = True
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class RunFact:
+    """One run as Prefect knows it, with its row's provenance if it has one."""
+
+    run_id: RunId
+    state: RunState
+    state_name: str
+    at: dt.datetime  # when an ended run ended; when a live run reached its state; when a due one was due
+    message: str = ""
+    provenance: Provenance | None = None
+
+    @property
+    def blocked(self) -> bool:
+        return self.state is RunState.CANCELLED and self.state_name == BLOCKED
+
+    @property
+    def skipped(self) -> bool:
+        return self.state is RunState.COMPLETED and self.state_name == SKIPPED
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A dependency of one flow on another. Strict when required and without `max_age`."""
+
+    upstream: FlowId
+    role: str = "input"
+    required: bool = True
+    max_age: dt.timedelta | None = None
+
+    @property
+    def strict(self) -> bool:
+        return self.required and self.max_age is None
+
+    @property
+    def tolerant(self) -> bool:
+        return self.required and self.max_age is not None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A schedule of a flow's own: a cron expression in a time zone, or an interval.
+
+    Exactly one of the two is set. Intervals count from 2020-01-01 00:00 UTC.
+    """
+
+    cron: str | None = None
+    interval: dt.timedelta | None = None
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """An exchange calendar by its code, and how long after the close the data is due."""
+
+    exchange: str
+    after_close: dt.timedelta = dt.timedelta(0)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A flow's freshness policy, with all defaults filled in; all that are set must be met."""
+
+    follow_inputs: bool = True
+    max_age: dt.timedelta | None = None
+    clock: Clock | None = None
+    grace: dt.timedelta = dt.timedelta(hours=1)
+    calendar: Calendar | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wish for a run of a flow that outlives the blocked run that made it."""
+
+    request_id: UUID
+    created_at: dt.datetime
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FlowFacts:
+    """All that is known of one flow.
+
+    `live`: its runs that are pending, running, paused, cancelling, retrying, or scheduled and due.
+    `decisive`: its newest run that completed, failed or crashed; `completed`: its newest that completed
+    (Skipped ones count in both); `last_ended`: its newest ended run of any kind. `crashes_in_row` counts
+    the crashes since the last run that ended otherwise, blocked ones not counted. `unreadable` says why
+    the facts could not be read, and is None when they could.
+    """
+
+    flow_id: FlowId
+    instance: str
+    kind: FlowKind
+    config_hash: str
+    deployment_id: UUID | None = None
+    paused: bool = False
+    policy: Policy = Policy()
+    auto: bool = True
+    source_retry: dt.timedelta = dt.timedelta(minutes=15)
+    edges: tuple[Edge, ...] = ()
+    live: tuple[RunFact, ...] = ()
+    decisive: RunFact | None = None
+    completed: RunFact | None = None
+    last_ended: RunFact | None = None
+    crashes_in_row: int = 0
+    requests: tuple[Request, ...] = ()
+    unreadable: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.instance}.{self.kind}"
+
+
+World = Mapping[FlowId, FlowFacts]

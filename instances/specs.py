@@ -1,0 +1,184 @@
+"""Specs: what the user wants to exist, as pydantic models without Prefect.
+
+The blocks, the manifest and the rows in Postgres all hold these same fields.
+"""
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import model_validator
+
+from definitions.contract import FlowKind
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SHORT = re.compile(r"^\s*(\d+)\s*([smhdw])\s*$")
+
+
+def parse_duration(value: object) -> object:
+    """Turn '15m', '2h' or '7d' into a timedelta; leave anything else (ISO 8601, timedelta) to pydantic."""
+    if isinstance(value, str) and (match := _SHORT.match(value)):
+        return dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("a duration needs a unit: write '15m', '2h' or '7d'")
+    return value
+
+
+def _shortest(value: dt.timedelta) -> str:
+    seconds = int(value.total_seconds())
+    for unit, size in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+Duration = Annotated[
+    dt.timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(_shortest, return_type=str),
+    Field(ge=dt.timedelta(0)),
+]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+InstanceType = Literal["pipeline", "store", "accessor", "dataset", "signal"]
+OnStale = Literal["block", "refresh", "warn"]
+
+
+class Spec(BaseModel):
+    """Base of all specs: unknown fields are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UpstreamRef(Spec):
+    """A dependency on one flow of another instance."""
+
+    instance: Name
+    flow: FlowKind | None = None  # none: the flow that makes the instance's data
+    role: str = "input"
+    required: bool = True
+    max_age: Duration | None = None
+
+
+class RetryPolicy(Spec):
+    """How often, and after how long, failed work is tried again within its run."""
+
+    max_retries: int = Field(default=0, ge=0, le=20)
+    backoff: Duration = dt.timedelta(seconds=30)
+
+
+class Schedule(Spec):
+    """When a flow runs by its own clock; `manual` means that it has none."""
+
+    type: Literal["cron", "interval", "manual"] = "manual"
+    expression: str | None = None
+    interval_minutes: int | None = Field(default=None, ge=1)
+    timezone: str = "UTC"
+    enabled: bool = True
+    retry_policy: RetryPolicy = RetryPolicy()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown timezone {self.timezone!r}: use an IANA name like Europe/London") from error
+        if self.type == "cron":
+            if self.expression is None:
+                raise ValueError("a cron schedule needs an expression, like '0 18 * * 1-5'")
+            try:
+                CronSim(self.expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+            except CronSimError as error:
+                raise ValueError(f"{self.expression!r} is not a cron expression: {error}") from error
+        if self.type == "interval" and self.interval_minutes is None:
+            raise ValueError("an interval schedule needs interval_minutes")
+        return self
+
+    @property
+    def ticks(self) -> bool:
+        """Whether this schedule gives its flow a clock of its own."""
+        return self.type != "manual" and self.enabled
+
+
+class CalendarPolicy(Spec):
+    """The data must reach the last session of an exchange that closed `after_close` ago."""
+
+    exchange: str
+    after_close: Duration = dt.timedelta(0)
+
+
+class Freshness(Spec):
+    """When an instance's data counts as fresh; all that are set must be met. None means the default."""
+
+    follow_inputs: bool | None = None
+    max_age: Duration | None = None
+    grace: Duration = dt.timedelta(hours=1)
+    calendar: CalendarPolicy | None = None
+
+
+class SignalSpec(Spec):
+    """What a signal's values must satisfy before a version of them is committed."""
+
+    value_column: str = "value"
+    min: float | None = None
+    max: float | None = None
+    allow_nan: bool = False
+    neutral: float = 0.0
+    index_columns: tuple[str, ...] = ("date", "entity")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}")
+        return self
+
+
+class InstanceSpec(Spec):
+    """What every instance has."""
+
+    name: Name
+    project: str = "default"
+    description: str = ""
+
+
+class ComponentSpec(InstanceSpec):
+    """A configured pipeline, store or accessor: a part of datasets, with no flow of its own."""
+
+    type: Literal["pipeline", "store", "accessor"]
+    definition: str
+    definition_version: int | None = None
+    config: dict[str, Any] = {}
+
+
+class RunnableSpec(InstanceSpec):
+    """What every instance with flows has."""
+
+    upstream_refs: tuple[UpstreamRef, ...] = ()
+    schedule: Schedule = Schedule()
+    freshness: Freshness = Freshness()
+    on_stale: OnStale = "block"
+    auto: bool | None = None  # none: true with inputs and no schedule of its own
+    source_retry: Duration = dt.timedelta(minutes=15)
+
+
+class DatasetSpec(RunnableSpec):
+    """Rows that a pipeline makes, a store keeps and an accessor reads; the three by their names."""
+
+    type: Literal["dataset"] = "dataset"
+    pipeline_instance: Name
+    store_instance: Name
+    accessor_instance: Name
+
+
+class SignalInstanceSpec(DatasetSpec):
+    """A promoted dataset, whose values are checked before they are committed."""
+
+    type: Literal["signal"] = "signal"  # type: ignore[assignment]
+    signal_spec: SignalSpec = SignalSpec()
+
+
+AnySpec = Annotated[ComponentSpec | DatasetSpec | SignalInstanceSpec, Field(discriminator="type")]
