@@ -1,0 +1,237 @@
+"""The extension tables: what Prefect has no place for. All live in the Postgres schema `optaic`.
+
+Instances use joined-table inheritance: a base row for each, and a row in the table of its type.
+"""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import DateTime, ForeignKey, Index, Interval, MetaData, String, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+SCHEMA = "optaic"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        schema=SCHEMA,
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        },
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain class attribute
+        dict[str, Any]: JSONB,
+        dt.datetime: DateTime(timezone=True),
+        dt.timedelta: Interval,
+        str: String,
+    }
+
+
+class DefinitionRow(Base):
+    """The content hash of each definition version ever applied: a version's content never changes."""
+
+    __tablename__ = "definition"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    content_hash: Mapped[str]
+    parameters_schema: Mapped[dict[str, Any]]
+    recorded_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class InstanceRow(Base):
+    """What every instance has; `spec` is the applied description, whole."""
+
+    __tablename__ = "instance"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    name: Mapped[str] = mapped_column(unique=True)
+    type: Mapped[str]
+    project: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[dt.datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+
+    flows: Mapped[list["FlowRow"]] = relationship(back_populates="instance", passive_deletes=True)
+
+    __mapper_args__ = {"polymorphic_on": "type"}  # noqa: RUF012
+
+
+def _own_id(parent: str) -> Mapped[UUID]:
+    return mapped_column(ForeignKey(f"{SCHEMA}.{parent}.id", ondelete="CASCADE"), primary_key=True)
+
+
+def _part_id() -> Mapped[UUID]:
+    return mapped_column(ForeignKey(f"{SCHEMA}.instance.id"), index=True)
+
+
+class PipelineInstanceRow(InstanceRow):
+    __tablename__ = "pipeline_instance"
+    __mapper_args__ = {"polymorphic_identity": "pipeline"}  # noqa: RUF012
+
+    id: Mapped[UUID] = _own_id("instance")
+    definition: Mapped[str]
+    definition_version: Mapped[int]
+    config: Mapped[dict[str, Any]]
+
+
+class StoreInstanceRow(InstanceRow):
+    __tablename__ = "store_instance"
+    __mapper_args__ = {"polymorphic_identity": "store"}  # noqa: RUF012
+
+    id: Mapped[UUID] = _own_id("instance")
+    definition: Mapped[str]
+    definition_version: Mapped[int]
+    config: Mapped[dict[str, Any]]
+
+
+class AccessorInstanceRow(InstanceRow):
+    __tablename__ = "accessor_instance"
+    __mapper_args__ = {"polymorphic_identity": "accessor"}  # noqa: RUF012
+
+    id: Mapped[UUID] = _own_id("instance")
+    definition: Mapped[str]
+    definition_version: Mapped[int]
+    config: Mapped[dict[str, Any]]
+
+
+class DatasetInstanceRow(InstanceRow):
+    """A dataset's parts, and how far the data of its last recorded run reaches."""
+
+    __tablename__ = "dataset_instance"
+
+    id: Mapped[UUID] = _own_id("instance")
+    pipeline_instance_id: Mapped[UUID] = _part_id()
+    store_instance_id: Mapped[UUID] = _part_id()
+    accessor_instance_id: Mapped[UUID] = _part_id()
+    last_data_date: Mapped[dt.date | None]
+    row_count: Mapped[int | None]
+    data_version: Mapped[str | None]
+
+    __mapper_args__ = {  # noqa: RUF012
+        "polymorphic_identity": "dataset",
+        "inherit_condition": id == InstanceRow.id,
+    }
+
+
+class SignalInstanceRow(DatasetInstanceRow):
+    __tablename__ = "signal_instance"
+    __mapper_args__ = {"polymorphic_identity": "signal"}  # noqa: RUF012
+
+    id: Mapped[UUID] = _own_id("dataset_instance")
+    signal_spec: Mapped[dict[str, Any]]
+
+
+class FlowRow(Base):
+    """One flow of an instance, paired with its Prefect deployment.
+
+    `settings` holds the flow's schedule, freshness and what to do when stale, as applied.
+    """
+
+    __tablename__ = "flow"
+    __table_args__ = (UniqueConstraint("instance_id", "kind"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    instance_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.instance.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    prefect_deployment_id: Mapped[UUID | None] = mapped_column(unique=True)
+    deployment_hash: Mapped[str | None]
+    config_hash: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+
+    instance: Mapped[InstanceRow] = relationship(back_populates="flows")
+
+
+class EdgeRow(Base):
+    """Lineage, flow to flow: `flow_id` depends on `upstream_flow_id`."""
+
+    __tablename__ = "edge"
+
+    flow_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), primary_key=True
+    )
+    upstream_flow_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.flow.id"), primary_key=True, index=True
+    )
+    role: Mapped[str] = mapped_column(primary_key=True)
+    required: Mapped[bool]
+    max_age: Mapped[dt.timedelta | None]
+
+
+class RunRow(Base):
+    """A run's provenance: what it was to consume, what its guard saw, and what it left.
+
+    `kind` is RefreshRun, TrainingRun, ... The outcome columns stay null until the run has recorded one.
+    """
+
+    __tablename__ = "run"
+
+    prefect_run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    config_hash: Mapped[str]
+    fingerprint: Mapped[str]
+    admission: Mapped[str]
+    forced: Mapped[bool] = mapped_column(server_default=text("false"))
+    report: Mapped[dict[str, Any]]
+    guarded_at: Mapped[dt.datetime]
+    recorded_at: Mapped[dt.datetime | None]
+    version: Mapped[str | None]
+    watermark: Mapped[dt.date | None]
+    row_count: Mapped[int | None]
+    found_new: Mapped[bool | None]
+    metrics: Mapped[dict[str, Any] | None]
+
+
+class RunInputRow(Base):
+    """One input that a run was pinned to."""
+
+    __tablename__ = "run_input"
+
+    run_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.run.prefect_run_id", ondelete="CASCADE"), primary_key=True
+    )
+    upstream_flow_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    role: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+
+
+class RequestRow(Base):
+    """A wish for a run that outlives the blocked run that made it; open until spent or withdrawn."""
+
+    __tablename__ = "request"
+    __table_args__ = (
+        Index(
+            "ix_request_open", "flow_id", postgresql_where=text("spent_at IS NULL AND withdrawn_at IS NULL")
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"))
+    parameters: Mapped[dict[str, Any]]
+    requested_by_run: Mapped[UUID | None]
+    created_at: Mapped[dt.datetime]
+    spent_at: Mapped[dt.datetime | None]
+    spent_by_run: Mapped[UUID | None]
+    withdrawn_at: Mapped[dt.datetime | None]
+
+
+class ClaimRow(Base):
+    """The right to start one run of a flow: whoever decides, and however many at once, one starts."""
+
+    __tablename__ = "claim"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), index=True)
+    fingerprint: Mapped[str]
+    reason: Mapped[str]
+    claimed_at: Mapped[dt.datetime]
+    prefect_run_id: Mapped[UUID | None]
