@@ -9,8 +9,15 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 
 from definitions.contract import FlowKind
 
@@ -154,15 +161,24 @@ class ComponentSpec(InstanceSpec):
     config: dict[str, Any] = {}
 
 
-class RunnableSpec(InstanceSpec):
-    """What every instance with flows has."""
+class FlowSettings(Spec):
+    """How one flow is kept fresh, as its row in Postgres holds it."""
 
-    upstream_refs: tuple[UpstreamRef, ...] = ()
     schedule: Schedule = Schedule()
     freshness: Freshness = Freshness()
     on_stale: OnStale = "block"
     auto: bool | None = None  # none: true with inputs and no schedule of its own
     source_retry: Duration = dt.timedelta(minutes=15)
+
+
+class RunnableSpec(InstanceSpec, FlowSettings):
+    """What every instance with flows has."""
+
+    upstream_refs: tuple[UpstreamRef, ...] = ()
+
+    def flow_settings(self, kind: FlowKind) -> FlowSettings:
+        """Return the settings of one of its flows."""
+        return FlowSettings.model_validate({name: getattr(self, name) for name in FlowSettings.model_fields})
 
 
 class DatasetSpec(RunnableSpec):

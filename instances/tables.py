@@ -153,12 +153,8 @@ class EdgeRow(Base):
 
     __tablename__ = "edge"
 
-    flow_id: Mapped[UUID] = mapped_column(
-        ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), primary_key=True
-    )
-    upstream_flow_id: Mapped[UUID] = mapped_column(
-        ForeignKey(f"{SCHEMA}.flow.id"), primary_key=True, index=True
-    )
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), primary_key=True)
+    upstream_flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id"), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(primary_key=True)
     required: Mapped[bool]
     max_age: Mapped[dt.timedelta | None]
@@ -209,9 +205,7 @@ class RequestRow(Base):
 
     __tablename__ = "request"
     __table_args__ = (
-        Index(
-            "ix_request_open", "flow_id", postgresql_where=text("spent_at IS NULL AND withdrawn_at IS NULL")
-        ),
+        Index("ix_request_open", "flow_id", postgresql_where=text("spent_at IS NULL AND withdrawn_at IS NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

@@ -1,0 +1,229 @@
+"""The ledger: what runs consumed and left, what is asked for, and who may start it."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from definitions.contract import FlowKind
+from instances.facts import FlowId, Provenance, Request, RunId
+from instances.tables import ClaimRow, DatasetInstanceRow, FlowRow, RequestRow, RunInputRow, RunRow
+
+RUN_KINDS: Mapping[FlowKind, str] = {
+    FlowKind.REFRESH: "RefreshRun",
+    FlowKind.PREVIEW: "PreviewRun",
+    FlowKind.TRAIN: "TrainingRun",
+    FlowKind.INFER: "InferenceRun",
+    FlowKind.MONITOR: "MonitoringRun",
+    FlowKind.OPTIMIZE: "OptimizationRun",
+    FlowKind.BACKTEST: "BacktestRun",
+}
+
+
+@dataclass(frozen=True)
+class GuardedRun:
+    """What is known of a run when its guard has judged, before any work."""
+
+    run_id: RunId
+    flow_id: FlowId
+    kind: FlowKind
+    config_hash: str
+    fingerprint: str
+    admission: str
+    forced: bool
+    inputs: tuple[tuple[FlowId, str, str], ...]  # upstream, role, version
+    report: Mapping[str, Any]
+    at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run left: a version of data with its watermark and row count, and metrics."""
+
+    version: str | None
+    watermark: dt.date | None = None
+    row_count: int | None = None
+    found_new: bool = True
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Ledger:
+    """Runs, requests and claims. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def provenance(self, run_ids: Collection[RunId]) -> dict[RunId, Provenance]:
+        """Return what the rows of these runs say; a run without a row is left out."""
+        inputs: dict[UUID, dict[FlowId, str]] = defaultdict(dict)
+        rows: dict[UUID, RunRow] = {}
+        statement = (
+            select(RunRow, RunInputRow.upstream_flow_id, RunInputRow.version)
+            .outerjoin(RunInputRow, RunInputRow.run_id == RunRow.prefect_run_id)
+            .where(RunRow.prefect_run_id.in_(run_ids))
+        )
+        with Session(self.engine) as session:
+            for row, upstream, version in session.execute(statement):
+                rows[row.prefect_run_id] = row
+                if upstream is not None:
+                    inputs[row.prefect_run_id][FlowId(upstream)] = version
+        return {
+            RunId(run_id): Provenance(
+                fingerprint=row.fingerprint,
+                config_hash=row.config_hash,
+                inputs=inputs[run_id],
+                version=row.version,
+                watermark=row.watermark,
+                found_new=bool(row.found_new),
+                forced=row.forced,
+            )
+            for run_id, row in rows.items()
+        }
+
+    def record_guard(self, run: GuardedRun) -> None:
+        """Write a run's row with its pins, before any work. A retry of the same run overwrites it."""
+        values = {
+            "flow_id": run.flow_id,
+            "kind": RUN_KINDS[run.kind],
+            "config_hash": run.config_hash,
+            "fingerprint": run.fingerprint,
+            "admission": run.admission,
+            "forced": run.forced,
+            "report": dict(run.report),
+            "guarded_at": run.at,
+        }
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                insert(RunRow)
+                .values(prefect_run_id=run.run_id, **values)
+                .on_conflict_do_update(index_elements=["prefect_run_id"], set_=values)
+            )
+            for row in session.scalars(select(RunInputRow).where(RunInputRow.run_id == run.run_id)):
+                session.delete(row)
+            session.flush()
+            session.add_all(
+                RunInputRow(run_id=run.run_id, upstream_flow_id=upstream, role=role, version=version)
+                for upstream, role, version in run.inputs
+            )
+
+    def record_outcome(self, run_id: RunId, outcome: Recorded, now: dt.datetime) -> None:
+        """Write what the run left, on its row and as its instance's handles, in one transaction."""
+        with Session(self.engine) as session, session.begin():
+            flow_id = session.execute(
+                update(RunRow)
+                .where(RunRow.prefect_run_id == run_id)
+                .values(
+                    recorded_at=now,
+                    version=outcome.version,
+                    watermark=outcome.watermark,
+                    row_count=outcome.row_count,
+                    found_new=outcome.found_new,
+                    metrics=dict(outcome.metrics),
+                )
+                .returning(RunRow.flow_id)
+            ).scalar_one()
+            instance_id = select(FlowRow.instance_id).where(FlowRow.id == flow_id).scalar_subquery()
+            if outcome.row_count is not None:
+                session.execute(
+                    update(DatasetInstanceRow.__table__)
+                    .where(DatasetInstanceRow.__table__.c.id == instance_id)
+                    .values(
+                        last_data_date=outcome.watermark,
+                        row_count=outcome.row_count,
+                        data_version=outcome.version,
+                    )
+                )
+
+    def confirm(self, run_id: RunId, confirmed: RunId, now: dt.datetime) -> None:
+        """Give a skipped run the outcome of the completed run that it confirms."""
+        with Session(self.engine) as session, session.begin():
+            source = session.get_one(RunRow, confirmed)
+            session.execute(
+                update(RunRow)
+                .where(RunRow.prefect_run_id == run_id)
+                .values(
+                    recorded_at=now,
+                    version=source.version,
+                    watermark=source.watermark,
+                    row_count=source.row_count,
+                    found_new=False,
+                    metrics=source.metrics,
+                )
+            )
+
+    def open_requests(self, flow_ids: Collection[FlowId]) -> dict[FlowId, tuple[Request, ...]]:
+        """Return the open requests of these flows, the oldest first."""
+        found: dict[FlowId, list[Request]] = defaultdict(list)
+        with Session(self.engine) as session:
+            rows = session.scalars(
+                select(RequestRow)
+                .where(RequestRow.flow_id.in_(flow_ids), _open())
+                .order_by(RequestRow.created_at, RequestRow.id)
+            )
+            for row in rows:
+                found[FlowId(row.flow_id)].append(Request(row.id, row.created_at, row.parameters))
+        return {flow_id: tuple(requests) for flow_id, requests in found.items()}
+
+    def request(
+        self,
+        flow_ids: Iterable[FlowId],
+        *,
+        parameters: Mapping[str, Any],
+        run_id: RunId | None,
+        now: dt.datetime,
+    ) -> None:
+        """Ask for a run of each flow; a flow that has an open request with these parameters keeps that one."""
+        with Session(self.engine) as session, session.begin():
+            for flow_id in flow_ids:
+                same = select(RequestRow.id).where(
+                    RequestRow.flow_id == flow_id, RequestRow.parameters == dict(parameters), _open()
+                )
+                if session.scalar(same.limit(1)) is None:
+                    session.add(
+                        RequestRow(
+                            flow_id=flow_id,
+                            parameters=dict(parameters),
+                            requested_by_run=run_id,
+                            created_at=now,
+                        )
+                    )
+
+    def spend_requests(self, flow_id: FlowId, run_id: RunId, now: dt.datetime) -> None:
+        """Close the flow's open requests: this run gets to work."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                update(RequestRow)
+                .where(RequestRow.flow_id == flow_id, _open())
+                .values(spent_at=now, spent_by_run=run_id)
+            )
+
+    def withdraw_requests(self, flow_id: FlowId, now: dt.datetime) -> None:
+        """Close the flow's open requests: a person cancelled."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(RequestRow).where(RequestRow.flow_id == flow_id, _open()).values(withdrawn_at=now))
+
+    def claim(self, key: str, flow_id: FlowId, *, fingerprint: str, reason: str, now: dt.datetime) -> bool:
+        """Take the claim; false when somebody has it already."""
+        with Session(self.engine) as session, session.begin():
+            taken = session.execute(
+                insert(ClaimRow)
+                .values(key=key, flow_id=flow_id, fingerprint=fingerprint, reason=reason, claimed_at=now)
+                .on_conflict_do_nothing()
+                .returning(ClaimRow.key)
+            )
+            return taken.scalar() is not None
+
+    def note_started(self, key: str, run_id: RunId) -> None:
+        """Note on a claim which run came of it."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(ClaimRow).where(ClaimRow.key == key).values(prefect_run_id=run_id))
+
+
+def _open() -> Any:
+    return RequestRow.spent_at.is_(None) & RequestRow.withdrawn_at.is_(None)

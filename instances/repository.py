@@ -1,0 +1,252 @@
+"""Instances, flows and edges in Postgres: written by bootstrap, read by everyone."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, delete, select, union, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from definitions.contract import Definition, FlowKind
+from definitions.errors import DefinitionConflict
+from instances.errors import InvalidSpec, UnknownFlow, UnknownInstance
+from instances.facts import Edge, FlowId
+from instances.resolution import PARTS, ResolvedFlow, ResolvedInstance, spec_adapter
+from instances.specs import ComponentSpec, DatasetSpec, FlowSettings, SignalInstanceSpec
+from instances.tables import (
+    AccessorInstanceRow,
+    DatasetInstanceRow,
+    DefinitionRow,
+    EdgeRow,
+    FlowRow,
+    InstanceRow,
+    PipelineInstanceRow,
+    SignalInstanceRow,
+    StoreInstanceRow,
+)
+
+
+@dataclass(frozen=True)
+class FlowRecord:
+    """One flow as Postgres knows it: its handle, its settings and its edges."""
+
+    flow_id: FlowId
+    instance: str
+    type: str
+    kind: FlowKind
+    deployment_id: UUID | None
+    deployment_hash: str | None
+    config_hash: str
+    settings: FlowSettings
+    edges: tuple[Edge, ...]
+
+
+_ROWS: Mapping[str, type[InstanceRow]] = {
+    "pipeline": PipelineInstanceRow,
+    "store": StoreInstanceRow,
+    "accessor": AccessorInstanceRow,
+    "dataset": DatasetInstanceRow,
+    "signal": SignalInstanceRow,
+}
+
+
+class Repository:
+    """The applied instances. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def specs(self) -> tuple[ComponentSpec | DatasetSpec, ...]:
+        """Return the applied spec of every instance, by name."""
+        with Session(self.engine) as session:
+            stored = session.scalars(select(InstanceRow.spec).order_by(InstanceRow.name))
+            return tuple(spec_adapter.validate_python(spec) for spec in stored)
+
+    def spec(self, name: str) -> ComponentSpec | DatasetSpec:
+        """Return one instance's applied spec; `UnknownInstance` when there is none."""
+        with Session(self.engine) as session:
+            stored = session.scalar(select(InstanceRow.spec).where(InstanceRow.name == name))
+            if stored is None:
+                raise UnknownInstance(name, tuple(session.scalars(select(InstanceRow.name))))
+            return spec_adapter.validate_python(stored)
+
+    def flow_id(self, instance: str, kind: str) -> FlowId:
+        """Return the id of an instance's flow; `UnknownInstance` or `UnknownFlow`."""
+        kinds = {flow.kind: flow.flow_id for flow in self.flows(instances=[instance])}
+        if not kinds:
+            self.spec(instance)
+        if kind not in kinds:
+            raise UnknownFlow(instance, kind, sorted(kinds))
+        return kinds[FlowKind(kind)]
+
+    def flows(self, *, instances: Collection[str] | None = None) -> tuple[FlowRecord, ...]:
+        """Return all flows, or those of the named instances, by instance and kind."""
+        wanted = InstanceRow.name.in_(instances) if instances is not None else None
+        return self._read(wanted)
+
+    def surroundings(self, starts: Collection[FlowId]) -> tuple[FlowRecord, ...]:
+        """Return all flows that a judgement of `starts` looks at, in one recursive query.
+
+        These are the starts, their ancestors over strict edges, and two steps upward from each of those
+        over any edge: one for the versions that follow_inputs compares, one more so that an upstream
+        behind a tolerant edge can be judged too.
+        """
+        return self._read(FlowRow.id.in_(_closure(starts)))
+
+    def children(self, flow_id: FlowId) -> tuple[FlowId, ...]:
+        """Return the flows directly downstream."""
+        with Session(self.engine) as session:
+            rows = session.scalars(select(EdgeRow.flow_id).where(EdgeRow.upstream_flow_id == flow_id).distinct())
+            return tuple(FlowId(row) for row in rows)
+
+    def _read(self, where: ColumnElement[bool] | None) -> tuple[FlowRecord, ...]:
+        statement = (
+            select(FlowRow, InstanceRow.name, InstanceRow.type, EdgeRow)
+            .join(InstanceRow, InstanceRow.id == FlowRow.instance_id)
+            .outerjoin(EdgeRow, EdgeRow.flow_id == FlowRow.id)
+            .order_by(InstanceRow.name, FlowRow.kind, EdgeRow.role, EdgeRow.upstream_flow_id)
+        )
+        if where is not None:
+            statement = statement.where(where)
+        edges: dict[UUID, list[Edge]] = defaultdict(list)
+        rows: dict[UUID, tuple[FlowRow, str, str]] = {}
+        with Session(self.engine) as session:
+            for flow, name, type_, edge in session.execute(statement):
+                rows[flow.id] = (flow, name, type_)
+                if edge is not None:
+                    edges[flow.id].append(Edge(FlowId(edge.upstream_flow_id), edge.role, edge.required, edge.max_age))
+        return tuple(_record(flow, name, type_, edges[flow.id]) for flow, name, type_ in rows.values())
+
+    def record_definitions(self, definitions: Iterable[Definition]) -> None:
+        """Note each definition's content hash; `InvalidSpec` when one changed under its version."""
+        wanted = {(d.kind.value, d.name, d.version): d for d in definitions}
+        with Session(self.engine) as session, session.begin():
+            known = {(r.kind, r.name, r.version): r.content_hash for r in session.scalars(select(DefinitionRow))}
+            changed = [d for key, d in wanted.items() if known.get(key, d.content_hash) != d.content_hash]
+            if changed:
+                raise InvalidSpec([str(DefinitionConflict(d.ref)) for d in changed])
+            for key, definition in wanted.items():
+                if key not in known:
+                    session.execute(
+                        insert(DefinitionRow)
+                        .values(
+                            kind=key[0],
+                            name=key[1],
+                            version=key[2],
+                            content_hash=definition.content_hash,
+                            parameters_schema=definition.schema,
+                        )
+                        .on_conflict_do_nothing()
+                    )
+
+    def save(self, instances: Sequence[ResolvedInstance]) -> None:
+        """Write the rows, flows and edges of `instances` (upstream first), in one transaction."""
+        with Session(self.engine) as session, session.begin():
+            ids = dict(session.execute(select(InstanceRow.name, InstanceRow.id)).tuples().all())
+            for instance in instances:
+                ids[instance.spec.name] = _save_instance(session, instance, ids)
+            flow_ids = {
+                (name, FlowKind(kind)): id_
+                for name, kind, id_ in session.execute(
+                    select(InstanceRow.name, FlowRow.kind, FlowRow.id).join(FlowRow.instance)
+                )
+            }
+            for instance in instances:
+                for flow in instance.flows:
+                    _save_edges(session, flow, flow_ids)
+
+    def set_deployment(self, flow_id: FlowId, deployment_id: UUID, content_hash: str) -> None:
+        """Note the deployment that a flow is paired with."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                update(FlowRow)
+                .where(FlowRow.id == flow_id)
+                .values(prefect_deployment_id=deployment_id, deployment_hash=content_hash)
+            )
+
+
+def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
+    strict = select(FlowRow.id).where(FlowRow.id.in_(starts)).cte("strict", recursive=True)
+    strict = strict.union(
+        select(EdgeRow.upstream_flow_id).join(
+            strict, and_(EdgeRow.flow_id == strict.c.id, EdgeRow.required, EdgeRow.max_age.is_(None))
+        )
+    )
+    first = select(EdgeRow.upstream_flow_id).join(strict, EdgeRow.flow_id == strict.c.id).cte("first")
+    second = select(EdgeRow.upstream_flow_id).join(first, EdgeRow.flow_id == first.c.upstream_flow_id)
+    everything = union(select(strict.c.id), select(first.c.upstream_flow_id), second).subquery()
+    return select(everything.c.id)
+
+
+def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> FlowRecord:
+    return FlowRecord(
+        flow_id=FlowId(flow.id),
+        instance=name,
+        type=type_,
+        kind=FlowKind(flow.kind),
+        deployment_id=flow.prefect_deployment_id,
+        deployment_hash=flow.deployment_hash,
+        config_hash=flow.config_hash,
+        settings=FlowSettings.model_validate(flow.settings),
+        edges=tuple(edges),
+    )
+
+
+def _save_instance(session: Session, instance: ResolvedInstance, ids: Mapping[str, UUID]) -> UUID:
+    spec = instance.spec
+    row_type = _ROWS[spec.type]
+    row = session.scalar(select(row_type).where(row_type.name == spec.name))
+    if row is None:
+        if spec.name in ids:
+            raise InvalidSpec([f"{spec.name}: is on record with another type than {spec.type}; choose another name"])
+        row = row_type(name=spec.name)
+        session.add(row)
+    values: dict[str, Any] = {"project": spec.project, "spec": spec.model_dump(mode="json")}
+    if isinstance(spec, DatasetSpec):
+        values |= {f"{field}_id": ids[getattr(spec, field)] for field in PARTS}
+    else:
+        assert instance.definition is not None
+        values |= {
+            "definition": instance.definition.name,
+            "definition_version": instance.definition.version,
+            "config": spec.config,
+        }
+    if isinstance(spec, SignalInstanceSpec):
+        values["signal_spec"] = spec.signal_spec.model_dump(mode="json")
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+    session.flush()
+    for flow in instance.flows:
+        _save_flow(session, row.id, flow, spec)
+    return row.id
+
+
+def _save_flow(session: Session, instance_id: UUID, flow: ResolvedFlow, spec: Any) -> None:
+    values = {
+        "config_hash": flow.config_hash,
+        "settings": spec.flow_settings(flow.kind).model_dump(mode="json"),
+    }
+    session.execute(
+        insert(FlowRow)
+        .values(instance_id=instance_id, kind=flow.kind.value, **values)
+        .on_conflict_do_update(index_elements=["instance_id", "kind"], set_=values)
+    )
+
+
+def _save_edges(session: Session, flow: ResolvedFlow, flow_ids: Mapping[tuple[str, FlowKind], UUID]) -> None:
+    flow_id = flow_ids[flow.key]
+    session.execute(delete(EdgeRow).where(EdgeRow.flow_id == flow_id))
+    for edge in flow.edges:
+        session.add(
+            EdgeRow(
+                flow_id=flow_id,
+                upstream_flow_id=flow_ids[edge.upstream],
+                role=edge.ref.role,
+                required=edge.ref.required,
+                max_age=edge.ref.max_age,
+            )
+        )
