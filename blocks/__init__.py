@@ -1,0 +1,17 @@
+"""Instances as custom Prefect Blocks. Importing this package registers them with Prefect."""
+
+from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
+from blocks.datasets import DatasetInstance, SignalInstance
+from blocks.platform import Platform
+
+INSTANCE_BLOCKS = (PipelineInstance, StoreInstance, AccessorInstance, DatasetInstance, SignalInstance)
+
+__all__ = [
+    "INSTANCE_BLOCKS",
+    "AccessorInstance",
+    "DatasetInstance",
+    "PipelineInstance",
+    "Platform",
+    "SignalInstance",
+    "StoreInstance",
+]

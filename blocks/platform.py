@@ -1,0 +1,62 @@
+"""The platform block: where the extension database and the data are."""
+
+from prefect.blocks.core import Block
+from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
+from pydantic import Field
+from sqlalchemy import Engine, create_engine, make_url
+
+from blocks.base import DOCS, logo
+
+PLATFORM = "default"
+
+
+class Platform(Block):
+    """What all instances share: the extension database and the data root."""
+
+    _block_type_name = "Platform"
+    _block_type_slug = "optaic-platform"
+    _description = "What all instances share: the extension database and the root of the data."
+    _logo_url = logo("platform")
+    _documentation_url = f"{DOCS}/instances.md#the-platform"
+    _code_example = """
+```python
+from blocks import Platform
+
+platform = Platform.load("default")
+engine = platform.engine()
+```"""
+
+    database: SqlAlchemyConnector = Field(description="The Postgres database that holds the extension data.")
+    data_root: str = Field(description="The folder, or S3 URL, under which the stores of all instances lie.")
+
+    def engine(self) -> Engine:
+        """Return a new engine of the extension database."""
+        return create_engine(self.database_url, pool_pre_ping=True)
+
+    @property
+    def database_url(self) -> str:
+        """The URL of the extension database, password included."""
+        return connector_url(self.database)
+
+
+def connector_url(connector: SqlAlchemyConnector) -> str:
+    """Return a connector's URL, password included."""
+    info = connector.connection_info
+    url = info.create_url() if isinstance(info, ConnectionComponents) else make_url(str(info))
+    return url.render_as_string(hide_password=False)
+
+
+def connector_for(url: str) -> SqlAlchemyConnector:
+    """Return a connector for a SQLAlchemy URL; one on a Unix socket, without a host, works too."""
+    parts = make_url(url)
+    return SqlAlchemyConnector(
+        connection_info=ConnectionComponents(
+            driver=parts.drivername,
+            database=parts.database,
+            username=parts.username,
+            password=str(parts.password) if parts.password else None,
+            host=parts.host,
+            port=str(parts.port) if parts.port else None,
+            query={key: str(value) for key, value in parts.query.items()} or None,
+        )
+    )
