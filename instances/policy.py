@@ -1,0 +1,44 @@
+"""Policy: a flow's freshness policy with the defaults filled in.
+
+A flow is driven by its inputs or by its clock: the defaults follow from which.
+"""
+
+import datetime as dt
+
+from definitions.contract import FlowKind
+from instances.facts import Calendar, Clock, Policy
+from instances.specs import Freshness, Schedule
+
+TRAIN_MAX_AGE = dt.timedelta(days=7)
+
+
+def policy_of(freshness: Freshness, schedule: Schedule, kind: FlowKind) -> Policy:
+    """Return the policy of a flow of `kind`, whose own schedule is `schedule`."""
+    follow = freshness.follow_inputs
+    if follow is None:
+        follow = not schedule.ticks and kind is not FlowKind.TRAIN
+    max_age = freshness.max_age
+    if max_age is None and kind is FlowKind.TRAIN:
+        max_age = TRAIN_MAX_AGE
+    calendar = freshness.calendar
+    return Policy(
+        follow_inputs=follow,
+        max_age=max_age,
+        clock=clock_of(schedule),
+        grace=freshness.grace,
+        calendar=Calendar(calendar.exchange, calendar.after_close) if calendar else None,
+    )
+
+
+def clock_of(schedule: Schedule) -> Clock | None:
+    """Return the clock that an enabled cron or interval schedule gives; None for any other."""
+    if not schedule.ticks:
+        return None
+    if schedule.type == "cron":
+        return Clock(cron=schedule.expression, timezone=schedule.timezone)
+    return Clock(interval=dt.timedelta(minutes=schedule.interval_minutes or 0), timezone=schedule.timezone)
+
+
+def auto_of(auto: bool | None, *, has_inputs: bool, schedule: Schedule) -> bool:
+    """Say whether a flow is kept ready automatically: where unset, with inputs and no clock of its own."""
+    return auto if auto is not None else has_inputs and not schedule.ticks

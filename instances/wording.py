@@ -1,0 +1,31 @@
+"""Wording: how moments, ages, versions and runs are written for a person."""
+
+import datetime as dt
+
+from instances.facts import FlowId, RunId
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def moment(at: dt.datetime, now: dt.datetime) -> str:
+    """Return '18:00 UTC', with the date before it when that is not the date of `now`."""
+    at, now = at.astimezone(dt.UTC), now.astimezone(dt.UTC)
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def span(length: dt.timedelta) -> str:
+    """Return a length of time in the largest unit that divides it: '7 days', '90 minutes'."""
+    seconds = int(length.total_seconds())
+    unit, size = next((u for u in _UNITS if seconds and seconds % u[1] == 0), _UNITS[-1])
+    count = seconds // size
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def version_of(version: str) -> str:
+    """Return 'v12' for the version '12'; versions that are not numbers stay as they are."""
+    return f"v{version}" if version.isdecimal() else version
+
+
+def short(identifier: RunId | FlowId) -> str:
+    """Return the first 8 hex digits, as Prefect's pages show them."""
+    return identifier.hex[:8]
