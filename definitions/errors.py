@@ -53,8 +53,7 @@ class InvalidConfig(DefinitionError):
     def __init__(self, ref: str, parameters: "type[BaseModel]", error: "ValidationError") -> None:
         fields = ", ".join(parameters.model_fields) or "none"
         problems = "; ".join(
-            f"config.{'.'.join(str(part) for part in item['loc']) or '(all)'}: {item['msg']} "
-            f"(got {item['input']!r})"
+            f"config.{'.'.join(str(part) for part in item['loc']) or '(all)'}: {item['msg']} (got {item['input']!r})"
             for item in error.errors(include_url=False)
         )
         super().__init__(f"the config does not fit {ref}: {problems}. Its parameters are: {fields}.")
