@@ -52,9 +52,7 @@ dataset = DatasetInstance.load("prices")
         Raises pydantic's `ValidationError`.
         """
         names = {field: part_names.get(field) or part_name(name, type_) for field, type_ in PARTS.items()}
-        own = tuple(
-            part.to_spec(names[field]) for field, part in self.parts().items() if not part_names.get(field)
-        )
+        own = tuple(part.to_spec(names[field]) for field, part in self.parts().items() if not part_names.get(field))
         return self._spec(name, names), own
 
     def _spec(self, name: str, parts: Mapping[str, str]) -> DatasetSpec:
