@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, HttpUrl
 
 from instances.specs import (
     ComponentSpec,
@@ -16,13 +16,17 @@ from instances.specs import (
 )
 
 # Prefect takes only http addresses for a block type's logo and documentation.
-REPOSITORY = "github.com/optaic/optaic"
-DOCS = f"https://{REPOSITORY}/blob/main/docs"
+REPOSITORY = "optaic/optaic"
 
 
-def logo(name: str) -> str:
+def logo(name: str) -> HttpUrl:
     """Return the address of one of the pictures in docs/logos."""
-    return f"https://raw.githubusercontent.com/{REPOSITORY.removeprefix('github.com/')}/main/docs/logos/{name}.svg"
+    return HttpUrl(f"https://raw.githubusercontent.com/{REPOSITORY}/main/docs/logos/{name}.svg")
+
+
+def documentation(place: str) -> HttpUrl:
+    """Return the address of a page in docs, or of a heading on one, like 'instances.md#stores'."""
+    return HttpUrl(f"https://github.com/{REPOSITORY}/blob/main/docs/{place}")
 
 
 class InstanceBlock(Block):
@@ -88,7 +92,7 @@ class FlowBlock(InstanceBlock):
         description="Whether the flow is kept ready automatically; the default is yes, with inputs and no schedule.",
     )
     source_retry: Duration = Field(
-        default="15m",  # type: ignore[assignment]
+        default="15m",
         validate_default=True,
         description="After how long a source that had nothing new is asked again, like 15m or 2h.",
     )

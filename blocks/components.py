@@ -1,6 +1,6 @@
 """The parts of a dataset as blocks: where rows come from, where they are kept, how they are read."""
 
-from blocks.base import DOCS, ComponentBlock, logo
+from blocks.base import ComponentBlock, documentation, logo
 
 
 class PipelineInstance(ComponentBlock):
@@ -11,7 +11,7 @@ class PipelineInstance(ComponentBlock):
     _block_type_slug = "optaic-pipeline-instance"
     _description = "Where a dataset's rows come from: a pipeline definition, such as csv or sql, with its config."
     _logo_url = logo("pipeline")
-    _documentation_url = f"{DOCS}/instances.md#pipelines"
+    _documentation_url = documentation("instances.md#pipelines")
     _code_example = """
 ```python
 from blocks import PipelineInstance
@@ -29,7 +29,7 @@ class StoreInstance(ComponentBlock):
     _block_type_slug = "optaic-store-instance"
     _description = "Where a dataset's versions are kept: a store definition, such as delta, with its config."
     _logo_url = logo("store")
-    _documentation_url = f"{DOCS}/instances.md#stores"
+    _documentation_url = documentation("instances.md#stores")
     _code_example = """
 ```python
 from blocks import StoreInstance
@@ -47,7 +47,7 @@ class AccessorInstance(ComponentBlock):
     _block_type_slug = "optaic-accessor-instance"
     _description = "How a dataset's rows are read: an accessor definition, such as point-in-time, with its config."
     _logo_url = logo("accessor")
-    _documentation_url = f"{DOCS}/instances.md#accessors"
+    _documentation_url = documentation("instances.md#accessors")
     _code_example = """
 ```python
 from blocks import AccessorInstance

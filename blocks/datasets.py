@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from blocks.base import DOCS, ComponentBlock, FlowBlock, logo, part_name
+from blocks.base import ComponentBlock, FlowBlock, documentation, logo, part_name
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
 from instances.resolution import PARTS
 from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, SignalSpec
@@ -21,7 +21,7 @@ class DatasetInstance(FlowBlock):
         "Bootstrap gives it a guarded Prefect deployment, refresh."
     )
     _logo_url = logo("dataset")
-    _documentation_url = f"{DOCS}/instances.md#datasets"
+    _documentation_url = documentation("instances.md#datasets")
     _code_example = """
 ```python
 from blocks import AccessorInstance, DatasetInstance, PipelineInstance, StoreInstance
@@ -70,7 +70,7 @@ class SignalInstance(DatasetInstance):
         "A signal out of bounds fails its run, and readers keep the last good version."
     )
     _logo_url = logo("signal")
-    _documentation_url = f"{DOCS}/instances.md#signals"
+    _documentation_url = documentation("instances.md#signals")
     _code_example = """
 ```python
 from blocks import AccessorInstance, PipelineInstance, SignalInstance, StoreInstance

@@ -5,7 +5,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 from pydantic import Field
 from sqlalchemy import Engine, create_engine, make_url
 
-from blocks.base import DOCS, logo
+from blocks.base import documentation, logo
 
 PLATFORM = "default"
 
@@ -17,7 +17,7 @@ class Platform(Block):
     _block_type_slug = "optaic-platform"
     _description = "What all instances share: the extension database and the root of the data."
     _logo_url = logo("platform")
-    _documentation_url = f"{DOCS}/instances.md#the-platform"
+    _documentation_url = documentation("instances.md#the-platform")
     _code_example = """
 ```python
 from blocks import Platform

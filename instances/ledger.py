@@ -131,8 +131,8 @@ class Ledger:
             instance_id = select(FlowRow.instance_id).where(FlowRow.id == flow_id).scalar_subquery()
             if outcome.row_count is not None:
                 session.execute(
-                    update(DatasetInstanceRow.__table__)
-                    .where(DatasetInstanceRow.__table__.c.id == instance_id)
+                    update(DatasetInstanceRow)
+                    .where(DatasetInstanceRow.id == instance_id)
                     .values(
                         last_data_date=outcome.watermark,
                         row_count=outcome.row_count,

