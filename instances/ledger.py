@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from definitions.contract import FlowKind
+from definitions.work import Outcome
 from instances.facts import FlowId, Provenance, Request, RunId
 from instances.tables import ClaimRow, DatasetInstanceRow, FlowRow, RequestRow, RunInputRow, RunRow
 
@@ -40,17 +41,6 @@ class GuardedRun:
     inputs: tuple[tuple[FlowId, str, str], ...]  # upstream, role, version
     report: Mapping[str, Any]
     at: dt.datetime
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What a run left: a version of data with its watermark and row count, and metrics."""
-
-    version: str | None
-    watermark: dt.date | None = None
-    row_count: int | None = None
-    found_new: bool = True
-    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Ledger:
@@ -112,7 +102,7 @@ class Ledger:
                 for upstream, role, version in run.inputs
             )
 
-    def record_outcome(self, run_id: RunId, outcome: Recorded, now: dt.datetime) -> None:
+    def record_outcome(self, run_id: RunId, outcome: Outcome, now: dt.datetime) -> None:
         """Write what the run left, on its row and as its instance's handles, in one transaction."""
         with Session(self.engine) as session, session.begin():
             flow_id = session.execute(
@@ -203,21 +193,28 @@ class Ledger:
                 .values(spent_at=now, spent_by_run=run_id)
             )
 
-    def withdraw_requests(self, flow_id: FlowId, now: dt.datetime) -> None:
-        """Close the flow's open requests: a person cancelled."""
+    def withdraw_requests(self, flow_id: FlowId, cancelled_at: dt.datetime) -> None:
+        """Close the flow's open requests made up to `cancelled_at`, when a person cancelled."""
         with Session(self.engine) as session, session.begin():
-            session.execute(update(RequestRow).where(RequestRow.flow_id == flow_id, _open()).values(withdrawn_at=now))
+            session.execute(
+                update(RequestRow)
+                .where(RequestRow.flow_id == flow_id, RequestRow.created_at <= cancelled_at, _open())
+                .values(withdrawn_at=cancelled_at)
+            )
 
     def claim(self, key: str, flow_id: FlowId, *, fingerprint: str, reason: str, now: dt.datetime) -> bool:
-        """Take the claim; false when somebody has it already."""
+        """Take the claim; false when a run has come of it already.
+
+        One that was taken by a process that died before it started the run may be taken again: the key is
+        the run's idempotency key too, so even two that start it at once start one run.
+        """
         with Session(self.engine) as session, session.begin():
-            taken = session.execute(
+            session.execute(
                 insert(ClaimRow)
                 .values(key=key, flow_id=flow_id, fingerprint=fingerprint, reason=reason, claimed_at=now)
                 .on_conflict_do_nothing()
-                .returning(ClaimRow.key)
             )
-            return taken.scalar() is not None
+            return session.scalar(select(ClaimRow.prefect_run_id).where(ClaimRow.key == key)) is None
 
     def note_started(self, key: str, run_id: RunId) -> None:
         """Note on a claim which run came of it."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, delete, select, union, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from definitions.contract import Definition, FlowKind
 from definitions.errors import DefinitionConflict
@@ -44,6 +44,14 @@ class FlowRecord:
     edges: tuple[Edge, ...]
 
 
+@dataclass(frozen=True)
+class AppliedDataset:
+    """A dataset as applied: its spec, and its parts by their type, each at its applied version."""
+
+    spec: DatasetSpec
+    parts: Mapping[str, ComponentSpec]
+
+
 _ROWS: Mapping[str, type[InstanceRow]] = {
     "pipeline": PipelineInstanceRow,
     "store": StoreInstanceRow,
@@ -72,6 +80,21 @@ class Repository:
             if stored is None:
                 raise UnknownInstance(name, tuple(session.scalars(select(InstanceRow.name))))
             return spec_adapter.validate_python(stored)
+
+    def datasets(self, names: Collection[str]) -> dict[str, AppliedDataset]:
+        """Return the named datasets with their parts; a name that is not a dataset's is left out."""
+        pipeline, store, accessor = (
+            aliased(row) for row in (PipelineInstanceRow, StoreInstanceRow, AccessorInstanceRow)
+        )
+        statement = (
+            select(DatasetInstanceRow, pipeline, store, accessor)
+            .join(pipeline, pipeline.id == DatasetInstanceRow.pipeline_instance_id)
+            .join(store, store.id == DatasetInstanceRow.store_instance_id)
+            .join(accessor, accessor.id == DatasetInstanceRow.accessor_instance_id)
+            .where(DatasetInstanceRow.name.in_(names))
+        )
+        with Session(self.engine) as session:
+            return {row.name: _applied(row, parts) for row, *parts in session.execute(statement)}
 
     def flow_id(self, instance: str, kind: str) -> FlowId:
         """Return the id of an instance's flow; `UnknownInstance` or `UnknownFlow`."""
@@ -179,6 +202,13 @@ def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
     second = select(EdgeRow.upstream_flow_id).join(first, EdgeRow.flow_id == first.c.upstream_flow_id)
     everything = union(select(strict.c.id), select(first.c.upstream_flow_id), second).subquery()
     return select(everything.c.id)
+
+
+def _applied(row: DatasetInstanceRow, parts: Iterable[Any]) -> AppliedDataset:
+    spec = spec_adapter.validate_python(row.spec)
+    assert isinstance(spec, DatasetSpec)
+    pinned = [part.spec | {"definition_version": part.definition_version} for part in parts]
+    return AppliedDataset(spec, {p["type"]: ComponentSpec.model_validate(p) for p in pinned})
 
 
 def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> FlowRecord:
