@@ -14,7 +14,6 @@ from instances.errors import OptaicError
 from instances.facts import Clock
 
 ORIGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)  # interval ticks count from here
-_TICK = dt.timedelta(microseconds=1)
 
 
 class NaiveMoment(OptaicError):
