@@ -86,6 +86,9 @@ def _inputs(checked: Checked, world: World) -> Iterator[Unmet]:
             raise Unreadable(f"nothing is known of its upstream flow {short(upstream_id)}")
         if upstream.unreadable is not None:
             raise Unreadable(f"its upstream {upstream.label} can't be read: {upstream.unreadable}")
+        if upstream.completed is not None and upstream.completed.provenance is None:
+            why = f"run {short(upstream.completed.run_id)} completed, but its row is missing"
+            raise Unreadable(f"its upstream {upstream.label} can't be read: {why}")
         newest = newest_version(upstream)
         consumed = checked.provenance.inputs.get(upstream_id)
         if newest is None or upstream.completed is None or consumed == newest:
