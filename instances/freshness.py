@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from instances.calendars import last_session
-from instances.clock import last_tick
+from instances.clock import last_tick, next_tick
 from instances.errors import OptaicError
 from instances.facts import FlowFacts, Policy, Provenance, RunFact, World
 from instances.wording import moment, short, span, version_of
@@ -115,8 +115,11 @@ def _deadline(checked: Checked) -> Iterator[Unmet]:
         return
     tick = last_tick(clock, checked.now - grace)
     if tick is not None and checked.run.at < tick:
-        reason = f"no run has completed since its tick at {checked.at(tick)}, it was due by {checked.at(tick + grace)}"
-        yield Unmet(reason, tick + grace)
+        missed = next_tick(clock, checked.run.at) or tick  # the first of those missed: it is stale since then
+        due = missed + grace
+        yield Unmet(
+            f"no run has completed since its tick at {checked.at(missed)}, it was due by {checked.at(due)}", due
+        )
 
 
 def _age_of_data(checked: Checked) -> Iterator[Unmet]:
