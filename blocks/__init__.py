@@ -4,10 +4,7 @@ from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
 from blocks.datasets import DatasetInstance, SignalInstance
 from blocks.platform import Platform
 
-INSTANCE_BLOCKS = (PipelineInstance, StoreInstance, AccessorInstance, DatasetInstance, SignalInstance)
-
 __all__ = [
-    "INSTANCE_BLOCKS",
     "AccessorInstance",
     "DatasetInstance",
     "PipelineInstance",

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from prefect.blocks.system import Secret
+from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect_sqlalchemy import SqlAlchemyConnector
 from sqlalchemy import Engine
 
@@ -25,22 +26,23 @@ class NoPlatform(OptaicError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"there is no Platform block named {name!r} on this Prefect server. "
-            "Run `optaic up`, or `optaic prepare` for servers of your own."
+            "Run `optaic up`; with PREFECT_API_URL and OPTAIC_DATABASE_URL set it prepares servers of your own."
         )
 
 
 class BlockCredentials:
-    """Secrets from Prefect blocks. To be called where no event loop runs."""
+    """Secrets from Prefect blocks."""
 
     def secret(self, block_name: str) -> str:
         try:
-            return str(Secret.load(block_name, _sync=True).get())
+            block: Secret[str] = run_coro_as_sync(Secret.aload(block_name))
+            return str(block.get())
         except ValueError as error:
             raise MissingSecret("Secret", block_name) from error
 
     def database_url(self, block_name: str) -> str:
         try:
-            connector = SqlAlchemyConnector.load(block_name, _sync=True)
+            connector = run_coro_as_sync(SqlAlchemyConnector.aload(block_name))
         except ValueError as error:
             raise MissingSecret("SqlAlchemyConnector", block_name) from error
         assert isinstance(connector, SqlAlchemyConnector)

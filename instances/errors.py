@@ -42,5 +42,5 @@ class NotMigrated(OptaicError):
     def __init__(self, found: str | None, wanted: str) -> None:
         super().__init__(
             f"the extension database is at schema version {found or 'none'}, this code needs {wanted}. "
-            "Run `optaic up`, or `optaic migrate` on a database of your own."
+            "Run `optaic up`; with PREFECT_API_URL and OPTAIC_DATABASE_URL set it prepares servers of your own."
         )

@@ -13,10 +13,10 @@ class Pin:
     """The version of one direct input that a run is to read, and the run that left it."""
 
     upstream: FlowId
+    instance: str
     role: str
     version: str
     run_id: RunId
-    label: str
 
 
 def fingerprint(config_hash: str, pins: Iterable[Pin]) -> str:

@@ -82,7 +82,7 @@ def _pins(flow: FlowFacts, world: World) -> Iterator[Pin]:
         version = newest_version(upstream)
         if upstream is None or upstream.unreadable is not None or upstream.completed is None or version is None:
             continue
-        yield Pin(edge.upstream, edge.role, version, upstream.completed.run_id, upstream.label)
+        yield Pin(edge.upstream, upstream.instance, edge.role, version, upstream.completed.run_id)
 
 
 def _looked_at(flow: FlowFacts, world: World, now: dt.datetime) -> dict[FlowId, Upstream]:

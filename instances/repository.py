@@ -110,6 +110,10 @@ class Repository:
         wanted = InstanceRow.name.in_(instances) if instances is not None else None
         return self._read(wanted)
 
+    def flow_of_deployment(self, deployment_id: UUID) -> FlowRecord | None:
+        """Return the flow that is paired with a deployment; None when there is none."""
+        return next(iter(self._read(FlowRow.prefect_deployment_id == deployment_id)), None)
+
     def surroundings(self, starts: Collection[FlowId]) -> tuple[FlowRecord, ...]:
         """Return all flows that a judgement of `starts` looks at, in one recursive query.
 

@@ -1,0 +1,201 @@
+"""Block documents: reads the specs of all instance blocks from Prefect, and writes blocks for specs.
+
+Talks to the API in whole lists, not block by block: a thousand instances take a few dozen requests.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import BlockDocumentCreate, BlockDocumentUpdate
+from prefect.client.schemas.objects import BlockDocument
+from prefect.exceptions import ObjectNotFound
+from pydantic import ValidationError
+
+from blocks.base import AnyInstanceSpec, ComponentBlock, InstanceBlock
+from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
+from blocks.datasets import DatasetInstance, SignalInstance
+from instances.errors import InvalidSpec, OptaicError
+from instances.resolution import PARTS
+from instances.specs import ComponentSpec, DatasetSpec
+
+INSTANCE_BLOCKS: tuple[type[InstanceBlock], ...] = (
+    PipelineInstance,
+    StoreInstance,
+    AccessorInstance,
+    DatasetInstance,
+    SignalInstance,
+)
+_BLOCK_OF: Mapping[str, type[InstanceBlock]] = {block.instance_type: block for block in INSTANCE_BLOCKS}
+_PAGE = 200
+
+
+class BlocksNotRegistered(OptaicError):
+    """The Prefect server does not know the block types of this project."""
+
+    def __init__(self, block_type: str) -> None:
+        super().__init__(
+            f"this Prefect server has no block type {block_type!r}. "
+            "Run `optaic up`, or `prefect block register -m blocks` against a server of your own."
+        )
+
+
+@dataclass(frozen=True)
+class SavedBlock:
+    """One block document with the spec that it describes."""
+
+    document_id: UUID
+    spec: AnyInstanceSpec
+
+
+@dataclass(frozen=True)
+class SavedBlocks:
+    """All instance blocks of a Prefect server; `in_place` are parts described inside their datasets."""
+
+    by_name: Mapping[str, SavedBlock]
+    in_place: tuple[ComponentSpec, ...] = ()
+
+    @property
+    def specs(self) -> tuple[AnyInstanceSpec, ...]:
+        return (*(saved.spec for saved in self.by_name.values()), *self.in_place)
+
+
+@dataclass(frozen=True)
+class BlockChanges:
+    """The names of the blocks that a save made, changed, and left as they were."""
+
+    created: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+
+async def read_blocks(client: PrefectClient) -> SavedBlocks:
+    """Return what the instance blocks describe.
+
+    Raises `InvalidSpec` naming every block that describes nothing valid, `BlocksNotRegistered`.
+    """
+    problems: list[str] = []
+    found: dict[str, SavedBlock] = {}
+    in_place: list[ComponentSpec] = []
+    for block_class in INSTANCE_BLOCKS:
+        for document in await _documents(client, block_class):
+            name = document.name or ""
+            try:
+                spec, parts = _specs(block_class, document)
+            except (ValidationError, ValueError) as error:
+                problems.append(f"{name}: its {block_class.get_block_type_name()} block cannot be read: {error}")
+                continue
+            if name in found:
+                other = found[name].spec.type
+                problems.append(f"{name}: is the name of a {other} and of a {spec.type} block; delete one of them")
+                continue
+            found[name] = SavedBlock(document.id, spec)
+            in_place.extend(parts)
+    if problems:
+        raise InvalidSpec(problems)
+    return SavedBlocks(found, tuple(in_place))
+
+
+async def _documents(client: PrefectClient, block_class: type[InstanceBlock]) -> list[BlockDocument]:
+    slug = block_class.get_block_type_slug()
+    found: list[BlockDocument] = []
+    while True:
+        try:
+            page = await client.read_block_documents_by_type(slug, offset=len(found), limit=_PAGE)
+        except ObjectNotFound as error:
+            raise BlocksNotRegistered(slug) from error
+        found.extend(page)
+        if len(page) < _PAGE:
+            return found
+
+
+def _specs(
+    block_class: type[InstanceBlock], document: BlockDocument
+) -> tuple[AnyInstanceSpec, tuple[ComponentSpec, ...]]:
+    block = block_class.model_validate(document.data)
+    name = document.name or ""
+    if isinstance(block, DatasetInstance):
+        references = document.block_document_references
+        return block.to_specs(name, {field: _referred(references.get(field)) for field in PARTS})
+    assert isinstance(block, ComponentBlock)
+    return block.to_spec(name), ()
+
+
+def _referred(reference: Mapping[str, Any] | None) -> str | None:
+    """Return the name of the block that a nested field refers to; None when it is described in place."""
+    document = (reference or {}).get("block_document", {})
+    return None if document.get("is_anonymous") else document.get("name")
+
+
+async def save_blocks(client: PrefectClient, specs: Iterable[AnyInstanceSpec], existing: SavedBlocks) -> BlockChanges:
+    """Make the blocks of `specs` match them; blocks of other names are left alone.
+
+    `specs` must have been resolved before: every part that a dataset names is among them or in `existing`.
+    Raises `InvalidSpec` before anything is written when a name is that of a block of another type.
+    """
+    specs = tuple(specs)
+    saved_types = {name: saved.spec.type for name, saved in existing.by_name.items()}
+    taken = [spec for spec in specs if saved_types.get(spec.name, spec.type) != spec.type]
+    if taken:
+        raise InvalidSpec(
+            [f"{s.name}: there is a {saved_types[s.name]} of this name already; choose another name" for s in taken]
+        )
+    writer = _Writer(client, existing)
+    changes: dict[str, list[str]] = {"created": [], "updated": [], "unchanged": []}
+    ordered = sorted(specs, key=lambda spec: not isinstance(spec, ComponentSpec))  # parts first
+    for spec in ordered:
+        changes[await writer.save(spec)].append(spec.name)
+    return BlockChanges(**{how: tuple(names) for how, names in changes.items()})
+
+
+class _Writer:
+    def __init__(self, client: PrefectClient, existing: SavedBlocks) -> None:
+        self.client = client
+        self.existing = existing
+        self.ids = {name: saved.document_id for name, saved in existing.by_name.items()}
+        self.types: dict[type[InstanceBlock], tuple[UUID, UUID]] = {}
+
+    async def save(self, spec: AnyInstanceSpec) -> str:
+        saved = self.existing.by_name.get(spec.name)
+        if saved is not None and saved.spec == spec:
+            return "unchanged"
+        block_class = _BLOCK_OF[spec.type]
+        type_id, schema_id = await self._type_of(block_class)
+        block = self._block(block_class, spec)
+        document = block._to_block_document(spec.name, block_schema_id=schema_id, block_type_id=type_id)
+        if saved is not None:
+            update = BlockDocumentUpdate(block_schema_id=schema_id, data=document.data, merge_existing_data=False)
+            await self.client.update_block_document(saved.document_id, update)
+            return "updated"
+        created = await self.client.create_block_document(
+            BlockDocumentCreate(
+                name=spec.name, data=document.data, block_schema_id=schema_id, block_type_id=type_id, is_anonymous=False
+            )
+        )
+        self.ids[spec.name] = created.id
+        return "created"
+
+    def _block(self, block_class: type[InstanceBlock], spec: AnyInstanceSpec) -> InstanceBlock:
+        fields = spec.model_dump(mode="json", exclude={"name", "type", *PARTS})
+        if not isinstance(spec, DatasetSpec):
+            return block_class.model_validate(fields)
+        parts = {field: self._reference(getattr(spec, field), type_) for field, type_ in PARTS.items()}
+        return block_class.model_validate(fields | parts)
+
+    def _reference(self, name: str, type_: str) -> InstanceBlock:
+        """Return a nested block that is stored as a reference: only its id goes into the document."""
+        block = _BLOCK_OF[type_].model_validate({"definition": name})
+        block._block_document_id = self.ids[name]
+        return block
+
+    async def _type_of(self, block_class: type[InstanceBlock]) -> tuple[UUID, UUID]:
+        if block_class not in self.types:
+            try:
+                block_type = await self.client.read_block_type_by_slug(block_class.get_block_type_slug())
+                schema = await self.client.read_block_schema_by_checksum(block_class._calculate_schema_checksum())
+            except ObjectNotFound as error:
+                raise BlocksNotRegistered(block_class.get_block_type_slug()) from error
+            self.types[block_class] = block_type.id, schema.id
+        return self.types[block_class]

@@ -1,0 +1,39 @@
+"""The board: reads the world of all flows, and judges it for people."""
+
+import datetime as dt
+from collections.abc import Collection
+
+from prefect.client.orchestration import PrefectClient
+
+from definitions.contract import Aggregation, Kind
+from flows.prefect_reader import PrefectReader
+from flows.services import Services
+from flows.world import read_world
+from instances.board import InstanceLine, board
+from instances.facts import World
+from instances.repository import AppliedDataset, FlowRecord
+
+
+async def read_all(services: Services, client: PrefectClient, now: dt.datetime) -> tuple[tuple[FlowRecord, ...], World]:
+    """Return every flow, and the world of them all with what deciding on them needs."""
+    flows = services.repository.flows()
+    starts = [flow.flow_id for flow in flows]
+    reader = PrefectReader(client)
+    world = await read_world(services.repository, services.ledger, reader, starts, now=now, deciding=True)
+    return flows, world
+
+
+async def read_board(
+    services: Services, client: PrefectClient, now: dt.datetime, *, instances: Collection[str] | None = None
+) -> tuple[InstanceLine, ...]:
+    """Return the board of all instances, or of those named."""
+    flows, world = await read_all(services, client, now)
+    datasets = services.repository.datasets({flow.instance for flow in flows})
+    aggregations = {name: _aggregation(services, dataset) for name, dataset in datasets.items()}
+    wanted = [flow for flow in flows if instances is None or flow.instance in instances]
+    return board(wanted, world, aggregations, now)
+
+
+def _aggregation(services: Services, dataset: AppliedDataset) -> Aggregation:
+    part = dataset.parts["pipeline"]
+    return services.registry.get(Kind.PIPELINE, part.definition, part.definition_version).aggregation

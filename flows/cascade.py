@@ -1,0 +1,94 @@
+"""The cascade at work: reads the world, decides, claims, and starts runs through their deployments."""
+
+import datetime as dt
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import Flow, State, get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.logging.loggers import flow_run_logger
+from prefect.states import Scheduled
+
+from flows.prefect_reader import PrefectReader
+from flows.services import Services, load_platform, opened
+from flows.world import read_world
+from instances.cascade import Decision, Leave, Start, decide
+from instances.facts import FlowId, RunId, World
+from instances.wording import short
+
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+CASCADE = "cascade"  # tag of the runs that were started automatically
+
+
+@dataclass(frozen=True)
+class Round:
+    """One look at some flows: the world as it was read, and what was decided on each flow."""
+
+    world: World
+    decisions: tuple[Decision, ...]
+    started: tuple[RunId, ...]
+
+
+async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Look again at the flow whose run has ended and at those directly downstream, and start what is due.
+
+    Runs after Prefect has accepted the final state. What a killed process leaves undone the sweep does.
+    """
+    if flow_run.deployment_id is None:
+        return
+    logger = flow_run_logger(flow_run, flow)
+    with opened(await load_platform()) as services:
+        ended = services.repository.flow_of_deployment(flow_run.deployment_id)
+        if ended is None:
+            return
+        if state.is_cancelling() or state.is_cancelled():
+            services.ledger.withdraw_requests(ended.flow_id, state.timestamp)
+        await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)], logger)
+
+
+async def start_due(services: Services, flow_ids: Collection[FlowId], logger: Logger) -> Round:
+    """Decide on each of the flows in one reading of the world, and start those that are due."""
+    if not flow_ids:
+        return Round({}, (), ())
+    now = dt.datetime.now(dt.UTC)
+    async with get_client() as client:
+        reader = PrefectReader(client)
+        world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
+        decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids))
+        started: list[RunId] = []
+        for decision in decisions:
+            match decision:
+                case Start():
+                    run_id = await _start(services, client, decision, world, now)
+                    if run_id is None:
+                        logger.info("%s: another process has started it", decision.label)
+                        continue
+                    logger.info("%s: started run %s: %s", decision.label, short(run_id), decision.reason)
+                    started.append(run_id)
+                case Leave():
+                    logger.info("%s: left alone: %s", decision.label, decision.reason)
+    return Round(world, decisions, tuple(started))
+
+
+async def _start(
+    services: Services, client: PrefectClient, start: Start, world: World, now: dt.datetime
+) -> RunId | None:
+    """Claim and start one run; None when a run has come of the claim already."""
+    deployment_id = world[start.flow_id].deployment_id
+    assert deployment_id is not None  # `decide` starts nothing without one
+    ledger = services.ledger
+    if not ledger.claim(start.key, start.flow_id, fingerprint=start.fingerprint, reason=start.reason, now=now):
+        return None
+    run = await client.create_flow_run_from_deployment(
+        deployment_id,
+        parameters=dict(start.parameters),
+        idempotency_key=start.key,
+        state=Scheduled(message=f"Started by the cascade: {start.reason}"),
+        tags=[CASCADE],
+    )
+    run_id = RunId(run.id)
+    ledger.note_started(start.key, run_id)
+    return run_id

@@ -1,0 +1,47 @@
+"""Flows of datasets and signals: `refresh` brings an instance's rows up to date with their source."""
+
+from functools import partial
+
+from prefect import State, flow
+from research.signal_values import check_signal
+
+from definitions import work
+from definitions.contract import FlowKind
+from definitions.work import Outcome
+from flows.cascade import cascade_hook
+from flows.context import Context
+from flows.frame import Options, guarded_run
+from instances.specs import OnStale, SignalInstanceSpec
+
+
+def refresh_rows(context: Context) -> Outcome:
+    """Read what is new at the source, or compute from the pinned inputs, and commit it to the store."""
+    spec, parts = context.spec, context.parts
+    check = None
+    if isinstance(spec, SignalInstanceSpec):
+        check = partial(check_signal, **spec.signal_spec.model_dump(exclude={"neutral"}))
+    return work.refresh(parts.pipeline, parts.store, inputs=context.inputs, everything=context.everything, check=check)
+
+
+@flow(
+    name=FlowKind.REFRESH.value,
+    persist_result=False,
+    on_completion=[cascade_hook],
+    on_failure=[cascade_hook],
+    on_crashed=[cascade_hook],
+    on_cancellation=[cascade_hook],
+)
+async def refresh(
+    instance: str, on_stale: OnStale | None = None, force: bool = False, everything: bool = False
+) -> State[None]:
+    """Refresh a dataset or a signal, when every upstream flow is READY.
+
+    Args:
+        instance: The instance that this deployment belongs to.
+        on_stale: What to do when an upstream is not READY; the instance's own setting when left out.
+        force: Go on whatever the guard says, also when there is nothing new. Recorded with the run.
+        everything: Read the source from the beginning, not only what is newer than the store.
+    """
+    return await guarded_run(
+        FlowKind.REFRESH, instance, refresh_rows, Options(on_stale=on_stale, force=force, everything=everything)
+    )

@@ -1,0 +1,181 @@
+"""The frame that all flows share: the guard, the work, the record. A flow's own file holds only its work."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prefect import State, get_run_logger, task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+from prefect.states import Cancelled, Completed
+
+from definitions.contract import FlowKind
+from definitions.work import Outcome
+from flows.cascade import start_due
+from flows.context import Context, gather
+from flows.guard import Checked, check_upstream_freshness, report_row
+from flows.services import Services, load_platform, opened
+from instances.admission import Admission, admit, to_refresh
+from instances.errors import OptaicError
+from instances.facts import BLOCKED, SKIPPED, RunId
+from instances.ledger import GuardedRun
+from instances.repository import FlowRecord
+from instances.specs import OnStale
+from instances.wording import moment, short, version_of
+
+Work = Callable[[Context], Outcome]
+
+
+class NotThroughDeployment(OptaicError):
+    """A run that belongs to no deployment, or to another flow's."""
+
+    def __init__(self, flow: str, belongs_to: str) -> None:
+        instance, _, kind = flow.rpartition(".")
+        super().__init__(
+            f"this run is to {kind} {instance!r}, but belongs to {belongs_to}. Start it with "
+            f"`optaic run {instance} {kind}` or `prefect deployment run '{kind}/{instance}'`, "
+            "and leave its parameter `instance` as it is."
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """A run's own parameters; `on_stale` None means the instance's setting."""
+
+    on_stale: OnStale | None = None
+    force: bool = False
+    everything: bool = False
+
+    def as_parameters(self) -> dict[str, object]:
+        """Return what a later run must be given to do the same."""
+        given: dict[str, object] = {"on_stale": self.on_stale, "everything": self.everything}
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run on its way through the frame."""
+
+    services: Services
+    run_id: RunId
+    flow: FlowRecord
+    options: Options
+
+    @property
+    def label(self) -> str:
+        return f"{self.flow.instance}.{self.flow.kind}"
+
+    @property
+    def on_stale(self) -> OnStale:
+        return self.options.on_stale or self.flow.settings.on_stale
+
+
+async def guarded_run(kind: FlowKind, instance: str, work: Work, options: Options) -> State[None]:
+    """Take the current run through the frame and return the state in which it ends.
+
+    Raises `NotThroughDeployment`, `NoPlatform`, `NotMigrated`, and what the work raises.
+    """
+    with opened(await load_platform()) as services:
+        run = _identify(services, kind, instance, options)
+        checked = await check_upstream_freshness(run.flow.flow_id, _now(), services)
+        admission = _record_guard(run, checked)
+        get_run_logger().info("%s: %s. %s", run.label, admission, checked.report.why or "all inputs are ready")
+        match admission:
+            case Admission.BLOCKED:
+                return await _blocked(run, checked)
+            case Admission.SKIPPED:
+                return _skipped(run, checked)
+            case Admission.READY | Admission.WARNED | Admission.FORCED:
+                return await _worked(run, checked, work)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _identify(services: Services, kind: FlowKind, instance: str, options: Options) -> _Run:
+    context = FlowRunContext.get()
+    flow_run = context.flow_run if context else None
+    if flow_run is None or flow_run.deployment_id is None:
+        raise NotThroughDeployment(f"{instance}.{kind}", "no deployment")
+    flow = services.repository.flow_of_deployment(flow_run.deployment_id)
+    if flow is None or (flow.instance, flow.kind) != (instance, kind):
+        whose = f"the deployment of {flow.instance}.{flow.kind}" if flow else "a deployment that bootstrap did not make"
+        raise NotThroughDeployment(f"{instance}.{kind}", whose)
+    return _Run(services, RunId(flow_run.id), flow, options)
+
+
+def _record_guard(run: _Run, checked: Checked) -> Admission:
+    """Decide how the run goes on, and write the guard's findings to its row before any work."""
+    report, facts = checked.report, checked.world[run.flow.flow_id]
+    admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force)
+    run.services.ledger.record_guard(
+        GuardedRun(
+            run_id=run.run_id,
+            flow_id=run.flow.flow_id,
+            kind=run.flow.kind,
+            config_hash=run.flow.config_hash,
+            fingerprint=report.fingerprint,
+            admission=admission,
+            forced=admission is Admission.FORCED,
+            inputs=tuple((pin.upstream, pin.role, pin.version) for pin in report.pins),
+            report=report_row(report),
+            at=report.checked_at,
+        )
+    )
+    if admission is not Admission.BLOCKED:
+        run.services.ledger.spend_requests(run.flow.flow_id, run.run_id, report.checked_at)
+    return admission
+
+
+async def _blocked(run: _Run, checked: Checked) -> State[None]:
+    ledger, now = run.services.ledger, checked.report.checked_at
+    ledger.request([run.flow.flow_id], parameters=run.options.as_parameters(), run_id=run.run_id, now=now)
+    later = "It is asked for, and starts when its inputs are ready."
+    if run.on_stale == "refresh":
+        upstream = to_refresh(checked.report, checked.world)
+        ledger.request(upstream, parameters={}, run_id=run.run_id, now=now)
+        await start_due(run.services, upstream, get_run_logger())
+        later = "Its upstream flows are asked for too, and it starts when they are ready."
+    return Cancelled(name=BLOCKED, message=f"{checked.report.why}. {later}")
+
+
+def _skipped(run: _Run, checked: Checked) -> State[None]:
+    confirmed = checked.world[run.flow.flow_id].completed
+    assert confirmed is not None  # what made it a skip
+    run.services.ledger.confirm(run.run_id, confirmed.run_id, _now())
+    at = moment(confirmed.at, checked.report.checked_at)
+    return Completed(
+        name=SKIPPED,
+        message=f"Its inputs and its configuration are those of run {short(confirmed.run_id)}, completed at {at}.",
+    )
+
+
+async def _worked(run: _Run, checked: Checked, work: Work) -> State[None]:
+    def everything_that_blocks() -> Outcome:
+        context = gather(run.services, run.flow, checked.report.pins, everything=run.options.everything)
+        return work(context)
+
+    retry = run.flow.settings.schedule.retry_policy
+
+    @task(name=run.flow.kind.value, persist_result=False, cache_policy=NO_CACHE)
+    async def step() -> Outcome:
+        return await asyncio.to_thread(everything_that_blocks)
+
+    outcome = await step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())()
+    run.services.ledger.record_outcome(run.run_id, outcome, _now())
+    await acreate_markdown_artifact(
+        outcome.summary, key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
+    )
+    return Completed(message=_left(outcome))
+
+
+def _left(outcome: Outcome) -> str:
+    if outcome.version is None:
+        return "It leaves no version."
+    rows = f", {outcome.row_count:,} rows" if outcome.row_count is not None else ""
+    reach = f" up to {outcome.watermark}" if outcome.watermark else ""
+    new = "" if outcome.found_new else ", nothing new"
+    return f"{version_of(outcome.version)}{rows}{reach}{new}."

@@ -1,0 +1,81 @@
+"""The guard: the task that every flow starts with, and what it leaves for people to read."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import get_client, task
+from prefect.artifacts import acreate_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.prefect_reader import PrefectReader
+from flows.services import Services
+from flows.world import read_world
+from instances.facts import FlowId, World
+from instances.readiness import FreshnessReport, assess
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A guard's report, with the world that it was made on."""
+
+    report: FreshnessReport
+    world: World
+
+
+async def look_upstream(services: Services, flow_id: FlowId, now: dt.datetime) -> Checked:
+    """Read the facts that judging `flow_id` needs, and judge them."""
+    async with get_client() as client:
+        world = await read_world(services.repository, services.ledger, PrefectReader(client), [flow_id], now=now)
+    return Checked(assess(world[flow_id], world, now), world)
+
+
+@task(name="check_upstream_freshness", persist_result=False, cache_policy=NO_CACHE)
+async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: Services) -> Checked:
+    """Say whether all upstream flows are READY, and pin the versions of the inputs.
+
+    The report is kept as an artifact on the run's page.
+    """
+    checked = await look_upstream(services, flow_id, now)
+    report = checked.report
+    await acreate_table_artifact(
+        table=upstream_table(report),
+        key=f"{report.label.replace('.', '-')}-upstreams",
+        description=verdict_line(report),
+    )
+    return checked
+
+
+def verdict_line(report: FreshnessReport) -> str:
+    """Return the guard's verdict in a sentence or two, as Markdown."""
+    if not report.upstreams:
+        return f"**{report.label}** has no upstream flows."
+    if report.all_ready:
+        return f"**{report.label}** may work: all {len(report.upstreams)} upstream flows that count are ready."
+    return f"**{report.label}** is blocked. {report.why}"
+
+
+def upstream_table(report: FreshnessReport) -> list[dict[str, Any]]:
+    """Return a row for each upstream flow, root causes first."""
+    pinned = {pin.upstream: pin.version for pin in report.pins}
+    rows = [
+        {
+            "upstream": upstream.label,
+            "status": str(upstream.verdict.status),
+            "blocks": ("root cause" if upstream.root else "yes") if upstream.blocks else "no",
+            "pinned version": pinned.get(upstream.flow_id, ""),
+            "reason": upstream.blocks or upstream.verdict.reason,
+        }
+        for upstream in report.upstreams
+    ]
+    return rows or [{"upstream": "none"}]
+
+
+def report_row(report: FreshnessReport) -> dict[str, Any]:
+    """Return the report as the run's row keeps it."""
+    return {
+        "all_ready": report.all_ready,
+        "checked_at": report.checked_at.isoformat(),
+        "upstreams": upstream_table(report) if report.upstreams else [],
+        "why": report.why,
+    }
