@@ -3,7 +3,7 @@
 Talks to the API in whole lists, not block by block: a thousand instances take a few dozen requests.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -44,22 +44,28 @@ class BlocksNotRegistered(OptaicError):
 
 @dataclass(frozen=True)
 class SavedBlock:
-    """One block document with the spec that it describes."""
+    """One block document with the spec that it describes; `parts` are those described in place."""
 
     document_id: UUID
     spec: AnyInstanceSpec
+    parts: tuple[ComponentSpec, ...] = ()
 
 
 @dataclass(frozen=True)
 class SavedBlocks:
-    """All instance blocks of a Prefect server; `in_place` are parts described inside their datasets."""
+    """All instance blocks of a Prefect server, by name."""
 
     by_name: Mapping[str, SavedBlock]
-    in_place: tuple[ComponentSpec, ...] = ()
 
     @property
     def specs(self) -> tuple[AnyInstanceSpec, ...]:
-        return (*(saved.spec for saved in self.by_name.values()), *self.in_place)
+        return self.merged(())
+
+    def merged(self, specs: Sequence[AnyInstanceSpec]) -> tuple[AnyInstanceSpec, ...]:
+        """Return what the blocks would describe once `specs` are saved."""
+        names = {spec.name for spec in specs}
+        kept = [saved for name, saved in self.by_name.items() if name not in names]
+        return (*specs, *(described for saved in kept for described in (*saved.parts, saved.spec)))
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,6 @@ async def read_blocks(client: PrefectClient) -> SavedBlocks:
     """
     problems: list[str] = []
     found: dict[str, SavedBlock] = {}
-    in_place: list[ComponentSpec] = []
     for block_class in INSTANCE_BLOCKS:
         for document in await _documents(client, block_class):
             name = document.name or ""
@@ -91,11 +96,10 @@ async def read_blocks(client: PrefectClient) -> SavedBlocks:
                 other = found[name].spec.type
                 problems.append(f"{name}: is the name of a {other} and of a {spec.type} block; delete one of them")
                 continue
-            found[name] = SavedBlock(document.id, spec)
-            in_place.extend(parts)
+            found[name] = SavedBlock(document.id, spec, parts)
     if problems:
         raise InvalidSpec(problems)
-    return SavedBlocks(found, tuple(in_place))
+    return SavedBlocks(found)
 
 
 async def _documents(client: PrefectClient, block_class: type[InstanceBlock]) -> list[BlockDocument]:

@@ -33,7 +33,8 @@ class UnknownFlow(OptaicError):
 
     def __init__(self, instance: str, flow: str, known: Sequence[str]) -> None:
         listed = ", ".join(known) or "none (it is a part of other instances)"
-        super().__init__(f"instance {instance!r} has no flow {flow!r}; its flows are: {listed}.")
+        problem = f"has no flow {flow!r}" if flow else "has not just one flow: say which"
+        super().__init__(f"instance {instance!r} {problem}; its flows are: {listed}.")
 
 
 class NotMigrated(OptaicError):

@@ -105,6 +105,14 @@ class Repository:
             raise UnknownFlow(instance, kind, sorted(kinds))
         return kinds[FlowKind(kind)]
 
+    def only_flow(self, instance: str) -> FlowKind:
+        """Return the kind of the one flow that an instance has; `UnknownInstance`, `UnknownFlow`."""
+        kinds = [flow.kind for flow in self.flows(instances=[instance])]
+        if len(kinds) != 1:
+            self.spec(instance)
+            raise UnknownFlow(instance, "", kinds)
+        return kinds[0]
+
     def flows(self, *, instances: Collection[str] | None = None) -> tuple[FlowRecord, ...]:
         """Return all flows, or those of the named instances, by instance and kind."""
         wanted = InstanceRow.name.in_(instances) if instances is not None else None

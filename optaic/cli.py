@@ -1,0 +1,33 @@
+"""The command `optaic`. Each group of commands is a module of its own: add its `app` below."""
+
+import sys
+
+import typer
+
+from definitions.errors import DefinitionError
+from instances.errors import OptaicError
+from optaic import commands_instances, commands_stack
+
+app = typer.Typer(
+    name="optaic",
+    help="Instances for quant teams, as guarded Prefect deployments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for commands in (commands_stack.app, commands_instances.app):
+    app.add_typer(commands)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can act on are printed, without a traceback."""
+    try:
+        app()
+    except (OptaicError, DefinitionError) as error:
+        typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

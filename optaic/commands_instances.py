@@ -1,0 +1,127 @@
+"""`optaic apply`, `status`, `run` and `definitions`."""
+
+import asyncio
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def apply(manifest: Annotated[Path, typer.Argument(help="A YAML file that describes instances.")]) -> None:
+    """Check a manifest, save its instances as blocks, and make their deployments."""
+    from rich.console import Console
+
+    from optaic import actions, show
+    from optaic.manifest import read_manifest
+    from optaic.session import session
+
+    specs = read_manifest(manifest)
+
+    async def work() -> None:
+        console = Console()
+        async with session() as open_session:
+            with console.status(f"applying {len(specs)} instances and parts ..."):
+                applied = await actions.apply(open_session, specs)
+            show.show_applied(console, applied)
+
+    asyncio.run(work())
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Show the status of every instance, flow by flow; exit code 1 unless all are READY."""
+    from optaic import actions, show
+    from optaic.session import session
+
+    async def work() -> bool:
+        async with session() as open_session:
+            lines = await actions.read_lines(open_session)
+        if as_json:
+            typer.echo(json.dumps(show.as_json(lines), indent=2))
+        else:
+            from rich.console import Console
+
+            Console().print(show.status_table(lines, dt.datetime.now(dt.UTC)))
+        return all(line.status == "READY" for line in lines)
+
+    if not asyncio.run(work()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Go on whatever the guard says; recorded.")] = False,
+    on_stale: Annotated[str | None, typer.Option(help="block, refresh or warn, for this run.")] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="Read the source from the beginning.")] = False,
+) -> None:
+    """Start a flow through its deployment, and follow it to its end.
+
+    Exit code 0 when it completed or had nothing new to do, 3 when its guard blocked it, 1 otherwise.
+    """
+    from rich.console import Console
+
+    from optaic import actions, show
+    from optaic.session import session
+
+    asked = {"force": force, "on_stale": on_stale, "everything": everything}
+    parameters = {name: value for name, value in asked.items() if value}
+
+    async def work() -> int:
+        console = Console()
+        async with session() as open_session:
+            kind = flow or open_session.services.repository.only_flow(instance)
+            label = f"{instance}.{kind}"
+            last: actions.Seen | None = None
+            with console.status(f"{label} ..."):
+                async for seen in actions.run(open_session, instance, kind, parameters):
+                    if last is None:
+                        console.print(f"  {open_session.target.ui_url}/runs/flow-run/{seen.run_id}", highlight=False)
+                    show.show_seen(console, label, seen)
+                    last = seen
+            assert last is not None  # a run has at least one state
+            code = show.exit_code(last)
+            if code == 1 and (errors := await actions.errors_of(open_session, last.run_id)):
+                console.print(errors, markup=False, highlight=False, style="dim")
+            return code
+
+    if code := asyncio.run(work()):
+        raise typer.Exit(code)
+
+
+@app.command()
+def definitions(
+    kind: Annotated[str | None, typer.Argument(help="Only those of a kind, like pipeline.")] = None,
+) -> None:
+    """List the definitions that instances can refer to, with their parameters."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from definitions.registry import default_registry
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "name", "version", "parameters", "what it does"):
+        table.add_column(column, overflow="fold")
+    for d in default_registry().all():
+        if kind is None or d.kind == kind:
+            table.add_row(d.kind, d.name, str(d.version), ", ".join(d.parameters.model_fields), d.summary)
+    Console().print(table)
+
+
+@app.command()
+def demo() -> None:
+    """Start a stack, and let real prices flow through guarded deployments; exit code 0 when all are READY."""
+    from rich.console import Console
+
+    from optaic.demo import demo as run_demo
+
+    if not run_demo(Console()):
+        raise typer.Exit(1)

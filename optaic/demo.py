@@ -1,0 +1,83 @@
+"""`optaic demo`: the whole of it on real prices, step by step."""
+
+import asyncio
+import datetime as dt
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from instances.board import InstanceLine
+from optaic import actions, show
+from optaic.manifest import read_manifest
+from optaic.session import Session, session
+from optaic.stack.lifecycle import up
+from optaic.stack.progress import Progress
+from optaic.stack.target import checkout
+
+MANIFEST = Path("examples/sp500/instances.yaml")
+PATIENCE = dt.timedelta(minutes=3)  # for the cascade, after the prices are there
+
+
+def demo(console: Console) -> bool:
+    """Run the demo, and say whether every instance ended READY."""
+    started = time.monotonic()
+    _title(console, "1. A local stack: PostgreSQL, Prefect server, worker")
+    up(progress=Progress(console))
+    ready = asyncio.run(_on_real_prices(console))
+    console.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/]", highlight=False)
+    return ready
+
+
+async def _on_real_prices(console: Console) -> bool:
+    specs = read_manifest(checkout() / MANIFEST)
+    async with session() as open_session:
+        _title(console, f"2. Apply {MANIFEST}: blocks, rows, edges, deployments")
+        with console.status("applying ..."):
+            show.show_applied(console, await actions.apply(open_session, specs))
+
+        _title(console, "3. A signal refuses to run before its prices are there")
+        await _run(open_session, console, "momentum")
+
+        _title(console, "4. Refresh the prices, through the worker")
+        await _run(open_session, console, "prices")
+
+        _title(console, "5. The signals follow by themselves")
+        lines = await _until_ready(open_session, console)
+
+        _title(console, "6. Where things stand")
+        console.print(show.status_table(lines, dt.datetime.now(dt.UTC)))
+        ui = open_session.target.ui_url
+        console.print(f"\nDeployments     {ui}/deployments", highlight=False)
+        console.print(f"Runs            {ui}/runs", highlight=False)
+        console.print(f"Instances       {ui}/blocks", highlight=False)
+        console.print("\nThe stack stays up; `.venv/bin/optaic down` stops it.", highlight=False)
+        return all(line.status == "READY" for line in lines)
+
+
+def _title(console: Console, text: str) -> None:
+    console.print(f"\n[bold]{text}[/]", highlight=False)
+
+
+async def _run(open_session: Session, console: Console, instance: str) -> None:
+    with console.status(f"{instance} ..."):
+        async for seen in actions.run(open_session, instance, "refresh", {}):
+            show.show_seen(console, f"{instance}.refresh", seen)
+
+
+async def _until_ready(open_session: Session, console: Console) -> tuple[InstanceLine, ...]:
+    """Look at the board until every instance is READY, one is in ERROR, or patience is at its end."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    told: dict[str, str] = {}
+    with console.status("waiting for the cascade ..."):
+        while True:
+            lines = await actions.read_lines(open_session)
+            for line in lines:
+                if told.get(line.instance) != line.status:
+                    colour = show.COLOURS[line.status]
+                    console.print(f"  {line.instance} [{colour}]{line.status}[/]", highlight=False)
+                    told[line.instance] = line.status
+            statuses = {line.status.value for line in lines}
+            if statuses == {"READY"} or "ERROR" in statuses or time.monotonic() > deadline:
+                return lines
+            await asyncio.sleep(0.5)

@@ -1,0 +1,52 @@
+"""A session with the servers that a command talks to: found, opened, and closed again."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from instances.errors import OptaicError
+from optaic.stack import Target, connect, use
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+    from flows.services import Services
+
+
+class Unreachable(OptaicError):
+    """The Prefect server does not answer."""
+
+    def __init__(self, target: Target, error: Exception) -> None:
+        remedy = "Look at `optaic stack`." if target.embedded else "Check PREFECT_API_URL, and whether it runs."
+        super().__init__(f"the Prefect server at {target.api_url} does not answer: {error}. {remedy}")
+
+
+@dataclass(frozen=True)
+class Session:
+    """Open servers: the target they were found by, a Prefect client, and the platform."""
+
+    target: Target
+    client: "PrefectClient"
+    services: "Services"
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[Session]:
+    """Open the servers for the length of a block. Raises `NoStack`, `Unreachable`, `NoPlatform`, `NotMigrated`."""
+    target = connect()
+    use(target)
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")  # commands say themselves what they do
+
+    import httpx
+    from prefect.client.orchestration import get_client
+
+    from flows.services import load_platform, opened
+
+    try:
+        async with get_client() as client:
+            with opened(await load_platform()) as services:
+                yield Session(target, client, services)
+    except httpx.TransportError as error:
+        raise Unreachable(target, error) from error

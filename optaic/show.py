@@ -1,0 +1,86 @@
+"""How the commands show what they know: tables and sentences on a terminal, and JSON for scripts."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from instances.board import InstanceLine
+from instances.facts import BLOCKED, SKIPPED, RunState
+from instances.status import FlowStatus
+from instances.wording import moment
+from optaic.actions import Applied, Seen
+
+COLOURS = {
+    FlowStatus.READY: "green",
+    FlowStatus.RUNNING: "blue",
+    FlowStatus.STALE: "yellow",
+    FlowStatus.STALE_SOURCE_DELAYED: "yellow",
+    FlowStatus.NOT_INITIALIZED: "cyan",
+    FlowStatus.ERROR: "red",
+    FlowStatus.UNKNOWN: "magenta",
+}
+
+
+def as_json(lines: Iterable[InstanceLine]) -> list[dict[str, Any]]:
+    """Return the board as `optaic status --json` prints it."""
+    return [
+        {
+            "instance": line.instance,
+            "type": line.type,
+            "status": line.status.value,
+            "reason": line.reason,
+            "since": line.since.isoformat() if line.since else None,
+            "flows": [
+                {
+                    "flow": flow.flow,
+                    "status": flow.verdict.status.value,
+                    "reason": flow.verdict.reason,
+                    "deployment_id": str(flow.deployment_id) if flow.deployment_id else None,
+                }
+                for flow in line.flows
+            ],
+        }
+        for line in lines
+    ]
+
+
+def status_table(lines: Iterable[InstanceLine], now: dt.datetime) -> Table:
+    """Return the board with a row for each flow."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("instance", "type", "flow", "status", "since", "reason"):
+        table.add_column(column, overflow="fold", no_wrap=column not in {"reason"})
+    for line in lines:
+        for flow in line.flows:
+            verdict = flow.verdict
+            since = moment(verdict.since, now) if verdict.since else ""
+            status = f"[{COLOURS[verdict.status]}]{verdict.status}[/]"
+            table.add_row(line.instance, line.type, flow.flow, status, since, escape(verdict.reason))
+    return table
+
+
+def show_applied(console: Console, applied: Applied) -> None:
+    """Say what an apply did."""
+    for what, changes in (("blocks", applied.blocks), ("deployments", applied.deployments)):
+        counts = ", ".join(f"{len(names)} {how}" for how, names in vars(changes).items())
+        console.print(f"[green]✓[/] {what}: {counts}", highlight=False)
+
+
+def show_seen(console: Console, label: str, seen: Seen) -> None:
+    """Say that a run was seen in a state."""
+    how = seen.name or seen.state.value.title()
+    colour = "white"
+    if seen.ended:
+        colour = "green" if seen.state is RunState.COMPLETED else "yellow" if seen.name == BLOCKED else "red"
+    message = f": {escape(seen.message)}" if seen.message and seen.ended else ""
+    console.print(f"  {label} [{colour}]{how}[/]{message}", highlight=False)
+
+
+def exit_code(seen: Seen) -> int:
+    """Return 0 when the run did or confirmed its work, 3 when its guard stopped it, 1 otherwise."""
+    if seen.state is RunState.COMPLETED or seen.name == SKIPPED:
+        return 0
+    return 3 if seen.name == BLOCKED else 1
