@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,9 +29,18 @@ _SHORT = re.compile(r"^\s*(\d+)\s*([smhdw])\s*$")
 def parse_duration(value: object) -> object:
     """Turn '15m', '2h' or '7d' into a timedelta; leave anything else (ISO 8601, timedelta) to pydantic."""
     if isinstance(value, str) and (match := _SHORT.match(value)):
-        return dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
+        except OverflowError as error:
+            raise ValueError(f"{value!r} is longer than any date can tell") from error
+    if isinstance(value, int | float):
         raise ValueError("a duration needs a unit: write '15m', '2h' or '7d'")
+    return value
+
+
+def _whole(value: dt.timedelta) -> dt.timedelta:
+    if value.microseconds:
+        raise ValueError("a duration is in whole seconds")
     return value
 
 
@@ -45,6 +55,7 @@ def _shortest(value: dt.timedelta) -> str:
 Duration = Annotated[
     dt.timedelta,
     BeforeValidator(parse_duration),
+    AfterValidator(_whole),
     PlainSerializer(_shortest, return_type=str),
     Field(ge=dt.timedelta(0)),
 ]
@@ -97,6 +108,9 @@ class Schedule(Spec):
         if self.type == "cron":
             if self.expression is None:
                 raise ValueError("a cron schedule needs an expression, like '0 18 * * 1-5'")
+            fields = len(self.expression.split())
+            if fields != 5:  # cronsim reads seconds too, Prefect does not
+                raise ValueError(f"{self.expression!r} is not a cron expression: it has {fields} fields, not 5")
             try:
                 CronSim(self.expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
             except CronSimError as error:
