@@ -18,6 +18,7 @@ from definitions.errors import DefinitionError
 from instances.errors import InvalidSpec
 from instances.lineage import find_cycle
 from instances.specs import AnySpec, ComponentSpec, DatasetSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
+from instances.wording import a
 
 spec_adapter: TypeAdapter[ComponentSpec | DatasetSpec | SignalInstanceSpec] = TypeAdapter(AnySpec)
 
@@ -126,7 +127,7 @@ def _part_problems(spec: DatasetSpec, by_name: Mapping[str, ComponentSpec | Data
         if part is None:
             yield f"{spec.name}: {field} {name!r} does not exist; {_hint(name, by_name, wanted)}"
         elif part.type != wanted:
-            yield f"{spec.name}: {field} {name!r} is a {part.type}, not a {wanted}"
+            yield f"{spec.name}: {field} {name!r} is {a(part.type)}, not {a(wanted)}"
 
 
 def _hint(name: str, by_name: Mapping[str, ComponentSpec | DatasetSpec], wanted: str | None = None) -> str:
@@ -154,7 +155,7 @@ def _upstream_problems(
         if upstream is None:
             yield f"{spec.name}: upstream {ref.instance!r} does not exist; {_hint(ref.instance, data_sets)}"
         elif not isinstance(upstream, DatasetSpec):
-            yield f"{spec.name}: upstream {ref.instance!r} is a {upstream.type}, which has no flow to wait for"
+            yield f"{spec.name}: upstream {ref.instance!r} is {a(upstream.type)}, which has no flow to wait for"
         elif ref.flow is not None and ref.flow not in flow_kinds(upstream, found):
             kinds = ", ".join(flow_kinds(upstream, found))
             yield f"{spec.name}: upstream {ref.instance!r} has no flow {ref.flow.value!r}; it has: {kinds}"

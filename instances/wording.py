@@ -21,6 +21,11 @@ def span(length: dt.timedelta) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
+def a(noun: str) -> str:
+    """Return the noun with its indefinite article."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 def version_of(version: str) -> str:
     """Return 'v12' for the version '12'; versions that are not numbers stay as they are."""
     return f"v{version}" if version.isdecimal() else version

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from instances.wording import moment, short, span, version_of
+from instances.wording import a, moment, short, span, version_of
 from tests.instances.world import NOW, days, hours, minutes, run_id, utc
 
 
@@ -39,6 +39,10 @@ def test_a_span_is_told_in_the_largest_unit_that_divides_it(length: dt.timedelta
 def test_versions_that_are_numbers_get_a_v() -> None:
     assert version_of("12") == "v12"
     assert version_of("2026-03-11") == "2026-03-11"
+
+
+def test_nouns_get_their_article() -> None:
+    assert [a("store"), a("accessor")] == ["a store", "an accessor"]
 
 
 def test_ids_are_told_by_their_first_8_digits() -> None:
