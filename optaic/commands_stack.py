@@ -1,0 +1,81 @@
+"""`optaic up`, `down`, `stack`, `env` and `logs`."""
+
+import json
+import shlex
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from optaic.stack import Home
+from optaic.stack.state import SERVICES, State
+from optaic.stack.target import recorded
+
+app = typer.Typer()
+
+
+@app.command()
+def up() -> None:
+    """Start PostgreSQL, a Prefect server with its UI, and a worker; prepare them for instances."""
+    from rich.console import Console
+
+    from optaic.stack.lifecycle import up as start
+    from optaic.stack.progress import Progress
+
+    console = Console()
+    target = start(progress=Progress(console))
+    console.print(f"\n[bold]Prefect UI[/]   {target.ui_url}", highlight=False)
+    console.print(f"[bold]Prefect API[/]  {target.api_url}", highlight=False)
+    if target.embedded:
+        console.print(f"[bold]Home[/]         {target.home.root}", highlight=False)
+        console.print('\nFor the `prefect` command in this shell: eval "$(optaic env)"', highlight=False)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `optaic up` started; the data stays."""
+    from rich.console import Console
+
+    from optaic.stack.lifecycle import down as stop
+    from optaic.stack.progress import Progress
+
+    stop(progress=Progress(Console()))
+
+
+@app.command()
+def env() -> None:
+    """Print the variables that make `prefect` talk to this stack: eval "$(optaic env)"."""
+    for name, value in recorded(State.load(Home.current())).environment().items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def stack(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+    """Show what runs; exit code 1 unless all is up."""
+    from optaic.stack.report import report
+
+    services = report(Home.current())
+    if as_json:
+        typer.echo(json.dumps([asdict(service) for service in services], indent=2))
+    else:
+        for s in services:
+            about = f"pid {s.pid}, since {s.since}, {s.address}" if s.pid else "-"
+            typer.echo(f"{s.name:<10}{s.health:<9}{about}\n{'':<19}log {s.log}")
+    if any(service.health != "up" for service in services):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help=f"One of: {', '.join(SERVICES)}.")] = "server",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many, counted from the end.")] = 40,
+) -> None:
+    """Print the end of a log of the stack."""
+    from optaic.stack.processes import tail
+
+    if service not in SERVICES:
+        raise typer.BadParameter(f"{service!r} is not a service of the stack; these are: {', '.join(SERVICES)}.")
+    log = Home.current().log(service)
+    typer.echo(f"{log}:")
+    for line in tail(log, lines):
+        typer.echo(line)

@@ -1,0 +1,188 @@
+"""`up` and `down`: the embedded stack of one home, started and stopped as a whole."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from signal import Signals
+
+from optaic.stack import postgres, server, worker
+from optaic.stack.errors import ServiceDied
+from optaic.stack.home import Home
+from optaic.stack.ports import choose, free
+from optaic.stack.prepare import ensure_pool, migrate, prepare
+from optaic.stack.processes import Record, alive, died, stop
+from optaic.stack.progress import Progress
+from optaic.stack.state import SERVICES, State
+from optaic.stack.target import Target, embedded, external, use
+
+_STOP_SIGNALS: Mapping[str, Sequence[tuple[Signals, float]]] = {
+    "postgres": postgres.STOP_SIGNALS,
+    "server": server.STOP_SIGNALS,
+    "worker": worker.STOP_SIGNALS,
+}
+_PORT_ATTEMPTS = 3
+
+
+def up(home: Home | None = None, *, progress: Progress | None = None, deploy: bool = True) -> Target:
+    """Start what does not run yet, and prepare it; with servers of one's own, only prepare those.
+
+    When it fails, what it started is stopped again. Raises `StackError`.
+    """
+    home, progress = home or Home.current(), progress or Progress()
+    own = external(State.load(home))
+    if own is not None:
+        progress.note(f"using the Prefect server at {own.api_url} and OPTAIC_DATABASE_URL; starting none")
+        prepare(own, progress=progress, deploy=deploy)
+        return own
+    with home.lock(progress.note):
+        home.create()
+        state = State.load(home)
+        with _undone_on_failure(state, progress) as started:
+            return _Start(state, progress, started).run(deploy=deploy)
+
+
+def down(home: Home | None = None, *, progress: Progress | None = None) -> None:
+    """Stop what `up` started and nothing else: the worker, the server, Postgres. Raises `StackError`."""
+    home, progress = home or Home.current(), progress or Progress()
+    own = external(State.load(home))
+    if own is not None:
+        progress.note(f"the servers at {own.api_url} and OPTAIC_DATABASE_URL are your own: nothing stopped")
+        return
+    if not home.root.exists():
+        progress.note(f"nothing runs here ({home.root})")
+        return
+    with home.lock(progress.note):
+        state = State.load(home)
+        if state.empty:
+            progress.note(f"nothing runs here ({home.root})")
+        _stop(state, SERVICES, progress)
+
+
+class _Start:
+    """One `up` of the embedded stack."""
+
+    def __init__(self, state: State, progress: Progress, started: list[str]) -> None:
+        self.state = state
+        self.home = state.home
+        self.progress = progress
+        self.started = started
+
+    def run(self, *, deploy: bool) -> Target:
+        """Start in parallel what can be: this process imports and migrates while the server starts."""
+        self._postgres()
+        port = self._server()
+        target = embedded(self.state)
+        with ThreadPoolExecutor(max_workers=1) as threads:
+            warm = threads.submit(_warm_up, target)
+            port = self._server_ready(port)
+            warm.result()
+            target = embedded(self.state)
+            use(target)
+            ensure_pool(create=True)
+            record = self._ensure("worker", lambda: worker.start(self.home, server_port=port))
+            preparing = threads.submit(prepare, target, progress=self.progress, deploy=deploy)
+            with self.progress.step("worker") as step:
+                worker.wait_ready(record, target.api_url)
+                step.detail = f"{self._who(record)}, pool {worker.POOL!r}"
+            preparing.result()
+        return target
+
+    def _postgres(self) -> None:
+        if self.state.socket_dir is None or not Path(self.state.socket_dir).exists():
+            self.state.socket_dir = str(postgres.choose_socket_dir(self.home.root / "run"))
+        folder = Path(self.state.socket_dir)
+        with self.progress.step("postgres") as step:
+            log = self.home.log("postgres")
+            record = self._ensure("postgres", lambda: postgres.start(self.home.postgres, socket_dir=folder, log=log))
+            postgres.wait_ready(record, self.home.postgres)
+            postgres.ensure_databases(folder)
+            step.detail = f"{self._who(record)}, socket in {folder}"
+
+    def _server(self, *, avoid: int | None = None) -> int:
+        known = self.state.services.get("server")
+        if known is not None and known.port is not None and alive(known):
+            port = known.port
+        else:
+            port = choose(server.USUAL_PORT if known is None or known.port in (None, avoid) else known.port)
+            if port != server.USUAL_PORT:
+                self.progress.note(f"the server gets port {port}, as {server.USUAL_PORT} is taken")
+        folder = Path(self.state.socket_dir or "")
+        self._ensure("server", lambda: server.start(self.home, socket_dir=folder, port=port))
+        if known is not None and known.port != port:
+            self._restart_later("worker", because=f"the server has moved to port {port}")
+        return port
+
+    def _server_ready(self, port: int) -> int:
+        """Wait for the server; when another process was quicker to take its port, try the next one."""
+        with self.progress.step("server") as step:
+            for attempt in range(1, _PORT_ATTEMPTS + 1):
+                try:
+                    server.wait_ready(self.state.services["server"])
+                except ServiceDied:
+                    if attempt == _PORT_ATTEMPTS or free(port):
+                        raise
+                    port = self._server(avoid=port)
+                else:
+                    break
+            step.detail = f"{self._who(self.state.services['server'])}, {server.urls(port)[0]}"
+        return port
+
+    def _ensure(self, name: str, start: Callable[[], Record]) -> Record:
+        known = self.state.services.get(name)
+        if known is not None and alive(known):
+            return known
+        if known is not None:
+            self.progress.note(f"restarting: {died(known)}")
+        record = start()
+        self.started.append(name)
+        self.state.record(record)
+        return record
+
+    def _who(self, record: Record) -> str:
+        return f"pid {record.pid}" if record.name in self.started else f"pid {record.pid} already runs"
+
+    def _restart_later(self, name: str, *, because: str) -> None:
+        known = self.state.services.get(name)
+        if known is not None and alive(known):
+            self.progress.note(f"stopping the {name} (pid {known.pid}): {because}")
+            stop(known, _STOP_SIGNALS[name])
+            self.state.forget(name)
+
+
+def _warm_up(target: Target) -> None:
+    use(target)
+    migrate(target)
+    import blocks  # noqa: F401  its import is the slow part of preparing
+
+
+@contextmanager
+def _undone_on_failure(state: State, progress: Progress) -> Iterator[list[str]]:
+    """Yield the list for the names of started services; if the block fails, they are stopped."""
+    started: list[str] = []
+    try:
+        yield started
+    except BaseException:
+        if started:
+            progress.note("not up: stopping again what was started")
+        _stop(state, [name for name in SERVICES if name in started], progress)
+        raise
+
+
+def _stop(state: State, names: Sequence[str], progress: Progress) -> None:
+    """Stop services in the order opposite to their start, and forget them."""
+    for name in reversed(names):
+        record = state.services.get(name)
+        if record is None:
+            continue
+        with progress.step(f"stop {name}") as step:
+            ran = stop(record, _STOP_SIGNALS[name])
+            step.detail = f"pid {record.pid}" if ran else f"pid {record.pid} had ended before"
+            state.forget(name)
+    if state.empty and state.socket_dir is not None:
+        folder = Path(state.socket_dir)
+        if not folder.is_relative_to(state.home.root):
+            shutil.rmtree(folder, ignore_errors=True)
+        state.socket_dir = None
+        state.save()

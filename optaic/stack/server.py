@@ -1,0 +1,60 @@
+"""The Prefect server of the stack: its API, its UI and its services in one process."""
+
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+from optaic.stack import api, postgres
+from optaic.stack.environment import NO_TELEMETRY, inherited
+from optaic.stack.home import Home
+from optaic.stack.ports import HOST
+from optaic.stack.processes import Record, find, spawn, wait_until
+
+USUAL_PORT = 4200
+STOP_SIGNALS = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
+
+
+def start(home: Home, *, socket_dir: Path, port: int) -> Record:
+    """Start a Prefect server on the embedded Postgres; it is not ready yet."""
+    ui_url, api_url = urls(port)
+    env = {
+        **inherited(),
+        **NO_TELEMETRY,
+        "PREFECT_HOME": str(home.prefect),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url(socket_dir, "prefect", "asyncpg"),
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_UI_API_URL": api_url,
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_UI_URL": ui_url,
+    }
+    command = [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+    return spawn("server", command, log=home.log("server"), cwd=home.root, env=env, port=port)
+
+
+def wait_ready(record: Record) -> None:
+    """Wait until the server answers. Raises `ServiceDied` or `ServiceSlow`."""
+    wait_until(record, lambda: healthy(record), patience_seconds=120)
+
+
+def healthy(record: Record) -> bool:
+    """Does this very server, and not another one on the same port, answer?"""
+    return _listens(record) and record.port is not None and api.healthy(urls(record.port)[1])
+
+
+def urls(port: int) -> tuple[str, str]:
+    """Return the addresses of the UI and of the API."""
+    return f"http://{HOST}:{port}", f"http://{HOST}:{port}/api"
+
+
+def _listens(record: Record) -> bool:
+    process = find(record)
+    if process is None:
+        return False
+    try:
+        connections = process.net_connections(kind="tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == record.port for c in connections)

@@ -1,0 +1,48 @@
+"""The process worker of the stack."""
+
+import datetime as dt
+import signal
+import sys
+
+from optaic.stack import api
+from optaic.stack.environment import inherited, of_client
+from optaic.stack.home import Home
+from optaic.stack.processes import Record, spawn, wait_until
+from optaic.stack.server import urls
+
+POOL = "optaic"
+NAME = "local"
+STOP_SIGNALS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+
+
+def start(home: Home, *, server_port: int) -> Record:
+    """Start a worker of the pool `optaic`; it is not ready yet."""
+    ui_url, api_url = urls(server_port)
+    env = {
+        **inherited(),
+        **of_client(api_url=api_url, ui_url=ui_url, prefect_home=home.prefect),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+    # fmt: off
+    command = [
+        sys.executable, "-P", "-m", "prefect", "worker", "start",
+        "--pool", POOL, "--type", "process", "--name", NAME, "--no-create-pool-if-not-found",
+    ]
+    # fmt: on
+    return spawn("worker", command, log=home.log("worker"), cwd=home.root, env=env)
+
+
+def wait_ready(record: Record, api_url: str) -> None:
+    """Wait until the server has heard of the worker. Raises `ServiceDied` or `ServiceSlow`."""
+    wait_until(record, lambda: heard_of(record, api_url), patience_seconds=60)
+
+
+def heard_of(record: Record, api_url: str) -> bool:
+    """Has the server had a heartbeat of this very worker, and not too long ago?"""
+    since = dt.datetime.fromisoformat(record.since)
+    return any(
+        worker["name"] == NAME
+        and worker["status"] == "ONLINE"
+        and dt.datetime.fromisoformat(worker["last_heartbeat_time"]) >= since
+        for worker in api.workers(api_url, POOL)
+    )

@@ -1,0 +1,102 @@
+"""Real servers for the tests: a Postgres alone, or the whole stack, through the code of `optaic up`."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from instances.migrations import upgrade
+from optaic.stack import Home, Target, postgres
+from optaic.stack.environment import NO_TELEMETRY
+from optaic.stack.lifecycle import down, up
+from optaic.stack.processes import stop
+from optaic.stack.target import use
+
+_TEMPLATE = "optaic_template"
+_numbers = itertools.count(1)
+_prefect_home = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests away from the developer's own servers and from ~/.prefect."""
+    for name in [name for name in os.environ if name.startswith(("PREFECT_", "OPTAIC_"))]:
+        del os.environ[name]
+    config.stash[_prefect_home] = tempfile.mkdtemp(prefix="optaic-prefect-")
+    os.environ.update(NO_TELEMETRY)
+    # Without a stack, a call of the API is an error at once, not a server started behind one's back.
+    os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
+    os.environ["PREFECT_HOME"] = config.stash[_prefect_home]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the temporary PREFECT_HOME."""
+    shutil.rmtree(config.stash[_prefect_home], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the fixture `stack`, directly or not, as an integration test."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "stack" in item.fixturenames:
+            item.add_marker("integration")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A whole stack in a home of its own; Prefect in this process talks to it. Nothing is deployed on it."""
+    home = Home(tmp_path_factory.mktemp("stack") / "home")
+    before = dict(os.environ)
+    target = up(home, deploy=False)
+    os.environ["OPTAIC_HOME"] = str(home.root)
+    use(target)
+    try:
+        yield target
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        down(home)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The SQLAlchemy URL of the maintenance database of a Postgres that forgets all at the end."""
+    folder = tmp_path_factory.mktemp("postgres")
+    socket_dir = postgres.choose_socket_dir(folder / "run")
+    record = postgres.start(folder / "data", socket_dir=socket_dir, log=folder / "log", durable=False)
+    try:
+        postgres.wait_ready(record, folder / "data")
+        yield postgres.url(socket_dir, "postgres")
+    finally:
+        stop(record, postgres.STOP_SIGNALS)
+        if not socket_dir.is_relative_to(Path(folder)):
+            shutil.rmtree(socket_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _maintenance(postgres_url: str) -> Iterator[Engine]:
+    """The maintenance database, with a migrated template beside it."""
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {_TEMPLATE}"))
+    template = create_engine(make_url(postgres_url).set(database=_TEMPLATE))
+    upgrade(template)
+    template.dispose()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def database(postgres_url: str, _maintenance: Engine) -> Iterator[Engine]:
+    """An engine of a fresh, migrated extension database."""
+    name = f"test_{next(_numbers)}"
+    with _maintenance.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy"))
+    engine = create_engine(make_url(postgres_url).set(database=name))
+    yield engine
+    engine.dispose()
+    with _maintenance.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
