@@ -159,6 +159,12 @@ def _upstream_problems(
         elif ref.flow is not None and ref.flow not in flow_kinds(upstream, found):
             kinds = ", ".join(flow_kinds(upstream, found))
             yield f"{spec.name}: upstream {ref.instance!r} has no flow {ref.flow.value!r}; it has: {kinds}"
+    for (name, role), count in Counter((ref.instance, ref.role) for ref in spec.upstream_refs).items():
+        if count > 1:
+            yield (
+                f"{spec.name}: upstream {name!r} is named {count} times in the role {role!r}: "
+                "keep one of these upstream_refs"
+            )
     if (definition := found.get(spec.pipeline_instance)) is not None:
         yield from _role_problems(spec, definition)
 
