@@ -47,13 +47,29 @@ class DefinitionConflict(DefinitionError):
         )
 
 
+class BrokenPackage(DefinitionError):
+    """An installed package whose definitions can't be loaded."""
+
+    def __init__(self, package: str, entry_point: str, value: str, problem: str) -> None:
+        super().__init__(
+            f"package {package!r} does not load its definitions (entry point {entry_point!r} = {value}): {problem}. "
+            "Mend it or uninstall it."
+        )
+
+
 class InvalidConfig(DefinitionError):
-    """A config that does not fit the parameters schema."""
+    """A config that does not fit the parameters schema.
+
+    Bad values are shown, but not those of a model with `hide_input_in_errors`, which may hold secrets.
+    """
 
     def __init__(self, ref: str, parameters: "type[BaseModel]", error: "ValidationError") -> None:
         fields = ", ".join(parameters.model_fields) or "none"
+        hidden = parameters.model_config.get("hide_input_in_errors", False)
         problems = "; ".join(
-            f"config.{'.'.join(str(part) for part in item['loc']) or '(all)'}: {item['msg']} (got {item['input']!r})"
+            f"config.{'.'.join(str(part) for part in item['loc']) or '(all)'}: "
+            + item["msg"].removeprefix("Value error, ")
+            + ("" if hidden else f" (got {item['input']!r})")
             for item in error.errors(include_url=False)
         )
         super().__init__(f"the config does not fit {ref}: {problems}. Its parameters are: {fields}.")
