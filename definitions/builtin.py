@@ -1,0 +1,17 @@
+"""The definitions that come with this project; found through the entry point `builtin`."""
+
+from definitions.accessors.point_in_time import POINT_IN_TIME
+from definitions.accessors.simple import SIMPLE
+from definitions.contract import Definition
+from definitions.operators import table
+from definitions.pipelines.csv import CSV
+from definitions.pipelines.expression import EXPRESSION
+from definitions.pipelines.parquet import PARQUET
+from definitions.pipelines.sp500_sample import SP500_SAMPLE
+from definitions.pipelines.sql import SQL
+from definitions.stores.delta import DELTA
+
+
+def definitions() -> tuple[Definition, ...]:
+    """Return the built-in definitions."""
+    return (CSV, EXPRESSION, PARQUET, SP500_SAMPLE, SQL, DELTA, SIMPLE, POINT_IN_TIME, *table.definitions())

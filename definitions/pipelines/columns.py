@@ -1,0 +1,82 @@
+"""Which columns of a source are the keys and the values of the rows."""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+import polars as pl
+from pydantic import Field
+
+from definitions.errors import SourceError
+from definitions.frames import long_form
+from definitions.parameters import Parameters
+
+
+class ColumnParameters(Parameters):
+    """The parameters that every source of tables has."""
+
+    date: str = Field(default="date", description="Column with the dates.")
+    entity: str = Field(default="entity", description="Column with the entities: tickers, countries, ...")
+    knowledge_date: str | None = Field(
+        default=None,
+        description="Column that says when a row became known; none: the column knowledge_date, if there is one.",
+    )
+    values: tuple[str, ...] | dict[str, str] | None = Field(
+        default=None,
+        description="Value columns: a list of names, or an object from the name in the source to the name in the "
+        "dataset; none: all columns that are not keys.",
+    )
+
+    def renaming(self, available: Sequence[str], source: str) -> dict[str, str]:
+        """Return, for each column to read, its name in the dataset. Raises `SourceError` for one not there."""
+        known = self.knowledge_date or ("knowledge_date" if "knowledge_date" in available else None)
+        keys = {self.date: "date", self.entity: "entity"} | ({known: "knowledge_date"} if known else {})
+        values = self.values
+        if values is None:
+            values = tuple(name for name in available if name not in keys)
+        renaming = keys | (values if isinstance(values, dict) else {name: name for name in values})
+        for name in renaming:
+            if name not in available:
+                raise SourceError(f"{source} has no column {name!r}{_hint(name, available)}")
+        if len(keys) < 2 + bool(known) or len(set(renaming.values())) < len(renaming) or set(keys) & set(values):
+            shown = ", ".join(f"{name} as {target}" for name, target in renaming.items())
+            raise SourceError(f"{source}: two columns have the same part ({shown}): give each a name of its own")
+        return renaming
+
+
+def _hint(name: str, available: Sequence[str]) -> str:
+    near = get_close_matches(name, available, n=1)
+    mean = f", did you mean {near[0]!r}?" if near else "."
+    return f"{mean} Its columns are: {', '.join(available) or 'none'}. Correct the config's column names."
+
+
+def typed_rows(frame: pl.DataFrame, parameters: ColumnParameters, source: str) -> pl.DataFrame:
+    """Return the chosen columns of `frame` in long form; keys that are text are read as ISO dates.
+
+    Raises `SourceError`.
+    """
+    rows = frame.select(
+        pl.col(name).alias(target) for name, target in parameters.renaming(frame.columns, source).items()
+    )
+    for name in ("date", "knowledge_date"):
+        if name in rows.columns and rows[name].dtype == pl.String:
+            rows = rows.with_columns(parsed_dates(rows[name], None, lambda row: f"{source}, row {row + 1}"))
+    return long_form(rows, source=source)
+
+
+def parsed_dates(texts: pl.Series, date_format: str | None, place: Callable[[int], str]) -> pl.Series:
+    """Return dates read from texts, with nulls kept; without a format they are ISO dates, at midnight if timed.
+
+    Raises `SourceError` at the first text that is no such date; `place` says where a row stands.
+    """
+    dates = texts.str.to_date(date_format or "%Y-%m-%d", strict=False)
+    if date_format is None and dates.null_count() > texts.null_count():
+        midnight = texts.str.replace(r"[ T]00:00(:00(\.0+)?)?$", "")
+        dates = midnight.str.to_date("%Y-%m-%d", strict=False)
+    bad = (dates.is_null() & texts.is_not_null()).arg_true()
+    if bad.len():
+        row = int(bad[0])
+        wanted = f"in the format {date_format}" if date_format else "like 2024-01-31"
+        raise SourceError(
+            f"{place(row)}, column {texts.name!r}: {texts[row]!r} is not a date {wanted}. Mend the source."
+        )
+    return dates

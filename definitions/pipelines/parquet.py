@@ -1,0 +1,47 @@
+"""The `parquet` pipeline: reads Parquet files."""
+
+import polars as pl
+from pydantic import Field
+
+from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
+from definitions.pipelines.columns import ColumnParameters, typed_rows
+from definitions.pipelines.files import check_readable, translated
+
+
+class ParquetParameters(ColumnParameters):
+    path: str = Field(description="The file, a folder or pattern of files, or a URL (s3://, https://).")
+
+
+class ParquetPipeline:
+    """Reads the whole of the files on every refresh, so that corrected old rows are found too."""
+
+    def __init__(self, parameters: ParquetParameters) -> None:
+        self.parameters = parameters
+
+    def check(self) -> None:
+        check_readable(self.parameters.path)
+
+    def extract(self, request: ExtractRequest) -> pl.DataFrame:
+        source = self.parameters.path
+        with translated(source):
+            rows = pl.scan_parquet(source)
+            names = rows.collect_schema().names()
+        wanted = list(self.parameters.renaming(names, source))
+        with translated(source):
+            frame = rows.select(wanted).collect()
+        return typed_rows(frame, self.parameters, source)
+
+
+def _pipeline(parameters: ParquetParameters, resources: Resources) -> ParquetPipeline:
+    return ParquetPipeline(parameters)
+
+
+PARQUET = Definition(
+    kind=Kind.PIPELINE,
+    name="parquet",
+    version=1,
+    summary="Reads Parquet files.",
+    parameters=ParquetParameters,
+    factory=_pipeline,
+    flows=(FlowKind.REFRESH,),
+)

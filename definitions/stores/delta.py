@@ -1,0 +1,226 @@
+"""The `delta` store: one Delta Lake table for each instance, on local disk or S3."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from pydantic import Field
+
+from definitions.contract import Definition, Kind, Resources, StoreVersion, Watermark
+from definitions.errors import StoreError
+from definitions.frames import key_columns, long_form
+from definitions.parameters import Parameters
+
+# A version that some run consumed must stay readable, so old entries of the log are never dropped.
+CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
+
+
+class DeltaParameters(Parameters):
+    root: str | None = Field(
+        default=None,
+        description="Folder or URL (s3://bucket/folder) under which each instance's table lies, "
+        "instead of the platform's data root.",
+    )
+    storage_options_secret: str | None = Field(
+        default=None,
+        description="Name of a Secret block that holds the object store's options as JSON, "
+        'like {"AWS_REGION": "eu-west-1"}; without it they come from the environment.',
+    )
+
+
+class DeltaStore:
+    """Keeps rows in the Delta table at `location`; see `Store` for the contract.
+
+    Every write says in its commit which version it has seen, under one name: of two writers at once one
+    commits and the other gets a `StoreError`, also where Delta itself would let both append.
+    """
+
+    def __init__(self, location: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self.location = location
+        self.storage_options = dict(storage_options) if storage_options else None
+
+    def head(self) -> StoreVersion | None:
+        table = self._open()
+        return None if table is None else _describe(table)
+
+    def write(self, frame: pl.DataFrame, *, replace: bool = False) -> StoreVersion:
+        rows = long_form(frame, source=f"what is written to {self.location}", error=StoreError)
+        table = self._open()
+        if table is None:
+            return self._create(rows)
+        if replace or _describe(table).row_count == 0:
+            return self._replace(table, rows)
+        return self._upsert(table, rows)
+
+    def scan(self, version: str) -> pl.LazyFrame:
+        table = self._open()
+        if table is None:
+            raise StoreError(f"{self.location} has no table yet: refresh the instance first")
+        newest = table.version()
+        if not version.isdecimal() or int(version) > newest:
+            raise StoreError(f"{self.location} has no version {version!r}: its versions are 0 to {newest}")
+        with self._translated(f"version {version} can't be read"):
+            table.load_as_version(int(version))
+            return pl.scan_delta(table, storage_options=self.storage_options)
+
+    def _open(self) -> DeltaTable | None:
+        with self._translated("the table can't be opened"):
+            try:
+                return DeltaTable(self.location, storage_options=self.storage_options)
+            except TableNotFoundError:
+                return None
+
+    def _create(self, rows: pl.DataFrame) -> StoreVersion:
+        with self._translated("the table can't be created"):
+            write_deltalake(
+                self.location,
+                rows,
+                mode="error",
+                configuration=CONFIGURATION,
+                storage_options=self.storage_options,
+                commit_properties=_seen(-1),
+            )
+            table = DeltaTable(self.location, version=0, storage_options=self.storage_options)
+        return _describe(table, changed=True)
+
+    def _replace(self, table: DeltaTable, rows: pl.DataFrame) -> StoreVersion:
+        kept = self._rows(table)
+        keys = key_columns(rows.columns)
+        if kept.schema == rows.schema and kept.sort(keys).equals(rows.sort(keys)):
+            return _describe(table)
+        with self._translated("the rows can't be replaced"):
+            seen = _seen(table.version())
+            write_deltalake(table, rows, mode="overwrite", schema_mode="overwrite", commit_properties=seen)
+        return _describe(table, changed=True)
+
+    def _upsert(self, table: DeltaTable, rows: pl.DataFrame) -> StoreVersion:
+        schema = self._schema(table)
+        rows = self._fitted(rows, schema)
+        if rows.is_empty():
+            return _describe(table)
+        within = pl.col("date").is_between(rows["date"].min(), rows["date"].max())
+        kept = self._rows(table, within)
+        keys = key_columns(rows.columns)
+        new = rows.join(kept, on=keys, how="anti")
+        updated = _updated(rows, kept, keys)
+        with self._translated("the rows can't be committed"):
+            if not updated.is_empty():
+                _merge(table, pl.concat([new, updated]), keys)
+            elif not new.is_empty():
+                write_deltalake(table, new, mode="append", commit_properties=_seen(table.version()))
+            else:
+                return _describe(table)
+        return _describe(table, changed=True)
+
+    def _schema(self, table: DeltaTable) -> pl.Schema:
+        with self._translated("the table can't be read"):
+            return pl.scan_delta(table, storage_options=self.storage_options).collect_schema()
+
+    def _rows(self, table: DeltaTable, within: pl.Expr | None = None) -> pl.DataFrame:
+        with self._translated("the table can't be read"):
+            rows = pl.scan_delta(table, storage_options=self.storage_options)
+            return (rows if within is None else rows.filter(within)).collect()
+
+    def _fitted(self, rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+        remedy = "Change what the pipeline gives, or refresh everything, which replaces the table."
+        if set(rows.columns) != set(schema):
+            raise StoreError(
+                f"the columns {', '.join(rows.columns)} don't fit the table at {self.location}, "
+                f"whose columns are {', '.join(schema)}. {remedy}"
+            )
+        for name, dtype in rows.schema.items():
+            all_null = rows[name].null_count() == rows.height
+            widened = dtype == pl.Int64 and schema[name] == pl.Float64
+            if dtype != schema[name] and not all_null and not widened:
+                raise StoreError(
+                    f"column {name!r} holds {dtype}, but {schema[name]} in the table at {self.location}. {remedy}"
+                )
+        # Values all null have no type of their own, and take the table's.
+        return rows.select(
+            pl.lit(None, dtype).alias(name) if rows[name].null_count() == rows.height else pl.col(name).cast(dtype)
+            for name, dtype in schema.items()
+        )
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except CommitFailedError as error:
+            raise StoreError(
+                f"{self.location}: {what}: another writer committed meanwhile. Run it again; nothing of it was written."
+            ) from error
+        except Exception as error:  # deltalake raises bare Exceptions, with a backtrace below the first line
+            raise StoreError(f"{self.location}: {what}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _seen(version: int) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction("optaic", version + 1)])
+
+
+def _describe(table: DeltaTable, *, changed: bool = False) -> StoreVersion:
+    """Count the rows and find the watermark in the log, whose statistics hold both for every file."""
+    files = pl.DataFrame(table.get_add_actions(flatten=True))
+    row_count = int(files["num_records"].sum()) if files.height else 0
+    watermark = None
+    if row_count:
+        known = files["max.knowledge_date"].max() if "max.knowledge_date" in files.columns else None
+        watermark = Watermark(date=files["max.date"].max(), knowledge_date=known)  # type: ignore[arg-type]
+    return StoreVersion(version=str(table.version()), row_count=row_count, watermark=watermark, changed=changed)
+
+
+def _updated(rows: pl.DataFrame, kept: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    values = [name for name in rows.columns if name not in keys]
+    pairs = rows.join(kept, on=keys, how="inner", suffix=" (kept)")
+    differs = [pl.col(name).ne_missing(pl.col(f"{name} (kept)")) for name in values]
+    return pairs.filter(pl.any_horizontal(differs) if differs else pl.lit(False)).select(rows.columns)
+
+
+def _merge(table: DeltaTable, rows: pl.DataFrame, keys: list[str]) -> None:
+    same_key = " and ".join(f"kept.{key} = given.{key}" for key in keys)
+    # Bounds on the date let Delta skip the files that hold none of these rows.
+    bounds = rows.select(first=pl.col("date").min().cast(pl.String), last=pl.col("date").max().cast(pl.String))
+    within = "kept.date >= '{}' and kept.date <= '{}'".format(*bounds.row(0))
+    merger = table.merge(
+        rows,
+        f"{within} and {same_key}",
+        source_alias="given",
+        target_alias="kept",
+        commit_properties=_seen(table.version()),
+    )
+    merger.when_matched_update_all().when_not_matched_insert_all().execute()
+
+
+def _store(parameters: DeltaParameters, resources: Resources) -> DeltaStore:
+    root = parameters.root or resources.data_root
+    if "://" not in root:
+        root = str(Path(root).expanduser().absolute())
+    return DeltaStore(f"{root.rstrip('/')}/{resources.instance}", _storage_options(parameters, resources))
+
+
+def _storage_options(parameters: DeltaParameters, resources: Resources) -> dict[str, str] | None:
+    if parameters.storage_options_secret is None:
+        return None
+    try:
+        options = json.loads(resources.credentials.secret(parameters.storage_options_secret))
+    except ValueError:
+        options = None  # the error would show the secret
+    if not isinstance(options, dict):
+        raise StoreError(
+            f"the Secret block {parameters.storage_options_secret!r} does not hold storage options: "
+            'write a JSON object, like {"AWS_REGION": "eu-west-1"}'
+        )
+    return {str(key): str(value) for key, value in options.items()}
+
+
+DELTA = Definition(
+    kind=Kind.STORE,
+    name="delta",
+    version=1,
+    summary="A Delta Lake table for each instance, on local disk or S3.",
+    parameters=DeltaParameters,
+    factory=_store,
+)
