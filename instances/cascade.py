@@ -90,12 +90,16 @@ def _obstacle(flow: FlowFacts) -> str | None:
     return None
 
 
-def open_requests(flow: FlowFacts) -> tuple[Request, ...]:
-    """Return the requests that still stand: a person who cancels withdraws all that were made before."""
+def withdrawn_at(flow: FlowFacts) -> dt.datetime | None:
+    """Return when a person cancelled the flow's last run, and withdrew what was asked for up to then."""
     last = flow.last_ended
-    if last is None or not _cancelled_by_a_person(last):
-        return flow.requests
-    return tuple(request for request in flow.requests if request.created_at > last.at)
+    return last.at if last is not None and _cancelled_by_a_person(last) else None
+
+
+def open_requests(flow: FlowFacts) -> tuple[Request, ...]:
+    """Return the requests that still stand."""
+    cancelled_at = withdrawn_at(flow)
+    return tuple(r for r in flow.requests if cancelled_at is None or r.created_at > cancelled_at)
 
 
 def _asked(flow: FlowFacts, now: dt.datetime) -> _Wish | None:

@@ -1,0 +1,48 @@
+"""The sweep: the cascade's decision for every flow, on a schedule: what lost events and killed workers left undone."""
+
+import datetime as dt
+
+from prefect import flow, get_client, get_run_logger
+
+from flows.board import read_all
+from flows.cascade import start_due
+from flows.services import Services, load_platform, opened
+from flows.stuck import Patience, end_stuck_runs
+from instances.cascade import withdrawn_at
+from instances.facts import World
+from instances.wording import moment
+
+
+@flow(name="sweep", persist_result=False)
+async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: int = 3) -> int:
+    """Decide for every flow whether a run of it is due, start those that are, and return how many that were.
+
+    Args:
+        pending_timeout_minutes: How long a run may stay pending before it is ended as Crashed.
+        heartbeat_timeout_minutes: How long a running one may send no heartbeat before it is.
+    """
+    patience = Patience(
+        pending=dt.timedelta(minutes=pending_timeout_minutes), heartbeat=dt.timedelta(minutes=heartbeat_timeout_minutes)
+    )
+    with opened(await load_platform()) as services:
+        return await sweep_once(services, patience)
+
+
+async def sweep_once(services: Services, patience: Patience) -> int:
+    """End what is stuck, withdraw what people cancelled, and start what is due."""
+    logger, now = get_run_logger(), dt.datetime.now(dt.UTC)
+    async with get_client() as client:
+        flows, world = await read_all(services, client, now)
+        for sentence in await end_stuck_runs(client, world.values(), now, patience):
+            logger.warning("ended as crashed: %s", sentence)
+    _withdraw(services, world)
+    looked = await start_due(services, [flow.flow_id for flow in flows], logger)
+    logger.info("looked at %d flows at %s, started %d", len(flows), moment(now, now), len(looked.started))
+    return len(looked.started)
+
+
+def _withdraw(services: Services, world: World) -> None:
+    for facts in world.values():
+        cancelled_at = withdrawn_at(facts)
+        if cancelled_at is not None and facts.requests:
+            services.ledger.withdraw_requests(facts.flow_id, cancelled_at)
