@@ -241,9 +241,9 @@ def _save_instance(session: Session, instance: ResolvedInstance, ids: Mapping[st
     spec = instance.spec
     row_type = _ROWS[spec.type]
     row = session.scalar(select(row_type).where(row_type.name == spec.name))
+    if spec.name in ids and (row is None or row.type != spec.type):
+        raise InvalidSpec([f"{spec.name}: is on record with another type than {spec.type}; choose another name"])
     if row is None:
-        if spec.name in ids:
-            raise InvalidSpec([f"{spec.name}: is on record with another type than {spec.type}; choose another name"])
         row = row_type(name=spec.name)
         session.add(row)
     values: dict[str, Any] = {"project": spec.project, "spec": spec.model_dump(mode="json")}
