@@ -1,0 +1,39 @@
+"""What the tests of the repository and the ledger share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, event
+
+from definitions.contract import FlowKind
+from instances.facts import FlowId
+from instances.repository import Repository
+from instances.specs import ComponentSpec, DatasetSpec
+from tests.instances.catalogue import resolved
+
+
+def saved(engine: Engine, *specs: ComponentSpec | DatasetSpec) -> Repository:
+    """Return a repository in which these specs and their parts are applied."""
+    repository = Repository(engine)
+    repository.save(resolved(*specs))
+    return repository
+
+
+def refresh_ids(repository: Repository) -> dict[str, FlowId]:
+    """Return the ids of all refresh flows, by instance."""
+    return {flow.instance: flow.flow_id for flow in repository.flows() if flow.kind is FlowKind.REFRESH}
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """Collect the SQL statements that are sent meanwhile."""
+    sent: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)

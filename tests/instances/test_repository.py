@@ -1,0 +1,405 @@
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.orm import Session
+
+from definitions.contract import FlowKind, Kind
+from instances.errors import InvalidSpec, UnknownFlow, UnknownInstance
+from instances.facts import Edge, FlowId
+from instances.repository import FlowRecord, Repository
+from instances.specs import ComponentSpec, DatasetSpec, Schedule, UpstreamRef
+from instances.tables import DatasetInstanceRow, DefinitionRow, EdgeRow, FlowRow, InstanceRow, SignalInstanceRow
+from tests.instances.catalogue import ALL, CSV, DELTA, PARTS, component, dataset, definition, resolved, signal
+from tests.instances.database import refresh_ids, saved, statements
+from tests.instances.world import days
+
+
+def updated_at(engine: Engine) -> dict[str, dt.datetime]:
+    with Session(engine) as session:
+        return dict(session.execute(select(InstanceRow.name, InstanceRow.updated_at)).tuples().all())
+
+
+def contents(engine: Engine) -> dict[str, Any]:
+    """Return every row of every table, but for the order."""
+    with engine.connect() as connection:
+        tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'optaic'")).all()
+        return {t: sorted(map(str, connection.execute(text(f"SELECT * FROM optaic.{t}")))) for t in tables}
+
+
+def count(engine: Engine, table: type[Any]) -> int:
+    with Session(engine) as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+# Specs
+
+
+def test_specs_come_back_as_they_were_saved(database: Engine) -> None:
+    specs: list[ComponentSpec | DatasetSpec] = [
+        *PARTS[:1],
+        component("dated", "pipeline", "csv", config={"path": "b.csv", "rows": 3}, project="lab", description="Dated."),
+        dataset("prices", schedule=Schedule(type="cron", expression="0 18 * * 1-5"), source_retry="20m"),
+        signal("momentum", {"instance": "prices", "max_age": "3d"}, signal_spec={"min": -1, "max": 20}, auto=True),
+    ]
+    repository = saved(database, *specs[1:])
+    stored = {spec.name: spec for spec in repository.specs()}
+    assert list(stored) == sorted(stored)
+    for spec in specs:
+        assert stored[spec.name] == spec
+        assert type(stored[spec.name]) is type(spec)
+        assert repository.spec(spec.name) == spec
+
+
+def test_the_tables_have_the_names_that_users_know(database: Engine) -> None:
+    saved(database, dataset("prices"), signal("momentum", "prices", signal_spec={"min": -1}))
+    with database.connect() as connection:
+        row = connection.execute(
+            text(
+                "SELECT i.type, p.name AS pipeline, s.name AS store, a.name AS accessor, g.signal_spec->'min' AS min "
+                "FROM optaic.instance i JOIN optaic.dataset_instance d USING (id)"
+                " JOIN optaic.signal_instance g USING (id) "
+                "JOIN optaic.instance p ON p.id = d.pipeline_instance_id "
+                "JOIN optaic.instance s ON s.id = d.store_instance_id "
+                "JOIN optaic.instance a ON a.id = d.accessor_instance_id WHERE i.name = 'momentum'"
+            )
+        ).one()
+        assert tuple(row) == ("signal", "expression", "delta", "simple", -1)
+        part = connection.execute(
+            text(
+                "SELECT definition, definition_version, config FROM optaic.pipeline_instance JOIN optaic.instance "
+                "USING (id) WHERE name = 'csv'"
+            )
+        ).one()
+        assert tuple(part) == ("csv", 2, {})
+
+
+def test_a_config_may_hold_what_yaml_makes_of_a_date(database: Engine) -> None:
+    # YAML reads 2020-01-01 as a date, for which JSON has no type.
+    dated = component("dated", "pipeline", "expression", config={"start": dt.date(2020, 1, 1)})
+    stored = saved(database, dated).spec("dated")
+    assert stored.model_dump(mode="json") == dated.model_dump(mode="json")
+
+
+def test_an_unknown_instance_is_named_with_those_that_are_there(database: Engine) -> None:
+    with pytest.raises(UnknownInstance) as caught:
+        Repository(database).spec("prices")
+    assert str(caught.value) == (
+        "there is no instance named 'prices'; there are: none. Apply a manifest that describes it, or correct the name."
+    )
+    with pytest.raises(UnknownInstance, match="there are: csv, delta, expression, prices, simple"):
+        saved(database, dataset("prices")).spec("price")
+
+
+# Saving
+
+
+def test_saving_the_same_again_writes_nothing_visible(database: Engine) -> None:
+    specs = [dataset("prices"), signal("momentum", "prices", {"instance": "prices", "role": "universe"})]
+    repository = saved(database, *specs)
+    repository.set_deployment(refresh_ids(repository)["prices"], uuid4(), "hash-1")
+    before = contents(database)
+    repository.save(resolved(*specs))
+    assert contents(database) == before
+
+
+def test_only_what_changed_is_updated(database: Engine) -> None:
+    repository = saved(database, dataset("prices"), signal("momentum", "prices"))
+    before, ids = updated_at(database), refresh_ids(repository)
+    repository.save(resolved(dataset("prices", description="Daily."), signal("momentum", "prices")))
+    after = updated_at(database)
+    assert {name for name in after if after[name] != before[name]} == {"prices"}
+    assert refresh_ids(repository) == ids
+
+
+def test_a_change_reaches_settings_and_configuration_hash(database: Engine) -> None:
+    repository = saved(database, dataset("a"), signal("s", "a"))
+    repository.save(resolved(dataset("a"), signal("s", "a", on_stale="warn", signal_spec={"min": 0})))
+    flow = next(f for f in repository.flows() if f.instance == "s")
+    (wanted,) = next(
+        i.flows
+        for i in resolved(dataset("a"), signal("s", "a", signal_spec={"min": 0}))
+        if i.flows and i.spec.name == "s"
+    )
+    assert flow.settings.on_stale == "warn"
+    assert flow.config_hash == wanted.config_hash
+
+
+def test_edges_are_replaced(database: Engine) -> None:
+    repository = saved(database, dataset("a"), dataset("b"), dataset("s", "a", {"instance": "b", "max_age": "1d"}))
+    ids = refresh_ids(repository)
+    repository.save(
+        resolved(
+            dataset("a"), dataset("b"), dataset("s", "b", {"instance": "b", "role": "universe", "required": False})
+        )
+    )
+    flow = next(f for f in repository.flows() if f.instance == "s")
+    assert flow.edges == (Edge(ids["b"], "input"), Edge(ids["b"], "universe", required=False))
+
+
+def test_an_instance_may_lose_all_its_edges(database: Engine) -> None:
+    repository = saved(database, dataset("a"), dataset("s", "a"))
+    repository.save(resolved(dataset("a"), dataset("s")))
+    assert count(database, EdgeRow) == 0
+    assert count(database, FlowRow) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "type_"),
+    [
+        (dataset("x"), component("x", "store", "delta"), "store"),
+        (dataset("x"), signal("x"), "signal"),
+        (signal("x"), dataset("x"), "dataset"),
+    ],
+)
+def test_a_name_keeps_its_type(database: Engine, first: Any, second: Any, type_: str) -> None:
+    repository = saved(database, first)
+    before = contents(database)
+    with pytest.raises(InvalidSpec) as caught:
+        repository.save(resolved(second))
+    assert caught.value.problems == (f"x: is on record with another type than {type_}; choose another name",)
+    assert contents(database) == before
+
+
+def test_a_save_that_fails_writes_nothing(database: Engine) -> None:
+    good = resolved(dataset("a"), dataset("b", "a"))
+    dangling = replace(
+        good[-1].flows[0], edges=(replace(good[-1].flows[0].edges[0], upstream=("x", FlowKind.REFRESH)),)
+    )
+    with pytest.raises(KeyError):
+        Repository(database).save([*good[:-1], replace(good[-1], flows=(dangling,))])
+    assert Repository(database).specs() == ()
+
+
+# Flows
+
+
+def test_flows_are_those_of_the_named_instances(database: Engine) -> None:
+    repository = saved(database, dataset("a"), dataset("b", "a"), dataset("c"))
+    assert [f.instance for f in repository.flows()] == ["a", "b", "c"]
+    assert [f.instance for f in repository.flows(instances=["c", "a", "unknown"])] == ["a", "c"]
+    assert repository.flows(instances=[]) == ()
+
+
+def test_a_flow_is_read_with_its_handles_settings_and_edges(database: Engine) -> None:
+    repository = saved(database, dataset("a", on_stale="refresh"), dataset("s", {"instance": "a", "max_age": "14d"}))
+    ids = refresh_ids(repository)
+    deployment = uuid4()
+    repository.set_deployment(ids["s"], deployment, "hash-1")
+    (found,) = repository.flows(instances=["s"])
+    assert found == FlowRecord(
+        flow_id=ids["s"],
+        instance="s",
+        type="dataset",
+        kind=FlowKind.REFRESH,
+        deployment_id=deployment,
+        deployment_hash="hash-1",
+        config_hash=found.config_hash,
+        settings=dataset("s").flow_settings(FlowKind.REFRESH),
+        edges=(Edge(ids["a"], max_age=days(14)),),
+    )
+    assert repository.flow_of_deployment(deployment) == found
+    assert repository.flow_of_deployment(uuid4()) is None
+
+
+def test_a_flow_id_is_found_by_instance_and_kind(database: Engine) -> None:
+    repository = saved(database, dataset("a"))
+    assert repository.flow_id("a", "refresh") == refresh_ids(repository)["a"]
+    with pytest.raises(UnknownFlow) as caught:
+        repository.flow_id("a", "train")
+    assert str(caught.value) == "instance 'a' has no flow 'train'; its flows are: refresh."
+    with pytest.raises(UnknownFlow) as caught:
+        repository.flow_id("delta", "refresh")
+    assert str(caught.value) == (
+        "instance 'delta' has no flow 'refresh'; its flows are: none (it is a part of other instances)."
+    )
+    with pytest.raises(UnknownInstance):
+        repository.flow_id("b", "refresh")
+
+
+def test_children_are_the_flows_directly_downstream_each_once(database: Engine) -> None:
+    repository = saved(
+        database,
+        dataset("a"),
+        dataset("b", "a", {"instance": "a", "role": "universe"}),
+        dataset("c", "b", {"instance": "a", "role": "universe", "required": False}),
+        dataset("d", "c"),
+    )
+    ids = refresh_ids(repository)
+    assert set(repository.children(ids["a"])) == {ids["b"], ids["c"]}
+    assert len(repository.children(ids["a"])) == 2
+    assert repository.children(ids["d"]) == ()
+
+
+def test_the_only_flow_of_an_instance(database: Engine) -> None:
+    repository = saved(database, dataset("a"))
+    assert repository.only_flow("a") is FlowKind.REFRESH
+    with pytest.raises(
+        UnknownFlow, match=r"^instance 'delta' has no flow .*none \(it is a part of other instances\)\.$"
+    ):
+        repository.only_flow("delta")
+    with pytest.raises(UnknownInstance):
+        repository.only_flow("b")
+
+
+def test_datasets_come_with_their_parts_at_the_applied_versions(database: Engine) -> None:
+    repository = saved(database, dataset("prices"), signal("momentum", "prices"))
+    found = repository.datasets(["prices", "momentum", "delta", "unknown"])
+    assert set(found) == {"prices", "momentum"}
+    assert found["momentum"].spec == signal("momentum", "prices")
+    assert found["prices"].parts == {
+        "pipeline": component("csv", "pipeline", "csv", definition_version=2),
+        "store": component("delta", "store", "delta", definition_version=1),
+        "accessor": component("simple", "accessor", "simple", definition_version=1),
+    }
+
+
+# Surroundings
+
+KINDS: dict[str, dict[str, Any]] = {"strict": {}, "tolerant": {"max_age": "1d"}, "optional": {"required": False}}
+NODES = [f"d{n}" for n in range(9)]
+lineages = st.dictionaries(
+    st.tuples(st.integers(0, 8), st.integers(0, 8)).filter(lambda pair: pair[0] < pair[1]),
+    st.sampled_from(sorted(KINDS)),
+    max_size=16,
+)
+
+
+def brute_force(lineage: dict[tuple[int, int], str], starts: list[int]) -> set[str]:
+    """Walk as `surroundings` promises: the starts, their strict ancestors, and two steps up from all of those."""
+    found = set(starts)
+    for _ in NODES:
+        found |= {up for (up, down), kind in lineage.items() if down in found and kind == "strict"}
+    for _ in range(2):
+        found |= {up for up, down in lineage if down in found}
+    return {NODES[n] for n in found}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lineage=lineages, starts=st.lists(st.integers(0, 8), unique=True, max_size=3))
+def test_surroundings_are_what_a_walk_finds(
+    database: Engine, lineage: dict[tuple[int, int], str], starts: list[int]
+) -> None:
+    refs = {
+        down: [
+            UpstreamRef.model_validate({"instance": NODES[up]} | KINDS[kind])
+            for (up, to), kind in sorted(lineage.items())
+            if to == down
+        ]
+        for down in range(9)
+    }
+    repository = saved(database, *(dataset(name, *refs[n]) for n, name in enumerate(NODES)))
+    ids = refresh_ids(repository)
+    found = repository.surroundings([ids[NODES[n]] for n in starts])
+    assert {flow.instance for flow in found} == brute_force(lineage, starts)
+    assert len({flow.flow_id for flow in found}) == len(found)
+    whole = {flow.instance: flow for flow in repository.flows()}
+    assert all(flow == whole[flow.instance] for flow in found)
+
+
+def test_surroundings_end_where_there_is_a_cycle(database: Engine) -> None:
+    repository = saved(database, dataset("a"), dataset("b", "a"))
+    ids = refresh_ids(repository)
+    with Session(database) as session, session.begin():
+        session.add(EdgeRow(flow_id=ids["a"], upstream_flow_id=ids["b"], role="input", required=True))
+    assert {f.instance for f in repository.surroundings([ids["b"]])} == {"a", "b"}
+
+
+def test_surroundings_of_an_unknown_flow_are_none(database: Engine) -> None:
+    assert Repository(database).surroundings([FlowId(uuid4())]) == ()
+
+
+@pytest.mark.parametrize("upstreams", [1, 10, 100, 1000])
+def test_surroundings_cost_one_statement_however_many_upstreams(database: Engine, upstreams: int) -> None:
+    start = _many_flows(database, upstreams)
+    with statements(database) as sent:
+        found = Repository(database).surroundings([start])
+    assert len(found) == upstreams + 1
+    assert len([s for s in sent if "FROM optaic" in s]) == len(sent) == 1
+
+
+def _many_flows(engine: Engine, upstreams: int) -> FlowId:
+    """Write flows by SQL: half of the upstreams in a chain, half directly above the one that is returned."""
+    saved(engine, dataset("last"))
+    (last,) = refresh_ids(Repository(engine)).values()
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO optaic.instance (id, name, type, project, spec) "
+                "SELECT gen_random_uuid(), 'u' || n, 'dataset', 'default', '{}' FROM generate_series(1, :n) n"
+            ),
+            {"n": upstreams},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO optaic.flow (id, instance_id, kind, config_hash, settings) "
+                "SELECT gen_random_uuid(), id, 'refresh', 'config', '{}' FROM optaic.instance WHERE name ~ '^u[0-9]+$'"
+            )
+        )
+        connection.execute(
+            text(
+                "WITH flows AS (SELECT f.id, substr(i.name, 2)::int AS n FROM optaic.flow f JOIN optaic.instance i "
+                "ON i.id = f.instance_id WHERE i.name ~ '^u[0-9]+$') "
+                "INSERT INTO optaic.edge (flow_id, upstream_flow_id, role, required) "
+                "SELECT CASE WHEN a.n > :n / 2 OR a.n = 1 THEN :last ELSE b.id END, a.id, 'input', true "
+                "FROM flows a LEFT JOIN flows b ON b.n = a.n - 1"
+            ),
+            {"n": upstreams, "last": last},
+        )
+    return last
+
+
+# Definitions
+
+
+def test_definitions_are_noted_once_with_their_schema(database: Engine) -> None:
+    repository = Repository(database)
+    repository.record_definitions(ALL)
+    before = contents(database)
+    repository.record_definitions(ALL)
+    assert contents(database) == before
+    assert count(database, DefinitionRow) == len(ALL)
+    with Session(database) as session:
+        row = session.get_one(DefinitionRow, ("pipeline", "csv", 1))
+        assert row.content_hash == CSV.content_hash
+        assert row.parameters_schema == CSV.schema
+
+
+def test_a_definition_that_changed_under_its_version_is_refused(database: Engine) -> None:
+    repository = Repository(database)
+    repository.record_definitions(ALL)
+    before = contents(database)
+    changed = definition(Kind.STORE, "delta", parameters=CSV.parameters)
+    with pytest.raises(InvalidSpec) as caught:
+        repository.record_definitions([definition(Kind.STORE, "new"), changed])
+    assert caught.value.problems == (
+        "store delta@1 has changed under the same version: its schema, flows or roles differ from those on record. "
+        "Raise its version; a version's content never changes.",
+    )
+    assert contents(database) == before
+    repository.record_definitions([replace(changed, version=2), DELTA])
+    assert count(database, DefinitionRow) == len(ALL) + 1
+
+
+# Handles
+
+
+def test_a_deployment_belongs_to_one_flow(database: Engine) -> None:
+    repository = saved(database, dataset("a"), dataset("b"))
+    ids = refresh_ids(repository)
+    deployment = UUID(int=1)
+    repository.set_deployment(ids["a"], deployment, "hash-1")
+    repository.set_deployment(ids["a"], deployment, "hash-2")
+    (found,) = repository.flows(instances=["a"])
+    assert (found.deployment_id, found.deployment_hash) == (deployment, "hash-2")
+
+
+def test_a_signal_has_the_rows_of_a_dataset(database: Engine) -> None:
+    saved(database, dataset("prices"), signal("momentum", "prices"))
+    assert count(database, DatasetInstanceRow) == 2
+    assert count(database, SignalInstanceRow) == 1
