@@ -87,7 +87,8 @@ def deploy_missing(target: Target) -> str:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     with log.open("wb") as output:
-        env = {**os.environ, **target.environment()}
+        # PWD is what `{{ $PWD }}` in prefect.yaml is replaced by.
+        env = {**os.environ, **target.environment(), "PWD": str(manifest.parent)}
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=manifest.parent, env=env
         )

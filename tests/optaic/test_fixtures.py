@@ -22,11 +22,11 @@ def test_nothing_is_left_of_the_last_test(database: Engine) -> None:
 def test_prefect_in_this_process_talks_to_the_stack(stack: Target) -> None:
     from prefect.client.orchestration import get_client
 
-    from blocks.platform import Platform
+    from flows.services import load_platform
 
     with get_client(sync_client=True) as client:
         assert str(client.api_url).rstrip("/") == stack.api_url
         assert client.read_work_pool("optaic").type == "process"
-    platform = asyncio.run(Platform.aload("default"))
+    platform = asyncio.run(load_platform())
     assert make_url(platform.database_url) == make_url(stack.database_url or "")
     assert platform.data_root == str(stack.home.data)
