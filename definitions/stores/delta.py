@@ -141,7 +141,9 @@ class DeltaStore:
                 )
         # Values all null have no type of their own, and take the table's.
         return rows.select(
-            pl.lit(None, dtype).alias(name) if rows[name].null_count() == rows.height else pl.col(name).cast(dtype)
+            pl.repeat(None, pl.len(), dtype=dtype).alias(name)
+            if rows[name].null_count() == rows.height
+            else pl.col(name).cast(dtype)
             for name, dtype in schema.items()
         )
 
