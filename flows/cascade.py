@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,11 @@ CASCADE = "cascade"  # tag of the runs that were started automatically
 
 @dataclass(frozen=True)
 class Round:
-    """One look at some flows: the world as it was read, and what was decided on each flow."""
+    """One look at some flows: the world as it was read, what was decided on each, and the runs that came of it."""
 
     world: World
     decisions: tuple[Decision, ...]
-    started: tuple[RunId, ...]
+    started: Mapping[FlowId, RunId]
 
 
 async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -46,31 +46,36 @@ async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
             return
         if state.is_cancelling() or state.is_cancelled():
             services.ledger.withdraw_requests(ended.flow_id, state.timestamp)
-        await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)], logger)
+        looked = await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)])
+    tell(looked, logger)
 
 
-async def start_due(services: Services, flow_ids: Collection[FlowId], logger: Logger) -> Round:
+def tell(looked: Round, logger: Logger) -> None:
+    """Log what was decided on each flow, and why."""
+    for decision in looked.decisions:
+        match decision:
+            case Start():
+                run_id = looked.started.get(decision.flow_id)
+                how = f"started run {short(run_id)}" if run_id else "started by another process"
+                logger.info("%s: %s: %s", decision.label, how, decision.reason)
+            case Leave():
+                logger.info("%s: left alone: %s", decision.label, decision.reason)
+
+
+async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Round:
     """Decide on each of the flows in one reading of the world, and start those that are due."""
     if not flow_ids:
-        return Round({}, (), ())
+        return Round({}, (), {})
     now = dt.datetime.now(dt.UTC)
     async with get_client() as client:
         reader = PrefectReader(client)
         world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
         decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids))
-        started: list[RunId] = []
+        started: dict[FlowId, RunId] = {}
         for decision in decisions:
-            match decision:
-                case Start():
-                    run_id = await _start(services, client, decision, world, now)
-                    if run_id is None:
-                        logger.info("%s: another process has started it", decision.label)
-                        continue
-                    logger.info("%s: started run %s: %s", decision.label, short(run_id), decision.reason)
-                    started.append(run_id)
-                case Leave():
-                    logger.info("%s: left alone: %s", decision.label, decision.reason)
-    return Round(world, decisions, tuple(started))
+            if isinstance(decision, Start) and (run_id := await _start(services, client, decision, world, now)):
+                started[decision.flow_id] = run_id
+    return Round(world, decisions, started)
 
 
 async def _start(

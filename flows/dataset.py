@@ -3,15 +3,15 @@
 from functools import partial
 
 from prefect import State, flow
-from research.signal_values import check_signal
 
 from definitions import work
 from definitions.contract import FlowKind
 from definitions.work import Outcome
 from flows.cascade import cascade_hook
 from flows.context import Context
-from flows.frame import Options, guarded_run
+from flows.frame import Options, guarded_run, run_name
 from instances.specs import OnStale, SignalInstanceSpec
+from research.signal_values import check_signal
 
 
 def refresh_rows(context: Context) -> Outcome:
@@ -25,6 +25,7 @@ def refresh_rows(context: Context) -> Outcome:
 
 @flow(
     name=FlowKind.REFRESH.value,
+    flow_run_name=run_name,
     persist_result=False,
     on_completion=[cascade_hook],
     on_failure=[cascade_hook],

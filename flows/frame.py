@@ -9,11 +9,12 @@ from prefect import State, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
 from definitions.contract import FlowKind
 from definitions.work import Outcome
-from flows.cascade import start_due
+from flows.cascade import start_due, tell
 from flows.context import Context, gather
 from flows.guard import Checked, check_upstream_freshness, report_row
 from flows.services import Services, load_platform, opened
@@ -72,6 +73,12 @@ class _Run:
         return self.options.on_stale or self.flow.settings.on_stale
 
 
+def run_name() -> str:
+    """Return the name of the current run: its flow, and when it was due."""
+    parameters, due = flow_run.parameters, flow_run.scheduled_start_time
+    return f"{parameters['instance']}.{flow_run.flow_name} {due:%Y-%m-%d %H:%M:%S}"
+
+
 async def guarded_run(kind: FlowKind, instance: str, work: Work, options: Options) -> State[None]:
     """Take the current run through the frame and return the state in which it ends.
 
@@ -97,14 +104,14 @@ def _now() -> dt.datetime:
 
 def _identify(services: Services, kind: FlowKind, instance: str, options: Options) -> _Run:
     context = FlowRunContext.get()
-    flow_run = context.flow_run if context else None
-    if flow_run is None or flow_run.deployment_id is None:
+    current = context.flow_run if context else None
+    if current is None or current.deployment_id is None:
         raise NotThroughDeployment(f"{instance}.{kind}", "no deployment")
-    flow = services.repository.flow_of_deployment(flow_run.deployment_id)
+    flow = services.repository.flow_of_deployment(current.deployment_id)
     if flow is None or (flow.instance, flow.kind) != (instance, kind):
         whose = f"the deployment of {flow.instance}.{flow.kind}" if flow else "a deployment that bootstrap did not make"
         raise NotThroughDeployment(f"{instance}.{kind}", whose)
-    return _Run(services, RunId(flow_run.id), flow, options)
+    return _Run(services, RunId(current.id), flow, options)
 
 
 def _record_guard(run: _Run, checked: Checked) -> Admission:
@@ -137,7 +144,7 @@ async def _blocked(run: _Run, checked: Checked) -> State[None]:
     if run.on_stale == "refresh":
         upstream = to_refresh(checked.report, checked.world)
         ledger.request(upstream, parameters={}, run_id=run.run_id, now=now)
-        await start_due(run.services, upstream, get_run_logger())
+        tell(await start_due(run.services, upstream), get_run_logger())
         later = "Its upstream flows are asked for too, and it starts when they are ready."
     return Cancelled(name=BLOCKED, message=f"{checked.report.why}. {later}")
 

@@ -1,16 +1,16 @@
 """The sweep: the cascade's decision for every flow, on a schedule: what lost events and killed workers left undone."""
 
 import datetime as dt
+from dataclasses import replace
 
 from prefect import flow, get_client, get_run_logger
 
 from flows.board import read_all
-from flows.cascade import start_due
+from flows.cascade import start_due, tell
 from flows.services import Services, load_platform, opened
 from flows.stuck import Patience, end_stuck_runs
-from instances.cascade import withdrawn_at
+from instances.cascade import Start, withdrawn_at
 from instances.facts import World
-from instances.wording import moment
 
 
 @flow(name="sweep", persist_result=False)
@@ -36,8 +36,9 @@ async def sweep_once(services: Services, patience: Patience) -> int:
         for sentence in await end_stuck_runs(client, world.values(), now, patience):
             logger.warning("ended as crashed: %s", sentence)
     _withdraw(services, world)
-    looked = await start_due(services, [flow.flow_id for flow in flows], logger)
-    logger.info("looked at %d flows at %s, started %d", len(flows), moment(now, now), len(looked.started))
+    looked = await start_due(services, [flow.flow_id for flow in flows])
+    tell(replace(looked, decisions=tuple(d for d in looked.decisions if isinstance(d, Start))), logger)
+    logger.info("looked at %d flows, started %d", len(flows), len(looked.started))
     return len(looked.started)
 
 

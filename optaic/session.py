@@ -1,6 +1,6 @@
 """A session with the servers that a command talks to: found, opened, and closed again."""
 
-import os
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,16 +37,22 @@ async def session() -> AsyncIterator[Session]:
     """Open the servers for the length of a block. Raises `NoStack`, `Unreachable`, `NoPlatform`, `NotMigrated`."""
     target = connect()
     use(target)
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")  # commands say themselves what they do
 
     import httpx
     from prefect.client.orchestration import get_client
 
     from flows.services import load_platform, opened
 
+    _quiet()
     try:
         async with get_client() as client:
             with opened(await load_platform()) as services:
                 yield Session(target, client, services)
     except httpx.TransportError as error:
         raise Unreachable(target, error) from error
+
+
+def _quiet() -> None:
+    """Keep the logs of flows that run in this process off the terminal; they still go to the server."""
+    for handler in logging.getLogger("prefect").handlers:
+        handler.setLevel(logging.CRITICAL)
