@@ -254,7 +254,7 @@ def _save_instance(session: Session, instance: ResolvedInstance, ids: Mapping[st
         values |= {
             "definition": instance.definition.name,
             "definition_version": instance.definition.version,
-            "config": values["spec"]["config"],
+            "config": spec.config,
         }
     if isinstance(spec, SignalInstanceSpec):
         values["signal_spec"] = spec.signal_spec.model_dump(mode="json")

@@ -19,6 +19,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from definitions.contract import FlowKind
 
@@ -61,6 +62,9 @@ Duration = Annotated[
 ]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+# As JSON gives it back: YAML reads a date as a date, which would never equal the text that is stored.
+Config = Annotated[dict[str, Any], AfterValidator(to_jsonable_python)]
 
 InstanceType = Literal["pipeline", "store", "accessor", "dataset", "signal"]
 OnStale = Literal["block", "refresh", "warn"]
@@ -172,7 +176,7 @@ class ComponentSpec(InstanceSpec):
     type: Literal["pipeline", "store", "accessor"]
     definition: str
     definition_version: int | None = None
-    config: dict[str, Any] = {}
+    config: Config = {}
 
 
 class FlowSettings(Spec):
