@@ -70,7 +70,7 @@ class Ledger:
                 inputs=inputs[run_id],
                 version=row.version,
                 watermark=row.watermark,
-                found_new=bool(row.found_new),
+                found_new=row.found_new is not False,
                 forced=row.forced,
             )
             for run_id, row in rows.items()
