@@ -1,0 +1,241 @@
+"""What every block owes its form in the Prefect UI, and that a block says all that its spec can."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.blocks.core import Block
+from pydantic import SecretStr, ValidationError
+
+import blocks
+from blocks import AccessorInstance, DatasetInstance, PipelineInstance, Platform, SignalInstance, StoreInstance
+from blocks.base import ComponentBlock, FlowBlock, InstanceBlock
+from blocks.platform import connector_for, connector_url
+from instances.specs import ComponentSpec, DatasetSpec, InstanceSpec, SignalInstanceSpec
+
+ALL: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
+LOGOS = Path(__file__).parents[2] / "docs" / "logos"
+SPECS: dict[type[InstanceBlock], type[InstanceSpec]] = {
+    PipelineInstance: ComponentSpec,
+    StoreInstance: ComponentSpec,
+    AccessorInstance: ComponentSpec,
+    DatasetInstance: DatasetSpec,
+    SignalInstance: SignalInstanceSpec,
+}
+COMPONENTS = [PipelineInstance, StoreInstance, AccessorInstance]
+
+every_block = pytest.mark.parametrize("block", ALL, ids=blocks.__all__)
+every_instance = pytest.mark.parametrize("block", SPECS, ids=lambda block: block.__name__)
+
+
+def own_fields(block: type[Block]) -> dict[str, Any]:
+    return {name: field for name, field in block.model_fields.items() if name not in Block.model_fields}
+
+
+def a_dataset(block: type[DatasetInstance], **fields: Any) -> DatasetInstance:
+    parts = {
+        "pipeline_instance": PipelineInstance(definition="csv", config={"path": "a.csv"}),
+        "store_instance": StoreInstance(definition="delta", definition_version=1),
+        "accessor_instance": AccessorInstance(definition="simple", project="lab"),
+    }
+    return block.model_validate(parts | fields)
+
+
+# Standards
+
+
+def test_every_block_is_registered_with_prefect() -> None:
+    assert ALL
+    assert all(issubclass(block, Block) and block not in (InstanceBlock, ComponentBlock, FlowBlock) for block in ALL)
+    assert set(SPECS) == {block for block in ALL if issubclass(block, InstanceBlock)}
+
+
+@every_block
+def test_it_has_a_description_that_ends_in_a_period(block: type[Block]) -> None:
+    assert block._description
+    assert block.get_description() == block._description
+    assert block._description.endswith(".")
+    assert block.__doc__
+    assert block.__doc__.strip().endswith(".")
+
+
+@every_block
+def test_it_has_a_name_and_a_slug_of_its_own(block: type[Block]) -> None:
+    assert block._block_type_slug
+    assert block._block_type_slug.startswith("optaic-")
+    assert [b._block_type_name for b in ALL].count(block._block_type_name) == 1
+    assert [b._block_type_slug for b in ALL].count(block._block_type_slug) == 1
+
+
+@every_block
+def test_it_has_a_logo_that_is_there(block: type[Block]) -> None:
+    assert block._logo_url is not None
+    address = str(block._logo_url)
+    assert address.startswith("https://")
+    picture = LOGOS / address.rsplit("/", 1)[-1]
+    assert address.endswith(f"/docs/logos/{picture.name}")
+    assert picture.read_text(encoding="utf-8").lstrip().startswith("<svg")
+
+
+@every_block
+def test_it_has_a_documentation_link(block: type[Block]) -> None:
+    assert str(block._documentation_url).startswith("https://github.com/optaic/optaic/blob/main/docs/instances.md#")
+
+
+@every_block
+def test_it_has_an_example_that_loads_it(block: type[Block]) -> None:
+    example = block.get_code_example()
+    assert example
+    assert f"from blocks import {block.__name__}" in example or f", {block.__name__}" in example
+    assert f'{block.__name__}.load("' in example
+    code = example.strip().removeprefix("```python").removesuffix("```")
+    compile(code, block.__name__, "exec")
+
+
+@every_block
+def test_every_field_has_a_description_that_ends_in_a_period(block: type[Block]) -> None:
+    fields = own_fields(block)
+    assert fields
+    assert [name for name, field in fields.items() if not (field.description or "").endswith(".")] == []
+
+
+@every_block
+def test_its_schema_can_be_made(block: type[Block]) -> None:
+    schema = block.model_json_schema()
+    assert set(schema["properties"]) == set(own_fields(block))
+    assert schema["block_type_slug"] == block._block_type_slug
+
+
+# Blocks and specs say the same
+
+
+@every_instance
+def test_it_has_the_fields_of_its_spec(block: type[InstanceBlock]) -> None:
+    assert set(own_fields(block)) == set(SPECS[block].model_fields) - {"name", "type"}
+
+
+@every_instance
+def test_it_requires_what_its_spec_requires(block: type[InstanceBlock]) -> None:
+    in_block = {name for name, field in own_fields(block).items() if field.is_required()}
+    in_spec = {name for name, field in SPECS[block].model_fields.items() if field.is_required()}
+    assert in_block == in_spec - {"name", "type"}
+
+
+@pytest.mark.parametrize("block", COMPONENTS)
+def test_a_component_describes_its_spec(block: type[ComponentBlock]) -> None:
+    fields = {"definition": "x", "definition_version": 3, "config": {"a": [1]}, "project": "lab", "description": "X."}
+    spec = block.model_validate(fields).to_spec("name")
+    assert spec.model_dump() == fields | {"name": "name", "type": block.instance_type}
+    assert block(definition="x").to_spec("name") == ComponentSpec(name="name", type=block.instance_type, definition="x")
+
+
+FLOW_FIELDS: dict[str, Any] = {
+    "project": "lab",
+    "description": "Daily.",
+    "upstream_refs": [{"instance": "prices", "flow": "refresh", "role": "input", "required": False, "max_age": "1d"}],
+    "schedule": {
+        "type": "cron",
+        "expression": "0 18 * * *",
+        "interval_minutes": None,
+        "timezone": "Europe/London",
+        "enabled": False,
+        "retry_policy": {"max_retries": 2, "backoff": "1m"},
+    },
+    "freshness": {
+        "follow_inputs": False,
+        "max_age": "2d",
+        "grace": "5m",
+        "calendar": {"exchange": "XLON", "after_close": "2h"},
+    },
+    "on_stale": "refresh",
+    "auto": True,
+    "source_retry": "20m",
+}
+SIGNAL_FIELDS: dict[str, Any] = {
+    "signal_spec": {
+        "value_column": "score",
+        "min": -1.0,
+        "max": 1.0,
+        "allow_nan": True,
+        "neutral": 0.5,
+        "index_columns": ["date", "entity"],
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("block", "fields"), [(DatasetInstance, FLOW_FIELDS), (SignalInstance, FLOW_FIELDS | SIGNAL_FIELDS)]
+)
+def test_a_dataset_describes_its_spec(block: type[DatasetInstance], fields: dict[str, Any]) -> None:
+    named = {"pipeline_instance": "p", "store_instance": "s", "accessor_instance": "a"}
+    spec, own = a_dataset(block, **fields).to_specs("name", named)
+    assert type(spec) is SPECS[block]
+    assert spec.model_dump(mode="json") == fields | named | {"name": "name", "type": block.instance_type}
+    assert own == ()
+
+
+@pytest.mark.parametrize("block", [DatasetInstance, SignalInstance])
+def test_the_defaults_are_those_of_the_spec(block: type[DatasetInstance]) -> None:
+    named = {"pipeline_instance": "p", "store_instance": "s", "accessor_instance": "a"}
+    spec, _ = a_dataset(block).to_specs("name", named)
+    assert spec == SPECS[block].model_validate(named | {"name": "name", "type": block.instance_type})
+
+
+def test_parts_described_in_place_are_named_after_their_dataset() -> None:
+    spec, own = a_dataset(DatasetInstance).to_specs("prices", {"store_instance": "shared", "pipeline_instance": None})
+    assert (spec.pipeline_instance, spec.store_instance, spec.accessor_instance) == (
+        "prices-pipeline",
+        "shared",
+        "prices-accessor",
+    )
+    assert own == (
+        ComponentSpec(name="prices-pipeline", type="pipeline", definition="csv", config={"path": "a.csv"}),
+        ComponentSpec(name="prices-accessor", type="accessor", definition="simple", project="lab"),
+    )
+
+
+def test_a_block_document_gives_back_the_block() -> None:
+    block = a_dataset(SignalInstance, **FLOW_FIELDS, **SIGNAL_FIELDS)
+    stored = block.model_dump(mode="json")
+    assert SignalInstance.model_validate(stored).to_specs("name", {}) == block.to_specs("name", {})
+
+
+def test_a_document_from_before_a_field_was_there_still_loads() -> None:
+    required = {name for name, field in own_fields(SignalInstance).items() if field.is_required()}
+    assert required == {"pipeline_instance", "store_instance", "accessor_instance"}
+
+
+def test_a_form_with_a_mistake_says_what_is_wrong() -> None:
+    with pytest.raises(ValidationError, match="a duration needs a unit: write '15m', '2h' or '7d'"):
+        a_dataset(DatasetInstance, source_retry=15)
+    with pytest.raises(ValidationError, match="a cron schedule needs an expression"):
+        a_dataset(DatasetInstance, schedule={"type": "cron"})
+    with pytest.raises(ValidationError, match="String should match pattern"):
+        a_dataset(DatasetInstance).to_specs("Not A Name", {})
+
+
+# The platform
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://postgres@/optaic?host=%2Ftmp%2Fdata",
+        "postgresql+psycopg://user:p%40ss%2Fword@db.example:5433/optaic",
+        "postgresql+psycopg://db.example/optaic?application_name=optaic&sslmode=require",
+    ],
+)
+def test_the_platform_gives_back_the_url_of_its_database(url: str) -> None:
+    platform = Platform(database=connector_for(url), data_root="/data")
+    assert platform.database_url == url
+    assert connector_url(connector_for(url)) == url
+    engine = platform.engine()
+    assert engine.url.render_as_string(hide_password=False) == url
+    engine.dispose()
+
+
+def test_the_password_of_the_database_is_not_shown() -> None:
+    connector = connector_for("postgresql+psycopg://user:hidden-word@db.example/optaic")
+    assert "hidden-word" not in repr(Platform(database=connector, data_root="/data"))
+    info: Any = connector.connection_info
+    assert isinstance(info.password, SecretStr)
