@@ -18,16 +18,17 @@ app = typer.Typer()
 def up() -> None:
     """Start PostgreSQL, a Prefect server with its UI, and a worker; prepare them for instances."""
     from rich.console import Console
+    from rich.markup import escape
 
     from optaic.stack.lifecycle import up as start
     from optaic.stack.progress import Progress
 
     console = Console()
     target = start(progress=Progress(console))
-    console.print(f"\n[bold]Prefect UI[/]   {target.ui_url}", highlight=False)
-    console.print(f"[bold]Prefect API[/]  {target.api_url}", highlight=False)
+    console.print(f"\n[bold]Prefect UI[/]   {target.ui_url}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Prefect API[/]  {target.api_url}", highlight=False, soft_wrap=True)
     if target.embedded:
-        console.print(f"[bold]Home[/]         {target.home.root}", highlight=False)
+        console.print(f"[bold]Home[/]         {escape(str(target.home.root))}", highlight=False, soft_wrap=True)
         console.print('\nFor the `prefect` command in this shell: eval "$(optaic env)"', highlight=False)
 
 
@@ -59,8 +60,10 @@ def stack(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] 
         typer.echo(json.dumps([asdict(service) for service in services], indent=2))
     else:
         for s in services:
-            about = f"pid {s.pid}, since {s.since}, {s.address}" if s.pid else "-"
-            typer.echo(f"{s.name:<10}{s.health:<9}{about}\n{'':<19}log {s.log}")
+            about = f"pid {s.pid}, since {s.since}, {s.address}" if s.pid else s.address or "-"
+            typer.echo(f"{s.name:<10}{s.health:<9}{about}")
+            if s.log:
+                typer.echo(f"{'':<19}log {s.log}")
     if any(service.health != "up" for service in services):
         raise typer.Exit(1)
 

@@ -36,6 +36,13 @@ class ServiceSlow(StackError):
         )
 
 
+class PortTaken(StackError):
+    """Another process was quicker to listen on the port that the server was to have."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} was taken by another process while the server started: run `optaic up` again.")
+
+
 class StepFailed(StackError):
     """A command that the stack ran to its end failed."""
 

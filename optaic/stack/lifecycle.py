@@ -1,5 +1,6 @@
 """`up` and `down`: the embedded stack of one home, started and stopped as a whole."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +9,9 @@ from pathlib import Path
 from signal import Signals
 
 from optaic.stack import postgres, server, worker
-from optaic.stack.errors import ServiceDied
+from optaic.stack.errors import PortTaken
 from optaic.stack.home import Home
-from optaic.stack.ports import choose, free
+from optaic.stack.ports import choose
 from optaic.stack.prepare import ensure_pool, migrate, prepare
 from optaic.stack.processes import Record, alive, died, stop
 from optaic.stack.progress import Progress
@@ -36,11 +37,15 @@ def up(home: Home | None = None, *, progress: Progress | None = None, deploy: bo
         progress.note(f"using the Prefect server at {own.api_url} and OPTAIC_DATABASE_URL; starting none")
         prepare(own, progress=progress, deploy=deploy)
         return own
+    address = os.environ.get("PREFECT_API_URL")
     with home.lock(progress.note):
         home.create()
         state = State.load(home)
         with _undone_on_failure(state, progress) as started:
-            return _Start(state, progress, started).run(deploy=deploy)
+            target = _Start(state, progress, started).run(deploy=deploy)
+    if address and address != target.api_url:
+        progress.note(f'PREFECT_API_URL is {address} in this shell; to talk to this stack: eval "$(optaic env)"')
+    return target
 
 
 def down(home: Home | None = None, *, progress: Progress | None = None) -> None:
@@ -72,25 +77,30 @@ class _Start:
     def run(self, *, deploy: bool) -> Target:
         """Start in parallel what can be: this process imports and migrates while the server starts."""
         self._postgres()
-        port = self._server()
+        self._server()
         target = embedded(self.state)
         with ThreadPoolExecutor(max_workers=1) as threads:
             warm = threads.submit(_warm_up, target)
-            port = self._server_ready(port)
+            port = self._server_ready()
             warm.result()
             target = embedded(self.state)
             use(target)
             ensure_pool(create=True)
+            known = self.state.services.get("worker")
+            if known is not None and known.port != port:
+                self._stop_first("worker", because=f"the server has moved to port {port}")
             record = self._ensure("worker", lambda: worker.start(self.home, server_port=port))
             preparing = threads.submit(prepare, target, progress=self.progress, deploy=deploy)
             with self.progress.step("worker") as step:
-                worker.wait_ready(record, target.api_url)
+                worker.wait_ready(record, target.api_url, needs=self.state.services["server"])
                 step.detail = f"{self._who(record)}, pool {worker.POOL!r}"
             preparing.result()
         return target
 
     def _postgres(self) -> None:
         if self.state.socket_dir is None or not Path(self.state.socket_dir).exists():
+            for name in ("server", "postgres"):
+                self._stop_first(name, because="the folder of the database's socket has gone")
             self.state.socket_dir = str(postgres.choose_socket_dir(self.home.root / "run"))
         folder = Path(self.state.socket_dir)
         with self.progress.step("postgres") as step:
@@ -100,33 +110,31 @@ class _Start:
             postgres.ensure_databases(folder)
             step.detail = f"{self._who(record)}, socket in {folder}"
 
-    def _server(self, *, avoid: int | None = None) -> int:
+    def _server(self) -> int:
         known = self.state.services.get("server")
         if known is not None and known.port is not None and alive(known):
-            port = known.port
-        else:
-            port = choose(server.USUAL_PORT if known is None or known.port in (None, avoid) else known.port)
-            if port != server.USUAL_PORT:
-                self.progress.note(f"the server gets port {port}, as {server.USUAL_PORT} is taken")
+            return known.port
+        port = choose(server.USUAL_PORT if known is None or known.port is None else known.port)
+        if port != server.USUAL_PORT:
+            self.progress.note(f"the server gets port {port}, as {server.USUAL_PORT} is taken")
         folder = Path(self.state.socket_dir or "")
         self._ensure("server", lambda: server.start(self.home, socket_dir=folder, port=port))
-        if known is not None and known.port != port:
-            self._restart_later("worker", because=f"the server has moved to port {port}")
         return port
 
-    def _server_ready(self, port: int) -> int:
-        """Wait for the server; when another process was quicker to take its port, try the next one."""
+    def _server_ready(self) -> int:
+        """Wait for the server and return its port; when another process was quicker to take it, try the next one."""
         with self.progress.step("server") as step:
-            for attempt in range(1, _PORT_ATTEMPTS + 1):
+            for _ in range(_PORT_ATTEMPTS):
+                port = self._server()
+                record = self.state.services["server"]
                 try:
-                    server.wait_ready(self.state.services["server"])
-                except ServiceDied:
-                    if attempt == _PORT_ATTEMPTS or free(port):
-                        raise
-                    port = self._server(avoid=port)
-                else:
+                    server.wait_ready(record, needs=self.state.services["postgres"])
                     break
-            step.detail = f"{self._who(self.state.services['server'])}, {server.urls(port)[0]}"
+                except PortTaken:
+                    self._stop_first("server", because=f"port {port} was taken by another process meanwhile")
+            else:
+                raise PortTaken(port)
+            step.detail = f"{self._who(record)}, {server.urls(port)[0]}"
         return port
 
     def _ensure(self, name: str, start: Callable[[], Record]) -> Record:
@@ -143,10 +151,10 @@ class _Start:
     def _who(self, record: Record) -> str:
         return f"pid {record.pid}" if record.name in self.started else f"pid {record.pid} already runs"
 
-    def _restart_later(self, name: str, *, because: str) -> None:
+    def _stop_first(self, name: str, *, because: str) -> None:
         known = self.state.services.get(name)
-        if known is not None and alive(known):
-            self.progress.note(f"stopping the {name} (pid {known.pid}): {because}")
+        if known is not None:
+            self.progress.note(f"starting the {name} (pid {known.pid}) anew: {because}")
             stop(known, _STOP_SIGNALS[name])
             self.state.forget(name)
 

@@ -6,10 +6,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 from optaic.stack.errors import NoSystemUser, StepFailed
 from optaic.stack.processes import Record, spawn, tail, wait_until
@@ -22,20 +25,19 @@ STOP_SIGNALS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 
 _USER = "postgres"
 _PORT = 5432  # no TCP: only a part of the socket's name
 _SOCKET_LIMIT = 100  # sun_path holds 107 bytes on Linux, 103 on macOS
+_REAPING_SECONDS = 5.0  # for a killed process to vanish; where PID 1 reaps none, it never does
 # For clusters that need not survive a power cut.
 _NOT_DURABLE = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 
 def start(data: Path, *, socket_dir: Path, log: Path, durable: bool = True) -> Record:
-    """Start a cluster, made first if it is not there, and wait until it accepts connections.
-
-    Raises `ServiceDied`, `ServiceSlow`, `StepFailed` or `NoSystemUser`.
-    """
+    """Start a cluster, made first if it is not there; it is not ready yet. Raises `StepFailed` or `NoSystemUser`."""
     user = postgres_user()
     if user is not None:
         let_through(_binary("postgres"))
     if not data.exists():
         _initialise(data, user=user, log=log, durable=durable)
+    _remove_stale_lock(data)
     give(socket_dir, user)
     # fmt: off
     command = [
@@ -103,12 +105,27 @@ def _initialise(data: Path, *, user: str | None, log: Path, durable: bool) -> No
     # fmt: off
     command = [
         str(_binary("initdb")), "-D", str(draft), "-U", _USER, "--auth=trust", "--encoding=UTF8",
-        "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", *(() if durable else ("--no-sync",)),
+        "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions",
+        *(() if durable else ("--no-sync",)),
     ]
     # fmt: on
     _run("initdb", command, user=user, log=log)
     # Renamed only when complete: a cluster that is there can always be started.
     draft.rename(data)
+
+
+def _remove_stale_lock(data: Path) -> None:
+    """Remove the pid file of a dead cluster where PostgreSQL itself would take it for that of a live one."""
+    lock = data / "postmaster.pid"
+    try:
+        process = psutil.Process(int(lock.read_text().split(maxsplit=1)[0]))
+        deadline = time.monotonic() + _REAPING_SECONDS
+        while process.status() == psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if process.status() == psutil.STATUS_ZOMBIE or process.name() != "postgres":
+            lock.unlink()
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return
 
 
 def _run(what: str, command: Sequence[str], *, user: str | None, log: Path) -> None:

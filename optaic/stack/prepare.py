@@ -17,6 +17,7 @@ from optaic.stack.worker import POOL
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.responses import DeploymentResponse
 
 
 def prepare(target: Target, *, progress: Progress, deploy: bool = True) -> None:
@@ -43,7 +44,7 @@ def prepare(target: Target, *, progress: Progress, deploy: bool = True) -> None:
 
 def migrate(target: Target) -> None:
     """Bring the extension database to this code's version. Raises `Unreachable`."""
-    from sqlalchemy import create_engine, make_url
+    from sqlalchemy import create_engine
     from sqlalchemy.exc import OperationalError
 
     from instances.migrations import upgrade
@@ -53,10 +54,32 @@ def migrate(target: Target) -> None:
     try:
         upgrade(engine)
     except OperationalError as error:
-        shown = make_url(target.database_url).render_as_string(hide_password=True)
-        raise Unreachable("OPTAIC_DATABASE_URL", shown, str(error.orig).strip()) from error
+        raise Unreachable("OPTAIC_DATABASE_URL", shown(target), str(error.orig).strip()) from error
     finally:
         engine.dispose()
+
+
+def database_answers(target: Target) -> bool:
+    """Can the extension database be connected to?"""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+
+    assert target.database_url is not None
+    engine = create_engine(target.database_url, connect_args={"connect_timeout": 5})
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+def shown(target: Target) -> str:
+    """Return the extension database's URL without its password."""
+    from sqlalchemy import make_url
+
+    return make_url(target.database_url or "").render_as_string(hide_password=True)
 
 
 def prepare_blocks(target: Target) -> str:
@@ -116,13 +139,22 @@ async def _prepare_blocks(target: Target) -> str:
             platform = await Platform.aload(PLATFORM, client=client)
         except ValueError:
             platform = None
-        if platform is not None and make_url(platform.database_url) == make_url(target.database_url):
+        root = _data_root(target, None if platform is None else platform.data_root)
+        here = make_url(target.database_url)
+        if platform is not None and make_url(platform.database_url) == here and platform.data_root == root:
             return f"Platform {PLATFORM!r} unchanged"
-        # A data root that the user has chosen stays; the database moves with its socket.
-        root = str(target.home.data) if platform is None else platform.data_root
         renewed = Platform(database=connector_for(target.database_url), data_root=root)
         await renewed.save(PLATFORM, overwrite=True, client=client)
         return f"Platform {PLATFORM!r} {'created' if platform is None else 'updated'}, data in {root}"
+
+
+def _data_root(target: Target, known: str | None) -> str:
+    """Return where the data lies: where the user has put it, unless that was in a home that has moved."""
+    own = str(target.home.data)
+    if known is None:
+        return own
+    moved = target.embedded and Path(known).name == target.home.data.name and not Path(known).parent.exists()
+    return own if moved and "://" not in known else known
 
 
 async def _require(client: "PrefectClient", target: Target) -> None:
@@ -156,7 +188,15 @@ async def _deployed(names: set[str]) -> set[str]:
 
     async with get_client() as client:
         wanted = DeploymentFilter(name=DeploymentFilterName(any_=sorted(names)))
-        return {deployment.name for deployment in await client.read_deployments(deployment_filter=wanted)}
+        there = await client.read_deployments(deployment_filter=wanted)
+    return {deployment.name for deployment in there if _from_here(deployment)}
+
+
+def _from_here(deployment: "DeploymentResponse") -> bool:
+    """Does a deployment run the code of this checkout, where it names a folder at all?"""
+    step = "prefect.deployments.steps.set_working_directory"
+    folders = [found[step]["directory"] for found in deployment.pull_steps or [] if step in found]
+    return all(folder == str(checkout()) for folder in folders)
 
 
 def _names(manifest: Path) -> set[str]:

@@ -30,7 +30,7 @@ class Record:
     birth: float  # see _birth
     since: str  # ISO 8601, UTC
     log: str
-    port: int | None = None
+    port: int | None = None  # the one that it listens on; of a worker, that of its server
 
 
 def spawn(
@@ -82,12 +82,18 @@ def alive(record: Record) -> bool:
     return find(record) is not None
 
 
-def wait_until(record: Record, ready: Callable[[], bool], *, patience_seconds: float) -> None:
-    """Wait for a process to be ready. Raises `ServiceDied` or `ServiceSlow`, with the end of its log."""
+def wait_until(
+    record: Record, ready: Callable[[], bool], *, patience_seconds: float, needs: Sequence[Record] = ()
+) -> None:
+    """Wait for a process, which needs others, to be ready.
+
+    Raises `ServiceDied` or `ServiceSlow`, with the end of the log of the one to blame.
+    """
     deadline = time.monotonic() + patience_seconds
     while not ready():
-        if not alive(record):
-            raise died(record)
+        for process in (*needs, record):
+            if not alive(process):
+                raise died(process)
         if time.monotonic() > deadline:
             raise ServiceSlow(record.name, patience_seconds, Path(record.log), tail(Path(record.log)))
         time.sleep(_POLL_SECONDS)
@@ -96,6 +102,7 @@ def wait_until(record: Record, ready: Callable[[], bool], *, patience_seconds: f
 def died(record: Record) -> ServiceDied:
     """Return the error that names a dead process, with the end of its log."""
     child = _children.get(record.pid)
+    # A negative code is a signal.
     code = None if child is None else child.poll()
     return ServiceDied(record.name, record.pid, Path(record.log), tail(Path(record.log)), code)
 

@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass
 
-from optaic.stack import postgres, server, worker
+from optaic.stack import api, postgres, server, worker
 from optaic.stack.home import Home
+from optaic.stack.prepare import database_answers, shown
 from optaic.stack.processes import Record, alive
 from optaic.stack.state import SERVICES, State
+from optaic.stack.target import external
 
 
 @dataclass(frozen=True)
 class ServiceReport:
-    """One service of the stack; `health` is `up`, `unwell` (runs, does not answer), `dead` or `stopped`."""
+    """One service of the stack; `health` is `up`, `unwell` (does not answer), `dead` or `stopped`.
+
+    A server of one's own has no pid, port, start or log that could be known here.
+    """
 
     name: str
     health: str
@@ -18,13 +23,22 @@ class ServiceReport:
     pid: int | None
     port: int | None
     since: str | None
-    log: str
+    log: str | None
 
 
 def report(home: Home) -> tuple[ServiceReport, ...]:
-    """Look at each service of a home: its process, and whether it answers."""
+    """Look at each service: its process, and whether it answers. Those of one's own if the environment names them."""
     state = State.load(home)
+    own = external(state)
+    if own is not None:
+        return _look_at_own("postgres", shown(own), database_answers(own)), _look_at_own(
+            "server", own.api_url, api.healthy(own.api_url)
+        )
     return tuple(_look(state, name) for name in SERVICES)
+
+
+def _look_at_own(name: str, address: str, answers: bool) -> ServiceReport:
+    return ServiceReport(name, "up" if answers else "unwell", address, None, None, None, None)
 
 
 def _look(state: State, name: str) -> ServiceReport:
@@ -32,7 +46,8 @@ def _look(state: State, name: str) -> ServiceReport:
     if record is None:
         return ServiceReport(name, "stopped", None, None, None, None, str(state.home.log(name)))
     health = "dead" if not alive(record) else "up" if _answers(state, record) else "unwell"
-    return ServiceReport(name, health, _address(state, record), record.pid, record.port, record.since, record.log)
+    port = record.port if name == "server" else None
+    return ServiceReport(name, health, _address(state, record), record.pid, port, record.since, record.log)
 
 
 def _answers(state: State, record: Record) -> bool:

@@ -8,8 +8,9 @@ import psutil
 
 from optaic.stack import api, postgres
 from optaic.stack.environment import NO_TELEMETRY, inherited
+from optaic.stack.errors import PortTaken, ServiceDied
 from optaic.stack.home import Home
-from optaic.stack.ports import HOST
+from optaic.stack.ports import HOST, free
 from optaic.stack.processes import Record, find, spawn, wait_until
 
 USUAL_PORT = 4200
@@ -34,9 +35,22 @@ def start(home: Home, *, socket_dir: Path, port: int) -> Record:
     return spawn("server", command, log=home.log("server"), cwd=home.root, env=env, port=port)
 
 
-def wait_ready(record: Record) -> None:
-    """Wait until the server answers. Raises `ServiceDied` or `ServiceSlow`."""
-    wait_until(record, lambda: healthy(record), patience_seconds=120)
+def wait_ready(record: Record, *, needs: Record) -> None:
+    """Wait until the server answers. Raises `PortTaken`, `ServiceDied` or `ServiceSlow`."""
+    assert record.port is not None
+    port = record.port
+
+    def ready() -> bool:
+        if not free(port) and not _listens(record):
+            raise PortTaken(port)
+        return healthy(record)
+
+    try:
+        wait_until(record, ready, patience_seconds=120, needs=[needs])
+    except ServiceDied as error:
+        if error.name == record.name and not free(port):
+            raise PortTaken(port) from error
+        raise
 
 
 def healthy(record: Record) -> bool:

@@ -29,12 +29,12 @@ def start(home: Home, *, server_port: int) -> Record:
         "--pool", POOL, "--type", "process", "--name", NAME, "--no-create-pool-if-not-found",
     ]
     # fmt: on
-    return spawn("worker", command, log=home.log("worker"), cwd=home.root, env=env)
+    return spawn("worker", command, log=home.log("worker"), cwd=home.root, env=env, port=server_port)
 
 
-def wait_ready(record: Record, api_url: str) -> None:
+def wait_ready(record: Record, api_url: str, *, needs: Record) -> None:
     """Wait until the server has heard of the worker. Raises `ServiceDied` or `ServiceSlow`."""
-    wait_until(record, lambda: heard_of(record, api_url), patience_seconds=60)
+    wait_until(record, lambda: heard_of(record, api_url), patience_seconds=60, needs=[needs])
 
 
 def heard_of(record: Record, api_url: str) -> bool:
