@@ -39,7 +39,7 @@ class ColumnParameters(Parameters):
                 raise SourceError(f"{source} has no column {name!r}{_hint(name, available)}")
         if len(keys) < 2 + bool(known) or len(set(renaming.values())) < len(renaming) or set(keys) & set(values):
             shown = ", ".join(f"{name} as {target}" for name, target in renaming.items())
-            raise SourceError(f"{source}: two columns have the same part ({shown}): give each a name of its own")
+            raise SourceError(f"{source}: two columns would have one name ({shown}): give each a name of its own")
         return renaming
 
 

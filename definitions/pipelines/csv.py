@@ -1,5 +1,7 @@
 """The `csv` pipeline: reads a file of comma-separated values."""
 
+import csv
+
 import polars as pl
 from pydantic import Field
 
@@ -49,16 +51,33 @@ class CsvPipeline:
         """Return all cells as text, with nulls, and the line of each row; empty lines are left out."""
         parameters = self.parameters
         with translated(self.source):
-            rows = pl.scan_csv(
-                parameters.path,
-                separator=parameters.separator,
-                infer_schema=False,
-                null_values=list(parameters.null_values),
-            ).collect()
+            try:
+                rows = pl.scan_csv(
+                    parameters.path,
+                    separator=parameters.separator,
+                    infer_schema=False,
+                    null_values=list(parameters.null_values),
+                ).collect()
+            except pl.exceptions.ComputeError as error:
+                if (line := _overlong_line(parameters)) is None:
+                    raise
+                raise SourceError(
+                    f"{self.source}, line {line}: more cells than the header has. Mend the file."
+                ) from error
         rows = rows.with_columns(pl.all().str.strip_chars())
         lines = pl.int_range(2, rows.height + 2, eager=True)
         filled = ~rows.select(pl.all_horizontal(pl.all().is_null())).to_series()
         return rows.filter(filled), lines.filter(filled)
+
+
+def _overlong_line(parameters: CsvParameters) -> int | None:
+    """Return the first line with more cells than the header, which Polars refuses without saying where."""
+    if "://" in parameters.path:
+        return None
+    with open(parameters.path, newline="", encoding="utf-8", errors="replace") as file:
+        lines = csv.reader(file, delimiter=parameters.separator)
+        width = len(next(lines, []))
+        return next((lines.line_num for cells in lines if len(cells) > width), None)
 
 
 class _Cells:
