@@ -41,6 +41,19 @@ def last_session(exchange: str, before: dt.datetime, after_close: dt.timedelta) 
     return sessions[place - 1]
 
 
+def next_session(exchange: str, after: dt.datetime, after_close: dt.timedelta) -> Session:
+    """Return the first session with `close + after_close > after`. Raises `CalendarError`."""
+    closed = require_aware("after", after).astimezone(dt.UTC) - after_close
+    for year in (closed.year, closed.year + 1):
+        sessions, _ = _sessions(exchange, year)
+        place = bisect_right([session.close for session in sessions], closed)
+        if place < len(sessions):
+            return sessions[place]
+    raise CalendarError(
+        f"the calendar {exchange!r} has no session after {closed.date()} yet. Upgrade exchange-calendars."
+    )
+
+
 @lru_cache(maxsize=256)
 def _sessions(exchange: str, year: int) -> tuple[tuple[Session, ...], dt.date]:
     """Return the sessions of a year and the year before, and the last date that they speak for.

@@ -3,7 +3,7 @@
 All walks are loops with a visited set: chains may be thousands long, and a cycle must not hang.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
@@ -106,3 +106,9 @@ def strict_parents(flow: FlowFacts | None) -> tuple[FlowId, ...]:
 def strict_closure(world: World, starts: Iterable[FlowId]) -> set[FlowId]:
     """Return all flows that strict edges lead up to from `starts`, also those that are not in `world`."""
     return reachable(starts, lambda flow_id: strict_parents(world.get(flow_id)))
+
+
+def downstream_of(flow_ids: Collection[FlowId], parents: Mapping[FlowId, Iterable[FlowId]]) -> set[FlowId]:
+    """Return the keys of `parents` that have one of `flow_ids` among their ancestors."""
+    children = children_of(parents)
+    return reachable(flow_ids, lambda flow_id: children.get(flow_id, ()))

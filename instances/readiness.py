@@ -11,7 +11,7 @@ from instances.clock import require_aware
 from instances.facts import Edge, FlowFacts, FlowId, World
 from instances.fingerprint import Pin, fingerprint
 from instances.freshness import newest_version
-from instances.lineage import strict_closure, strict_parents, topological
+from instances.lineage import downstream_of, strict_closure, strict_parents, topological
 from instances.status import Verdict, judge, unknown
 from instances.wording import moment, short, span
 
@@ -127,7 +127,7 @@ def _missing(edge: Edge, upstream: FlowFacts | None, verdict: Verdict, now: dt.d
 def _ordered(found: Mapping[FlowId, Upstream], world: World) -> tuple[Upstream, ...]:
     blocked = {flow_id for flow_id, upstream in found.items() if upstream.blocks is not None}
     parents = {flow_id: strict_parents(world.get(flow_id)) for flow_id in found}
-    behind_a_blocker = _downstream_of(blocked, parents)
+    behind_a_blocker = downstream_of(blocked, parents)
     order = topological(parents, key=lambda flow_id: f"{found[flow_id].label} {flow_id}")
     marked = [
         Upstream(
@@ -136,12 +136,3 @@ def _ordered(found: Mapping[FlowId, Upstream], world: World) -> tuple[Upstream, 
         for u in (found[flow_id] for flow_id in order)
     ]
     return tuple(sorted(marked, key=lambda u: (u.blocks is None, not u.root)))
-
-
-def _downstream_of(blocked: set[FlowId], parents: Mapping[FlowId, tuple[FlowId, ...]]) -> set[FlowId]:
-    """Return the flows that have a blocked strict ancestor."""
-    reached: set[FlowId] = set()
-    for flow_id in topological(parents, key=str):
-        if any(parent in blocked or parent in reached for parent in parents[flow_id]):
-            reached.add(flow_id)
-    return reached

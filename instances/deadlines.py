@@ -1,0 +1,67 @@
+"""Deadlines: what each flow's freshness asks of it, and until when it is met."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from instances.calendars import CalendarError, next_session
+from instances.clock import ClockError, next_tick
+from instances.facts import FlowFacts, Policy
+from instances.wording import span
+
+_DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The moment from which a flow is no longer fresh unless something new has come, and by which rule."""
+
+    due: dt.datetime
+    rule: str
+
+
+def policy_words(policy: Policy) -> str:
+    """Return a freshness policy in a few words: 'follows its inputs; at most 7 days old'."""
+    return "; ".join(_words(policy)) or "none: fresh once it has completed"
+
+
+def _words(policy: Policy) -> Iterator[str]:
+    if policy.follow_inputs:
+        yield "follows its inputs"
+    if policy.max_age is not None:
+        yield f"at most {span(policy.max_age)} old"
+    if policy.clock is not None:
+        tick = policy.clock.cron or f"every {span(policy.clock.interval or dt.timedelta(0))}"
+        yield f"by {tick} ({policy.clock.timezone}) + {span(policy.grace)}"
+    if policy.calendar is not None:
+        yield f"{policy.calendar.exchange} sessions, {span(policy.calendar.after_close)} after the close"
+
+
+def next_deadline(flow: FlowFacts, now: dt.datetime) -> Deadline | None:
+    """Return the earliest deadline that is still ahead; None without one, or without a completed run.
+
+    A deadline that has passed is what the flow's status and reason tell. Raises nothing: what can't be
+    computed is left out, and makes the flow's status UNKNOWN.
+    """
+    try:
+        ahead = [deadline for deadline in _deadlines(flow, now) if deadline.due > now]
+    except (ClockError, CalendarError):
+        return None
+    return min(ahead, key=lambda deadline: deadline.due, default=None)
+
+
+def _deadlines(flow: FlowFacts, now: dt.datetime) -> Iterator[Deadline]:
+    policy, run = flow.policy, flow.completed
+    if run is None or run.provenance is None:
+        return
+    watermark = run.provenance.watermark
+    if policy.max_age is not None and watermark is not None:
+        reached = dt.datetime.combine(watermark, dt.time(), tzinfo=dt.UTC) + _DAY
+        yield Deadline(reached + policy.max_age, f"data at most {span(policy.max_age)} old")
+    elif policy.max_age is not None:
+        yield Deadline(run.at + policy.max_age, f"at most {span(policy.max_age)} old")
+    if policy.clock is not None and (tick := next_tick(policy.clock, max(run.at, now - policy.grace))):
+        yield Deadline(tick + policy.grace, "its schedule")
+    if policy.calendar is not None:
+        session = next_session(policy.calendar.exchange, now, policy.calendar.after_close)
+        yield Deadline(session.close + policy.calendar.after_close, f"the {session.date} session")

@@ -1,0 +1,74 @@
+"""Explanations: why a flow has its status, down to the root causes, and what will happen next."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from instances.cascade import Start, decide
+from instances.facts import FlowFacts, FlowId, World
+from instances.lineage import downstream_of, strict_closure, strict_parents
+from instances.readiness import Upstream, assess
+from instances.status import FlowStatus, judge
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One line of an explanation: a flow, and why it is not ready or lets nobody pass.
+
+    `depth` is 0 for the flow that was asked about. `repeated` marks a flow that was explained above.
+    """
+
+    depth: int
+    flow_id: FlowId
+    label: str
+    status: FlowStatus
+    reason: str
+    root: bool = False
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The tree of causes, depth first, and what the cascade will do with the flow."""
+
+    causes: tuple[Cause, ...]
+    next_step: str
+
+
+def explain(flow: FlowFacts, world: World, now: dt.datetime) -> Explanation:
+    """Return why `flow` has its status at `now`; only what blocks is followed upward."""
+    report = assess(flow, world, now)
+    blockers = {upstream.flow_id: upstream for upstream in report.blockers}
+    verdict = judge(flow, world, now)
+    causes = [Cause(0, flow.flow_id, flow.label, verdict.status, verdict.reason, root=not blockers)]
+    direct = [edge.upstream for edge in flow.edges if edge.strict or edge.upstream in blockers]
+    causes.extend(_behind(direct, world, blockers))
+    return Explanation(tuple(causes), _next(flow, world, now))
+
+
+def _behind(direct: list[FlowId], world: World, blockers: dict[FlowId, Upstream]) -> list[Cause]:
+    """Walk up from the direct inputs, through ready flows too where something blocks behind them."""
+    parents = {flow_id: strict_parents(world.get(flow_id)) for flow_id in (*direct, *strict_closure(world, direct))}
+    leading = downstream_of(blockers, parents) | blockers.keys()
+    lines: list[Cause] = []
+    seen: set[FlowId] = set()
+    stack = [(1, flow_id) for flow_id in reversed(list(dict.fromkeys(direct))) if flow_id in leading]
+    while stack:
+        depth, flow_id = stack.pop()
+        upstream = blockers.get(flow_id)
+        behind = [parent for parent in parents[flow_id] if parent in leading]
+        repeated = flow_id in seen
+        if upstream is not None:
+            verdict, reason = upstream.verdict, upstream.blocks or ""
+            lines.append(Cause(depth, flow_id, upstream.label, verdict.status, reason, upstream.root, repeated))
+            depth += 1
+        if not repeated:
+            stack.extend((depth, parent) for parent in reversed(behind))
+        seen.add(flow_id)
+    return lines
+
+
+def _next(flow: FlowFacts, world: World, now: dt.datetime) -> str:
+    decision = decide(flow, world, now)
+    if isinstance(decision, Start):
+        return f"the cascade or the sweep starts it: {decision.reason}"
+    return f"nothing starts it now: {decision.reason}"
