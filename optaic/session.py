@@ -1,6 +1,6 @@
 """A session with the servers that a command talks to: found, opened, and closed again."""
 
-import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,22 +37,17 @@ async def session() -> AsyncIterator[Session]:
     """Open the servers for the length of a block. Raises `NoStack`, `Unreachable`, `NoPlatform`, `NotMigrated`."""
     target = connect()
     use(target)
+    # The logs of flows that run in this process go to the server, not to the terminal.
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 
     import httpx
     from prefect.client.orchestration import get_client
 
     from flows.services import load_platform, opened
 
-    _quiet()
     try:
         async with get_client() as client:
             with opened(await load_platform()) as services:
                 yield Session(target, client, services)
     except httpx.TransportError as error:
         raise Unreachable(target, error) from error
-
-
-def _quiet() -> None:
-    """Keep the logs of flows that run in this process off the terminal; they still go to the server."""
-    for handler in logging.getLogger("prefect").handlers:
-        handler.setLevel(logging.CRITICAL)
