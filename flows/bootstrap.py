@@ -50,7 +50,9 @@ async def bootstrap() -> Bootstrapped:
     async with get_client() as client:
         storage = await _storage(client)
         with opened(await load_platform()) as services:
-            return await _bootstrap(client, services, storage)
+            result = await match_blocks(client, services, storage)
+    await _tell(result)
+    return result
 
 
 async def _storage(client: PrefectClient) -> Storage:
@@ -64,7 +66,11 @@ async def _storage(client: PrefectClient) -> Storage:
         raise NotDeployed from error
 
 
-async def _bootstrap(client: PrefectClient, services: Services, storage: Storage) -> Bootstrapped:
+async def match_blocks(client: PrefectClient, services: Services, storage: Storage) -> Bootstrapped:
+    """Make the rows, edges and deployments match the blocks; the deployments run where `storage` says.
+
+    Raises `InvalidSpec` with every problem found, before anything is written.
+    """
     blocks = await read_blocks(client)
     instances = resolve(blocks.specs, services.registry)
     services.repository.record_definitions(i.definition for i in instances if i.definition is not None)
@@ -78,9 +84,7 @@ async def _bootstrap(client: PrefectClient, services: Services, storage: Storage
         found = existing.get(flow_record.deployment_id) if flow_record.deployment_id else None
         done = await _deploy(client, services, flow_record, desired, found)
         outcome[done].append(f"{flow_record.instance}.{flow_record.kind}")
-    result = Bootstrapped(**{how: tuple(names) for how, names in outcome.items()})
-    await _tell(result)
-    return result
+    return Bootstrapped(**{how: tuple(names) for how, names in outcome.items()})
 
 
 async def _deploy(

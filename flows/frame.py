@@ -161,9 +161,13 @@ def _skipped(run: _Run, checked: Checked) -> State[None]:
 
 
 async def _worked(run: _Run, checked: Checked, work: Work) -> State[None]:
+    last = checked.world[run.flow.flow_id].completed
+    reconfigured = last is None or last.provenance is None or last.provenance.config_hash != run.flow.config_hash
+
     def everything_that_blocks() -> Outcome:
-        context = gather(run.services, run.flow, checked.report.pins, everything=run.options.everything)
-        return work(context)
+        # What is newer than the store's watermark is not all that another configuration gives.
+        everything = run.options.everything or reconfigured
+        return work(gather(run.services, run.flow, checked.report.pins, everything=everything))
 
     retry = run.flow.settings.schedule.retry_policy
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from instances.calendars import CalendarError, next_session
 from instances.clock import ClockError, next_tick
-from instances.facts import FlowFacts, Policy
+from instances.facts import FlowFacts
 from instances.wording import span
 
 _DAY = dt.timedelta(days=1)
@@ -20,13 +20,14 @@ class Deadline:
     rule: str
 
 
-def policy_words(policy: Policy) -> str:
-    """Return a freshness policy in a few words: 'follows its inputs; at most 7 days old'."""
-    return "; ".join(_words(policy)) or "none: fresh once it has completed"
+def policy_words(flow: FlowFacts) -> str:
+    """Return a flow's freshness policy in a few words: 'follows its inputs; at most 7 days old'."""
+    return "; ".join(_words(flow)) or "fresh once it has completed"
 
 
-def _words(policy: Policy) -> Iterator[str]:
-    if policy.follow_inputs:
+def _words(flow: FlowFacts) -> Iterator[str]:
+    policy = flow.policy
+    if policy.follow_inputs and flow.edges:
         yield "follows its inputs"
     if policy.max_age is not None:
         yield f"at most {span(policy.max_age)} old"

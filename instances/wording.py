@@ -26,6 +26,14 @@ def a(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
+def about(length: dt.timedelta) -> str:
+    """Return a length of time in its largest whole unit: '3 days' for 3 days and 5 hours."""
+    seconds = int(length.total_seconds())
+    unit, size = next((u for u in _UNITS if seconds >= u[1]), _UNITS[-1])
+    count = seconds // size
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
 def version_of(version: str) -> str:
     """Return 'v12' for the version '12'; versions that are not numbers stay as they are."""
     return f"v{version}" if version.isdecimal() else version

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from blocks.documents import BlockChanges
     from flows.bootstrap import Bootstrapped
     from instances.board import InstanceLine
+    from instances.facts import World
+    from instances.repository import FlowRecord
 
 POLL = 0.3  # seconds between two looks at a run
 
@@ -48,6 +50,24 @@ async def apply(session: Session, specs: Sequence["AnyInstanceSpec"]) -> Applied
     resolve(existing.merged(specs), session.services.registry, resources=session.services.resources)
     changes = await save_blocks(session.client, specs, existing)
     return Applied(changes, await bootstrap())
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All flows and the world that they were read in, at one moment."""
+
+    flows: tuple["FlowRecord", ...]
+    world: "World"
+    now: dt.datetime
+
+
+async def read_world(session: Session) -> Judged:
+    """Return the world of all flows now."""
+    from flows.board import read_all
+
+    now = dt.datetime.now(dt.UTC)
+    flows, world = await read_all(session.services, session.client, now)
+    return Judged(flows, world, now)
 
 
 async def read_lines(session: Session) -> tuple["InstanceLine", ...]:

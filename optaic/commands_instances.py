@@ -98,6 +98,48 @@ def run(
 
 
 @app.command()
+def why(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
+) -> None:
+    """Explain a flow's status down to its root causes, and what will happen next."""
+    from rich.console import Console
+
+    from instances.explain import explain
+    from optaic import actions, show
+    from optaic.session import session
+
+    async def work() -> None:
+        async with session() as open_session:
+            repository = open_session.services.repository
+            flow_id = repository.flow_id(instance, flow or repository.only_flow(instance))
+            judged = await actions.read_world(open_session)
+        explanation = explain(judged.world[flow_id], judged.world, judged.now)
+        console = Console()
+        console.print(show.cause_tree(explanation))
+        console.print(f"\nNext: {explanation.next_step}.", markup=False, highlight=False)
+
+    asyncio.run(work())
+
+
+@app.command()
+def freshness() -> None:
+    """List all flows with what their freshness asks of them, and their next deadlines."""
+    from rich.console import Console
+
+    from optaic import actions, show
+    from optaic.session import session
+
+    async def work() -> None:
+        async with session() as open_session:
+            judged = await actions.read_world(open_session)
+        facts = [judged.world[flow.flow_id] for flow in judged.flows]
+        Console().print(show.freshness_table(facts, judged.world, judged.now))
+
+    asyncio.run(work())
+
+
+@app.command()
 def definitions(
     kind: Annotated[str | None, typer.Argument(help="Only those of a kind, like pipeline.")] = None,
 ) -> None:

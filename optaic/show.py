@@ -7,11 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.tree import Tree
 
 from instances.board import InstanceLine
-from instances.facts import BLOCKED, SKIPPED, RunState
-from instances.status import FlowStatus
-from instances.wording import moment
+from instances.deadlines import next_deadline, policy_words
+from instances.explain import Explanation
+from instances.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
+from instances.status import FlowStatus, judge
+from instances.wording import about, moment
 from optaic.actions import Applied, Seen
 
 COLOURS = {
@@ -84,3 +87,38 @@ def exit_code(seen: Seen) -> int:
     if seen.state is RunState.COMPLETED or seen.name == SKIPPED:
         return 0
     return 3 if seen.name == BLOCKED else 1
+
+
+def cause_tree(explanation: Explanation) -> Tree:
+    """Return an explanation as a tree: the flow that was asked about, and under it what blocks, root causes marked."""
+    nodes: list[Tree] = []
+    for cause in explanation.causes:
+        del nodes[cause.depth :]
+        text = f"{escape(cause.label)} is [{COLOURS[cause.status]}]{cause.status}[/]: {escape(cause.reason)}"
+        if cause.depth and cause.root:
+            text = f"{text} [bold](root cause)[/]"
+        if cause.repeated:
+            text = f"{text} [dim](see above)[/]"
+        nodes.append(nodes[-1].add(text) if nodes else Tree(text, highlight=False))
+    return nodes[0]
+
+
+def freshness_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) -> Table:
+    """Return what each flow's freshness asks of it, and until when it is met."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("flow", "status", "last completed", "data until", "policy", "next deadline"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"flow", "status"})
+    for flow in flows:
+        status = judge(flow, world, now).status
+        run, deadline = flow.completed, next_deadline(flow, now)
+        watermark = run.provenance.watermark if run and run.provenance else None
+        due = f"{moment(deadline.due, now)}, in {about(deadline.due - now)}: {deadline.rule}" if deadline else ""
+        table.add_row(
+            flow.label,
+            f"[{COLOURS[status]}]{status}[/]",
+            moment(run.at, now) if run else "",
+            str(watermark or ""),
+            policy_words(flow),
+            due,
+        )
+    return table
