@@ -16,6 +16,7 @@ from optaic.stack.errors import ServiceDied, ServiceSlow
 TAIL_LINES = 15
 _TAIL_BYTES = 64 * 1024
 _POLL_SECONDS = 0.05
+_FAMILY_SECONDS = 5.0
 
 # Children of this very process: without being polled they would stay zombies after their end.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -27,7 +28,7 @@ class Record:
 
     name: str
     pid: int
-    birth: float  # see _birth
+    birth: float  # see birth_of
     since: str  # ISO 8601, UTC
     log: str
     port: int | None = None  # the one that it listens on; of a worker, that of its server
@@ -58,7 +59,7 @@ def spawn(
             extra_groups=None if user is None else [],
         )
     _children[child.pid] = child
-    birth = _birth(psutil.Process(child.pid))
+    birth = birth_of(psutil.Process(child.pid))
     since = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
     return Record(name=name, pid=child.pid, birth=birth, since=since, log=str(log), port=port)
 
@@ -70,7 +71,7 @@ def find(record: Record) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(record.pid)
-        if process.status() == psutil.STATUS_ZOMBIE or abs(_birth(process) - record.birth) > 0.5:
+        if process.status() == psutil.STATUS_ZOMBIE or abs(birth_of(process) - record.birth) > 0.5:
             return None
     except psutil.NoSuchProcess:
         return None
@@ -121,9 +122,7 @@ def stop(record: Record, signals: Sequence[tuple[signal.Signals, float]]) -> boo
             process.send_signal(number)
         if _gone(record, seconds):
             break
-    for member in family:
-        if _running(member):
-            member.kill()
+    _end(family)
     return True
 
 
@@ -137,7 +136,7 @@ def tail(log: Path, lines: int = TAIL_LINES) -> list[str]:
     return [line for line in text.splitlines() if line.strip()][-lines:]
 
 
-def _birth(process: psutil.Process) -> float:
+def birth_of(process: psutil.Process) -> float:
     """When a process was born, on a clock that setting the time does not move."""
     # Linux keeps it in ticks since boot, and psutil adds the boot time, which moves with the clock.
     return float(process.create_time()) - (float(psutil.boot_time()) if psutil.LINUX else 0.0)
@@ -155,6 +154,16 @@ def _running(process: psutil.Process) -> bool:
         return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _end(family: Sequence[psutil.Process]) -> None:
+    """End descendants that outlived their parent: a flow run gets the time to report its own end."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for member in filter(_running, family):
+            member.send_signal(number)
+        deadline = time.monotonic() + _FAMILY_SECONDS
+        while any(map(_running, family)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
 
 def _gone(record: Record, seconds: float) -> bool:
