@@ -1,0 +1,204 @@
+"""A few instances on the real servers, whose runs this process executes itself.
+
+Their deployments belong to a work pool that no worker serves: a test decides when a run starts, and many
+runs take a fraction of a second each instead of a process each.
+"""
+
+import asyncio
+import datetime as dt
+import itertools
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from prefect import Flow, State, get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.flow_engine import run_flow_async
+
+from blocks.documents import read_blocks, save_blocks
+from flows.board import read_all
+from flows.bootstrap import Bootstrapped, match_blocks
+from flows.dataset import refresh
+from flows.deployments import Storage
+from flows.services import Services, load_platform, opened
+from instances.facts import World
+from instances.readiness import FreshnessReport, assess
+from instances.resolution import spec_adapter
+from instances.status import Verdict, judge
+
+POOL = "served-by-no-worker"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Lab:
+    """Instances with a name prefix of their own; all methods take the names without it."""
+
+    client: PrefectClient
+    services: Services
+    folder: Path
+    prefix: str = field(default_factory=lambda: f"t{next(_numbers)}-{uuid4().hex[:6]}-")
+
+    async def source(self, name: str, rows: Mapping[str, float] | None = None, **fields: Any) -> None:
+        """Describe a dataset that reads a CSV file with a `close` per date for the entity A."""
+        self.write(name, rows or {"2024-01-02": 1.0})
+        await self.describe(name, "dataset", "csv", {"path": str(self._file(name))}, **fields)
+
+    async def signal(
+        self, name: str, upstreams: Sequence[str | Mapping[str, Any]], expression: str = "close", **fields: Any
+    ) -> None:
+        """Describe a signal that computes an expression over its upstreams."""
+        await self.describe(
+            name, fields.pop("type", "signal"), "expression", {"expression": expression}, upstreams, **fields
+        )
+
+    async def describe(
+        self,
+        name: str,
+        type_: str,
+        pipeline: str,
+        config: Mapping[str, Any],
+        upstreams: Sequence[str | Mapping[str, Any]] = (),
+        **fields: Any,
+    ) -> None:
+        """Save the blocks of one instance, with its parts in blocks of their own."""
+        full = self.prefix + name
+        parts = {"pipeline": (pipeline, config), "store": ("delta", {}), "accessor": ("simple", {})}
+        specs = [
+            {"name": f"{full}-{part}", "type": part, "definition": definition, "config": dict(given)}
+            for part, (definition, given) in parts.items()
+        ]
+        refs = [{"instance": up} if isinstance(up, str) else dict(up) for up in upstreams]
+        specs.append(
+            {
+                "name": full,
+                "type": type_,
+                "upstream_refs": [ref | {"instance": self.prefix + ref["instance"]} for ref in refs],
+                **{f"{part}_instance": f"{full}-{part}" for part in parts},
+                **fields,
+            }
+        )
+        validated = [spec_adapter.validate_python(spec) for spec in specs]
+        await save_blocks(self.client, validated, await read_blocks(self.client))
+
+    def write(self, name: str, rows: Mapping[str, float]) -> None:
+        """Write the file that a source reads."""
+        lines = [f"{date},A,{close}" for date, close in rows.items()]
+        self._file(name).write_text("\n".join(["date,entity,close", *lines]) + "\n")
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.csv"
+
+    async def bootstrap(self) -> Bootstrapped:
+        """Make rows, edges and deployments match the blocks."""
+        storage = Storage(POOL, None, {}, None, (), "flows")
+        return await match_blocks(self.client, self.services, storage)
+
+    def deployment(self, name: str) -> UUID:
+        flow_id = self.services.repository.flow_id(self.prefix + name, "refresh")
+        flows = self.services.repository.flows(instances=[self.prefix + name])
+        deployment_id = next(flow.deployment_id for flow in flows if flow.flow_id == flow_id)
+        assert deployment_id is not None
+        return deployment_id
+
+    async def start(self, name: str, **parameters: Any) -> FlowRun:
+        """Create a run through the deployment, as the Prefect UI does; it is due now, and not started."""
+        return await self.client.create_flow_run_from_deployment(self.deployment(name), parameters=parameters)
+
+    async def execute(self, run: FlowRun, flow: Flow[..., Any] = refresh) -> State[Any]:
+        """Execute a run in this process, as a worker's process would, hooks included."""
+        state = await run_flow_async(flow, flow_run=run, parameters=run.parameters, return_type="state")
+        assert isinstance(state, State)
+        return state
+
+    async def run(self, name: str, **parameters: Any) -> State[Any]:
+        return await self.execute(await self.start(name, **parameters))
+
+    async def waiting(self, *names: str) -> list[FlowRun]:
+        """Return the runs of these instances that are due and not started, the oldest first."""
+        states = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+        return await self._runs(names, states)
+
+    async def runs(self, *names: str) -> list[FlowRun]:
+        """Return all runs of these instances, the oldest first."""
+        return await self._runs(names, None)
+
+    async def _runs(self, names: Iterable[str], states: FlowRunFilterState | None) -> list[FlowRun]:
+        deployments = [self.deployment(name) for name in names]
+        return await self.client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=deployments), state=states),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+            limit=200,
+        )
+
+    async def drain(self, *names: str) -> int:
+        """Execute what waits, and what comes of it, until nothing does; return how many runs that were."""
+        count = 0
+        while runs := await self.waiting(*names):
+            for run in runs:
+                await self.execute(run)
+                count += 1
+        return count
+
+    async def world(self) -> World:
+        return (await read_all(self.services, self.client, dt.datetime.now(dt.UTC)))[1]
+
+    async def verdict(self, name: str) -> Verdict:
+        world = await self.world()
+        flow_id = self.services.repository.flow_id(self.prefix + name, "refresh")
+        return judge(world[flow_id], world, dt.datetime.now(dt.UTC))
+
+    async def report(self, name: str) -> FreshnessReport:
+        world = await self.world()
+        flow_id = self.services.repository.flow_id(self.prefix + name, "refresh")
+        return assess(world[flow_id], world, dt.datetime.now(dt.UTC))
+
+    def rows(self, name: str) -> dict[str, float]:
+        """Return what the instance's newest version holds: the value of each date."""
+        from instances.assembly import readable
+
+        full = self.prefix + name
+        dataset = self.services.repository.datasets([full])[full]
+        store = readable(dataset, self.services.registry, self.services.resources).store
+        head = store.head()
+        if head is None:
+            return {}
+        frame = store.scan(head.version).collect().sort("date")
+        value = next(column for column in frame.columns if column not in {"date", "entity"})
+        return {str(date): number for date, number in frame.select("date", value).iter_rows()}
+
+
+@asynccontextmanager
+async def lab(folder: Path) -> AsyncIterator[Lab]:
+    """Open a lab for the length of a block; its blocks are deleted afterwards, its rows and data stay."""
+    async with get_client() as client:
+        try:
+            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        except ObjectAlreadyExists:
+            await asyncio.sleep(0)
+        with opened(await load_platform()) as services:
+            opened_lab = Lab(client, services, folder)
+            try:
+                yield opened_lab
+            finally:
+                await _forget(opened_lab)
+
+
+async def _forget(opened_lab: Lab) -> None:
+    saved = (await read_blocks(opened_lab.client)).by_name
+    own = [block for name, block in saved.items() if name.startswith(opened_lab.prefix)]
+    for block in sorted(own, key=lambda block: block.spec.type in {"pipeline", "store", "accessor"}):
+        await opened_lab.client.delete_block_document(block.document_id)
