@@ -1,8 +1,11 @@
 """The process worker of the stack."""
 
 import datetime as dt
+import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 
 from optaic.stack import api
 from optaic.stack.environment import inherited, of_client
@@ -22,6 +25,7 @@ def start(home: Home, *, server_port: int) -> Record:
         **inherited(),
         **of_client(api_url=api_url, ui_url=ui_url, prefect_home=home.prefect),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "TMPDIR": str(_temporary()),
     }
     # fmt: off
     command = [
@@ -30,6 +34,14 @@ def start(home: Home, *, server_port: int) -> Record:
     ]
     # fmt: on
     return spawn("worker", command, log=home.log("worker"), cwd=home.root, env=env, port=server_port)
+
+
+def _temporary() -> Path:
+    """Return a temporary folder of this user: Prefect's runner fails where another user made /tmp/runner_storage."""
+    folder = Path(tempfile.gettempdir()) / f"optaic-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    mine = folder.stat().st_uid == os.getuid() and not folder.is_symlink()
+    return folder if mine else Path(tempfile.mkdtemp(prefix="optaic-"))
 
 
 def wait_ready(record: Record, api_url: str, *, needs: Record) -> None:
