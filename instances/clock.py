@@ -1,7 +1,8 @@
 """Clock: the ticks of a flow's own schedule.
 
 Cron follows Debian's rules through `cronsim`: a time that the spring change leaves out fires at the first
-moment after the gap, and one that the autumn change repeats fires once, the first time.
+moment after the gap, and one that the autumn change repeats fires once, the first time. Changes of less than
+an hour (Australia/Lord_Howe) can cost cronsim a tick on their day.
 """
 
 import datetime as dt

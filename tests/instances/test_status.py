@@ -102,6 +102,7 @@ def test_a_check_that_cannot_be_made_goes_before_one_that_is_not_met() -> None:
         (live(RunState.SCHEDULED, minutes(0)), "due since 18:00 UTC, waiting for a worker"),
         (live(RunState.SCHEDULED, days(1), "Late"), "due since 2026-03-10 18:00 UTC, waiting for a worker"),
         (live(RunState.SCHEDULED, -minutes(1), "AwaitingRetry"), "waiting to run again at 18:01 UTC"),
+        (live(RunState.SCHEDULED, minutes(0), "AwaitingRetry"), "due again since 18:00 UTC"),
         (live(RunState.SCHEDULED, minutes(1), "AwaitingRetry"), "due again since 17:59 UTC"),
     ],
 )
