@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 from dataclasses import asdict
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def up() -> None:
     from optaic.stack.lifecycle import up as start
     from optaic.stack.progress import Progress
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # terminated or interrupted, it cleans up
     console = Console()
     target = start(progress=Progress(console))
     console.print(f"\n[bold]Prefect UI[/]   {target.ui_url}", highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ _prefect_home = pytest.StashKey[str]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests away from the developer's own servers and from ~/.prefect."""
+    # A terminated session, like an interrupted one, stops its servers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "OPTAIC_"))]:
         del os.environ[name]
     config.stash[_prefect_home] = tempfile.mkdtemp(prefix="optaic-prefect-")

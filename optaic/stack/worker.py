@@ -46,7 +46,7 @@ def _temporary() -> Path:
 
 def wait_ready(record: Record, api_url: str, *, needs: Record) -> None:
     """Wait until the server has heard of the worker. Raises `ServiceDied` or `ServiceSlow`."""
-    wait_until(record, lambda: heard_of(record, api_url), patience_seconds=60, needs=[needs])
+    wait_until(record, lambda: heard_of(record, api_url), patience_seconds=120, needs=[needs])
 
 
 def heard_of(record: Record, api_url: str) -> bool:

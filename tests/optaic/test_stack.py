@@ -192,7 +192,8 @@ def test_a_server_that_dies_at_start_leaves_nothing_behind(tmp_path: Path, monke
     down(home)
 
 
-def test_an_interrupted_up_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_up_cut_short_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     home = Home(tmp_path / "home")
     process = subprocess.Popen(
         [BIN / "optaic", "up"],
@@ -204,7 +205,7 @@ def test_an_interrupted_up_leaves_nothing_behind(tmp_path: Path) -> None:
     while "server" not in State.load(home).services and process.poll() is None:
         time.sleep(0.02)
     recorded = list(State.load(home).services.values())
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "not up: stopping again what was started" in output
