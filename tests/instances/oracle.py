@@ -1,0 +1,308 @@
+"""A second, slow and obvious reading of design.md, sections 3 to 5, to hold the real one against.
+
+It shares nothing with it but the facts. Ticks come from a walk minute by minute, and sessions from a list
+written by hand, which covers only the days around the tests' `NOW`.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from instances.facts import Clock, Edge, FlowFacts, FlowId, Request, RunFact, RunId, World
+
+MINUTE = dt.timedelta(minutes=1)
+DAY = dt.timedelta(days=1)
+WEEKDAYS = [dt.date(2026, 3, day) for day in (2, 3, 4, 5, 6, 9, 10, 11, 12, 13)]  # none of them is a holiday
+
+Signature = tuple[str, frozenset[tuple[str, FlowId, str]]]
+"""What a fingerprint is a hash of: the configuration, and each input as role, upstream and version."""
+
+
+class CannotTell(Exception):
+    """Evidence that is not there."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A run to start: for which fingerprint, after which ended run, with which parameters."""
+
+    signature: Signature
+    after: RunId | None
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Answers for one world at one moment; `signatures` tells what each run's fingerprint stands for."""
+
+    world: World
+    now: dt.datetime
+    signatures: Mapping[str, Signature]
+
+    # Section 3: the table
+
+    def status(self, flow_id: FlowId) -> str:
+        flow = self.world.get(flow_id)
+        if flow is None or flow.unreadable is not None:
+            return "UNKNOWN"
+        if len(flow.live) > 0:
+            return "RUNNING"
+        if flow.deployment_id is None or flow.decisive is None:
+            return "NOT_INITIALIZED"
+        if flow.decisive.state in ("FAILED", "CRASHED"):
+            return "ERROR"
+        if flow.decisive.state != "COMPLETED" or flow.decisive != flow.completed:
+            return "UNKNOWN"
+        try:
+            own_fault, due_from_source = self._what_is_not_met(flow, flow.decisive)
+        except CannotTell:
+            return "UNKNOWN"
+        if not own_fault and not due_from_source:
+            return "READY"
+        found_new = flow.decisive.provenance is not None and flow.decisive.provenance.found_new
+        asked_since = all(flow.decisive.at >= due for due in due_from_source)
+        if not own_fault and asked_since and not found_new:
+            return "STALE_SOURCE_DELAYED"
+        return "STALE"
+
+    def _what_is_not_met(self, flow: FlowFacts, run: RunFact) -> tuple[bool, list[dt.datetime]]:
+        """Return whether the flow itself has something to do, and since when data is due from its source."""
+        if run.provenance is None:
+            raise CannotTell
+        policy, watermark = flow.policy, run.provenance.watermark
+        own_fault = run.provenance.config_hash != flow.config_hash
+        due: list[dt.datetime] = []
+        if policy.follow_inputs and self._has_newer_input(flow, run.provenance.inputs):
+            own_fault = True
+        if policy.clock is not None:
+            for tick in ticks(policy.clock, run.at, self.now):
+                if tick + policy.grace <= self.now and run.at < tick:
+                    own_fault = True
+        if policy.max_age is not None and watermark is None and run.at + policy.max_age < self.now:
+            own_fault = True
+        if policy.max_age is not None and watermark is not None:
+            too_old = dt.datetime.combine(watermark + DAY, dt.time(0), tzinfo=dt.UTC) + policy.max_age
+            if too_old < self.now:
+                due.append(too_old)
+        if policy.calendar is not None:
+            for date, close in sessions(policy.calendar.exchange):
+                if close + policy.calendar.after_close <= self.now:
+                    newest, due_at = date, close + policy.calendar.after_close
+            if watermark is None or watermark < newest:
+                due.append(due_at)
+        return own_fault, due
+
+    def _has_newer_input(self, flow: FlowFacts, consumed: Mapping[FlowId, str]) -> bool:
+        newer = False
+        for edge in flow.edges:
+            if not edge.required:
+                continue
+            upstream = self.world.get(edge.upstream)
+            if upstream is None or upstream.unreadable is not None:
+                raise CannotTell
+            if upstream.completed is not None and upstream.completed.provenance is None:
+                raise CannotTell
+            version = self.version(edge.upstream)
+            if version is not None and consumed.get(edge.upstream) != version:
+                newer = True
+        return newer
+
+    def version(self, flow_id: FlowId) -> str | None:
+        """Return the version of a flow's output: that of its last completed or skipped run."""
+        flow = self.world.get(flow_id)
+        if flow is None or flow.unreadable is not None or flow.completed is None:
+            return None
+        return flow.completed.provenance.version if flow.completed.provenance is not None else None
+
+    # Sections 3 and 4: the edges and the guard
+
+    def strict_ancestors(self, flow_id: FlowId) -> set[FlowId]:
+        found: set[FlowId] = set()
+        self._add_strict_ancestors(flow_id, found)
+        return found
+
+    def _add_strict_ancestors(self, flow_id: FlowId, found: set[FlowId]) -> None:
+        if flow_id not in self.world:
+            return
+        for edge in self.world[flow_id].edges:
+            if is_strict(edge) and edge.upstream not in found:
+                found.add(edge.upstream)
+                self._add_strict_ancestors(edge.upstream, found)
+
+    def blockers(self, flow_id: FlowId) -> set[FlowId]:
+        flow = self.world[flow_id]
+        found = {ancestor for ancestor in self.strict_ancestors(flow_id) if self.status(ancestor) != "READY"}
+        if flow.unreadable is not None:
+            found.add(flow_id)
+        for edge in flow.edges:
+            if edge.required and (self.version(edge.upstream) is None or self._is_too_old(edge)):
+                found.add(edge.upstream)
+        return found
+
+    def _is_too_old(self, edge: Edge) -> bool:
+        completed = self.world[edge.upstream].completed
+        if edge.max_age is None or completed is None:
+            return False
+        return completed.at + edge.max_age < self.now
+
+    def root_causes(self, flow_id: FlowId) -> set[FlowId]:
+        """Return the blockers behind which nothing else blocks, as far as the guard looks."""
+        blockers = self.blockers(flow_id)
+        looked_at = blockers | self.strict_ancestors(flow_id) | {edge.upstream for edge in self.world[flow_id].edges}
+        return {blocker for blocker in blockers if not self._a_blocker_is_behind(blocker, blockers, looked_at)}
+
+    def _a_blocker_is_behind(self, flow_id: FlowId, blockers: set[FlowId], looked_at: set[FlowId]) -> bool:
+        if flow_id not in self.world:
+            return False
+        for edge in self.world[flow_id].edges:
+            if is_strict(edge) and edge.upstream in looked_at:
+                if edge.upstream in blockers:
+                    return True
+                if self._a_blocker_is_behind(edge.upstream, blockers, looked_at):
+                    return True
+        return False
+
+    def pins(self, flow_id: FlowId) -> set[tuple[FlowId, str, str]]:
+        """Return upstream, role and version of every direct input that has one."""
+        pinned = set()
+        for edge in self.world[flow_id].edges:
+            version = self.version(edge.upstream)
+            if version is not None:
+                pinned.add((edge.upstream, edge.role, version))
+        return pinned
+
+    def signature(self, flow_id: FlowId) -> Signature:
+        return signature_of(self.world[flow_id].config_hash, self.pins(flow_id))
+
+    def admission(self, flow_id: FlowId, *, on_stale: str, force: bool) -> str:
+        if force:
+            return "forced"
+        if self.blockers(flow_id):
+            return "warned" if on_stale == "warn" else "blocked"
+        return "skipped" if self.world[flow_id].edges and self._nothing_new(flow_id) else "ready"
+
+    def _nothing_new(self, flow_id: FlowId) -> bool:
+        return self._is_current(flow_id, self.world[flow_id].completed)
+
+    def _is_current(self, flow_id: FlowId, run: RunFact | None) -> bool:
+        """Say whether the run was for the configuration and the inputs of now."""
+        if run is None or run.provenance is None:
+            return False
+        return self.signatures.get(run.provenance.fingerprint) == self.signature(flow_id)
+
+    def asked_upstream(self, flow_id: FlowId) -> set[FlowId]:
+        """Return the flows that a run blocked with `on_stale: refresh` asks for."""
+        blockers = self.blockers(flow_id)
+        ancestors = set(blockers)
+        for blocker in blockers:
+            ancestors |= self.strict_ancestors(blocker)
+        asked = set()
+        for ancestor in ancestors - {flow_id}:
+            if ancestor not in self.world:
+                continue
+            if self.status(ancestor) == "RUNNING" and not self.world[ancestor].edges:
+                continue  # what a running source is about to leave is all that another run would find
+            if ancestor in blockers or self.status(ancestor) != "READY":
+                asked.add(ancestor)
+        return asked
+
+    # Section 5: the cascade
+
+    def start(self, flow_id: FlowId) -> Answer | None:
+        flow = self.world[flow_id]
+        last = flow.last_ended
+        if flow.unreadable is not None or flow.live or flow.deployment_id is None or flow.paused:
+            return None
+        if flow.crashes_in_row >= 3:
+            return None
+        if last is not None and last.state == "FAILED" and last.provenance is None:
+            return None
+        if self.blockers(flow_id):
+            return None
+        after = last.run_id if last is not None else None
+        for request in sorted(flow.requests, key=lambda request: request.created_at):
+            if not self._is_withdrawn(flow, request):
+                return Answer(self.signature(flow_id), after, request.parameters)
+        if flow.auto and not self._a_person_said_no(flow) and self._is_worth_a_run(flow):
+            return Answer(self.signature(flow_id), after, {})
+        return None
+
+    def _is_withdrawn(self, flow: FlowFacts, request: Request) -> bool:
+        last = flow.last_ended
+        return last is not None and was_cancelled_by_a_person(last) and request.created_at <= last.at
+
+    def _a_person_said_no(self, flow: FlowFacts) -> bool:
+        last = flow.last_ended
+        if last is None or not was_cancelled_by_a_person(last):
+            return False
+        if last.provenance is not None:
+            return self._is_current(flow.flow_id, last)
+        for edge in flow.edges:
+            upstream = self.world.get(edge.upstream)
+            if upstream is not None and upstream.completed is not None and upstream.completed.at > last.at:
+                return False
+        return True
+
+    def _is_worth_a_run(self, flow: FlowFacts) -> bool:
+        status = self.status(flow.flow_id)
+        if status in ("NOT_INITIALIZED", "STALE"):
+            return True
+        if status == "ERROR" and flow.decisive is not None:
+            if flow.decisive.state == "CRASHED":
+                return True
+            return flow.decisive.provenance is not None and not self._is_current(flow.flow_id, flow.decisive)
+        if status == "STALE_SOURCE_DELAYED" and flow.completed is not None:
+            if flow.edges and self._is_current(flow.flow_id, flow.completed):
+                return False
+            return flow.completed.at + flow.source_retry <= self.now
+        return False
+
+
+def is_strict(edge: Edge) -> bool:
+    return edge.required and edge.max_age is None
+
+
+def was_cancelled_by_a_person(run: RunFact) -> bool:
+    return run.state == "CANCELLED" and run.state_name != "Blocked"
+
+
+def signature_of(config_hash: str, pins: set[tuple[FlowId, str, str]]) -> Signature:
+    return config_hash, frozenset((role, upstream, version) for upstream, role, version in pins)
+
+
+def ticks(clock: Clock, first: dt.datetime, last: dt.datetime) -> list[dt.datetime]:
+    """Return the clock's ticks on the days from `first` to `last`."""
+    number_of_days = (last.date() - first.date()).days + 1
+    return [tick for day in range(number_of_days) for tick in _ticks_of_day(clock, first.date() + day * DAY)]
+
+
+@cache
+def _ticks_of_day(clock: Clock, date: dt.date) -> list[dt.datetime]:
+    """Look at every minute of a day."""
+    midnight = dt.datetime.combine(date, dt.time(0), tzinfo=dt.UTC)
+    return [midnight + n * MINUTE for n in range(24 * 60) if _ticks_at(clock, midnight + n * MINUTE)]
+
+
+def _ticks_at(clock: Clock, minute: dt.datetime) -> bool:
+    if clock.interval is not None:
+        return (minute - dt.datetime(2020, 1, 1, tzinfo=dt.UTC)) % clock.interval == dt.timedelta(0)
+    assert clock.cron is not None
+    local = minute.astimezone(ZoneInfo(clock.timezone))
+    at_minute, at_hour, _, _, on = clock.cron.split()
+    if not at_minute.isdecimal() or int(at_minute) > 59:
+        raise CannotTell
+    if on == "1-5" and local.isoweekday() > 5:
+        return False
+    return local.minute == int(at_minute) and (at_hour == "*" or local.hour == int(at_hour))
+
+
+def sessions(exchange: str) -> list[tuple[dt.date, dt.datetime]]:
+    """Return the known sessions of an exchange with their closes, oldest first."""
+    if exchange == "XLON":
+        return [(date, dt.datetime.combine(date, dt.time(16, 30), tzinfo=dt.UTC)) for date in WEEKDAYS]
+    if exchange == "XNYS":  # summer time began on the 8th: 16:00 in New York is an hour earlier since
+        closes = [dt.time(21) if date < dt.date(2026, 3, 8) else dt.time(20) for date in WEEKDAYS]
+        return [(d, dt.datetime.combine(d, close, tzinfo=dt.UTC)) for d, close in zip(WEEKDAYS, closes, strict=True)]
+    raise CannotTell
