@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from definitions.contract import FlowKind
 from instances.calendars import last_session
 from instances.clock import last_tick, next_tick
 from instances.errors import OptaicError
@@ -93,10 +94,11 @@ def _inputs(checked: Checked, world: World) -> Iterator[Unmet]:
         consumed = checked.provenance.inputs.get(upstream_id)
         if newest is None or upstream.completed is None or consumed == newest:
             continue  # a version that is not there is nothing newer
+        name = upstream.instance if upstream.kind is FlowKind.REFRESH else upstream.label
         if consumed is None:
-            reason = f"it has consumed no version of {upstream.label}, which is at {version_of(newest)}"
+            reason = f"it has consumed no version of {name}, which is at {version_of(newest)}"
         else:
-            reason = f"it consumed {upstream.label} {version_of(consumed)}, {upstream.label} is at {version_of(newest)}"
+            reason = f"it consumed {name} {version_of(consumed)}, {name} is at {version_of(newest)}"
         yield Unmet(reason, upstream.completed.at)
 
 

@@ -7,7 +7,7 @@ runs take a fraction of a second each instead of a process each.
 import asyncio
 import datetime as dt
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,9 @@ from instances.facts import World
 from instances.readiness import FreshnessReport, assess
 from instances.resolution import spec_adapter
 from instances.status import Verdict, judge
+
+Scenario = Callable[["Lab"], Awaitable[None]]
+Play = Callable[[Scenario], None]
 
 POOL = "served-by-no-worker"
 _numbers = itertools.count(1)
@@ -77,7 +80,7 @@ class Lab:
         """Save the blocks of one instance, with its parts in blocks of their own."""
         full = self.prefix + name
         parts = {"pipeline": (pipeline, config), "store": ("delta", {}), "accessor": ("simple", {})}
-        specs = [
+        specs: list[dict[str, Any]] = [
             {"name": f"{full}-{part}", "type": part, "definition": definition, "config": dict(given)}
             for part, (definition, given) in parts.items()
         ]

@@ -1,36 +1,15 @@
 """The frame around every flow, on the real servers: guard, work, record, and what comes after."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
 import pytest
 from prefect.client.schemas.objects import StateType
 
 from flows.frame import NotThroughDeployment
 from instances.status import FlowStatus
-from optaic.stack import Target
-from tests.flows.lab import Lab, lab
-
-Scenario = Callable[[Lab], Awaitable[None]]
-
-
-@pytest.fixture
-def play(stack: Target, tmp_path: Path) -> Callable[[Scenario], None]:
-    """Play a scenario in a lab of its own."""
-
-    def run(scenario: Scenario) -> None:
-        async def main() -> None:
-            async with lab(tmp_path) as opened_lab:
-                await scenario(opened_lab)
-
-        asyncio.run(main())
-
-    return run
+from tests.flows.lab import Lab, Play
 
 
 def test_a_signal_is_blocked_before_its_prices_and_follows_them_by_the_cascade(
-    play: Callable[[Scenario], None],
+    play: Play,
 ) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices", {"2024-01-02": 1.0, "2024-01-03": 2.0})
@@ -59,7 +38,7 @@ def test_a_signal_is_blocked_before_its_prices_and_follows_them_by_the_cascade(
     play(scenario)
 
 
-def test_a_run_with_the_same_inputs_is_skipped_and_confirms(play: Callable[[Scenario], None]) -> None:
+def test_a_run_with_the_same_inputs_is_skipped_and_confirms(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices")
         await lab.signal("signal", ["prices"])
@@ -80,7 +59,7 @@ def test_a_run_with_the_same_inputs_is_skipped_and_confirms(play: Callable[[Scen
 
 
 def test_a_second_refresh_of_unchanged_data_commits_no_version_and_starts_no_child(
-    play: Callable[[Scenario], None],
+    play: Play,
 ) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices")
@@ -100,7 +79,7 @@ def test_a_second_refresh_of_unchanged_data_commits_no_version_and_starts_no_chi
     play(scenario)
 
 
-def test_force_goes_on_whatever_the_guard_says(play: Callable[[Scenario], None]) -> None:
+def test_force_goes_on_whatever_the_guard_says(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices")
         await lab.signal("signal", ["prices"])
@@ -116,7 +95,7 @@ def test_force_goes_on_whatever_the_guard_says(play: Callable[[Scenario], None])
     play(scenario)
 
 
-def test_a_signal_out_of_bounds_fails_and_the_last_good_version_stays(play: Callable[[Scenario], None]) -> None:
+def test_a_signal_out_of_bounds_fails_and_the_last_good_version_stays(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices", {"2024-01-02": 0.5})
         await lab.signal("signal", ["prices"], signal_spec={"min": 0, "max": 1})
@@ -142,7 +121,7 @@ def test_a_signal_out_of_bounds_fails_and_the_last_good_version_stays(play: Call
     play(scenario)
 
 
-def test_a_changed_configuration_reads_everything_again(play: Callable[[Scenario], None]) -> None:
+def test_a_changed_configuration_reads_everything_again(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         sample = {"tickers": ["AAPL"], "start": "2022-12-20"}
         await lab.describe("prices", "dataset", "sp500-sample", sample)
@@ -161,7 +140,7 @@ def test_a_changed_configuration_reads_everything_again(play: Callable[[Scenario
     play(scenario)
 
 
-def test_a_run_that_names_another_instance_is_refused(play: Callable[[Scenario], None]) -> None:
+def test_a_run_that_names_another_instance_is_refused(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices")
         await lab.source("other")
@@ -174,7 +153,7 @@ def test_a_run_that_names_another_instance_is_refused(play: Callable[[Scenario],
     play(scenario)
 
 
-def test_bootstrap_changes_nothing_the_second_time(play: Callable[[Scenario], None]) -> None:
+def test_bootstrap_changes_nothing_the_second_time(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices", schedule={"type": "cron", "expression": "0 18 * * 1-5"})
         await lab.signal("signal", ["prices"])
@@ -186,7 +165,7 @@ def test_bootstrap_changes_nothing_the_second_time(play: Callable[[Scenario], No
     play(scenario)
 
 
-def test_a_paused_schedule_stays_paused_when_its_deployment_is_updated(play: Callable[[Scenario], None]) -> None:
+def test_a_paused_schedule_stays_paused_when_its_deployment_is_updated(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices", schedule={"type": "cron", "expression": "0 18 * * 1-5"})
         await lab.bootstrap()

@@ -67,7 +67,7 @@ def test_a_newer_version_of_an_input_makes_stale() -> None:
     prices = flow("prices", completed(hours(1), version="13"))
     signal = flow("signal", completed(hours(2), inputs={"prices": "12"}), edges=[strict("prices")])
     found = only(check(signal, prices))
-    assert found.reason == "it consumed prices.refresh v12, prices.refresh is at v13"
+    assert found.reason == "it consumed prices v12, prices is at v13"
     assert found.since == NOW - hours(1)
     assert found.due is None
 
@@ -87,13 +87,13 @@ def test_a_confirmed_version_is_nothing_newer() -> None:
 def test_any_other_version_is_newer_also_one_that_was_rolled_back() -> None:
     prices = flow("prices", completed(hours(1), version="11"))
     signal = flow("signal", completed(hours(2), inputs={"prices": "12"}), edges=[strict("prices")])
-    assert only(check(signal, prices)).reason == "it consumed prices.refresh v12, prices.refresh is at v11"
+    assert only(check(signal, prices)).reason == "it consumed prices v12, prices is at v11"
 
 
 def test_an_input_that_was_never_consumed_makes_stale() -> None:
     prices = flow("prices", completed(hours(1), version="2026-03-11"))
     signal = flow("signal", completed(hours(2)), edges=[strict("prices")])
-    assert only(check(signal, prices)).reason == "it has consumed no version of prices.refresh, which is at 2026-03-11"
+    assert only(check(signal, prices)).reason == "it has consumed no version of prices, which is at 2026-03-11"
 
 
 def test_an_input_behind_a_tolerant_edge_is_followed_too() -> None:
