@@ -8,6 +8,7 @@ import pytest
 from instances.cascade import Leave, Start, decide, open_requests, withdrawn_at
 from instances.facts import Calendar, Edge, FlowFacts, Policy, Request, RunFact, RunId, RunState
 from instances.readiness import assess
+from instances.status import judge
 from instances.wording import short
 from tests.instances.world import (
     NOW,
@@ -75,7 +76,7 @@ def test_what_never_ran_is_started() -> None:
 def test_what_is_stale_is_started_after_its_last_ended_run() -> None:
     stale = completed(hours(3), inputs={"prices": "6"})
     found = started(signal(stale), PRICES)
-    assert found.reason == "it is STALE: it consumed prices.refresh v6, prices.refresh is at v7"
+    assert found.reason == f"it is STALE: {judge(signal(stale), world(signal(stale), PRICES), NOW).reason}"
     assert found.after == stale.run_id
     last = blocked(hours(1))
     assert started(signal(stale, last), PRICES).after == last.run_id
