@@ -1,0 +1,79 @@
+"""A pipeline `random-walk` and an operator `EWMA`: what a package brings to configure instances with."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
+from definitions.errors import SourceError
+from definitions.operators.table import operator_definition
+from research.operators import Axis, Form, Operator, Series, Window
+
+
+class RandomWalkParameters(BaseModel):
+    """The parameters of a random walk; their schema is what a config is checked against."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    entities: tuple[str, ...] = Field(min_length=1, description="The names of the walks.")
+    start: dt.date = Field(description="The first date.")
+    end: dt.date = Field(description="The last date.")
+    volatility: float = Field(default=0.01, gt=0, description="Standard deviation of a day's log return.")
+    seed: int = Field(default=0, ge=0, description="Another seed gives other walks.")
+
+
+class RandomWalkPipeline:
+    """Makes `date`, `entity` and `close`: a walk from 100 on weekdays; the same seed gives the same rows."""
+
+    def __init__(self, parameters: RandomWalkParameters) -> None:
+        self.parameters = parameters
+
+    def check(self) -> None:
+        """Is called before anything is saved: the place to refuse what can't work."""
+        if self.parameters.end < self.parameters.start:
+            raise SourceError(f"end {self.parameters.end} is before start {self.parameters.start}: swap them")
+
+    def extract(self, request: ExtractRequest) -> pl.DataFrame:
+        """Return the rows after `request.since`; of all dates when it is None."""
+        parameters = self.parameters
+        days = pl.date_range(parameters.start, parameters.end, eager=True)
+        days = days.filter(days.dt.weekday() <= 5)
+        returns = np.random.default_rng(parameters.seed).normal(
+            0.0, parameters.volatility, size=(len(parameters.entities), len(days))
+        )
+        walks = [
+            pl.DataFrame({"date": days, "close": 100 * np.exp(returns[number].cumsum())}).select(
+                "date", pl.lit(entity).alias("entity"), "close"
+            )
+            for number, entity in enumerate(parameters.entities)
+        ]
+        rows = pl.concat(walks)
+        return rows if request.since is None else rows.filter(pl.col("date") > request.since.date)
+
+
+def _pipeline(parameters: RandomWalkParameters, resources: Resources) -> RandomWalkPipeline:
+    return RandomWalkPipeline(parameters)
+
+
+RANDOM_WALK = Definition(
+    kind=Kind.PIPELINE,
+    name="random-walk",
+    version=1,
+    summary="Random walks on weekdays, for trying things out.",
+    parameters=RandomWalkParameters,
+    factory=_pipeline,
+    flows=(FlowKind.REFRESH,),
+)
+
+EWMA = Operator(
+    "EWMA",
+    "The exponentially weighted mean with a span of n rows, of at least n rows.",
+    (Form((Series("x"), Window("n")), Axis.ENTITY, lambda x, n: x.ewm_mean(span=n, min_samples=n)),),
+)
+
+
+def definitions() -> tuple[Definition, ...]:
+    """Return what this package brings."""
+    return RANDOM_WALK, operator_definition(EWMA)
