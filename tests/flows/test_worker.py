@@ -1,0 +1,78 @@
+"""The demo as a user runs it: the command line, the deployments of `prefect.yaml`, and a real worker."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+from prefect import get_client
+
+from optaic.stack import Target
+from optaic.stack.prepare import deploy_missing
+
+
+def optaic(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "200"}
+    command = [sys.executable, "-m", "optaic.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def test_the_demo_ends_ready_with_the_real_prices(stack: Target) -> None:
+    deploy_missing(stack)
+    asyncio.run(_pause("sweep/sweep"))  # the other tests of this session decide themselves when it runs
+
+    demo = optaic("demo")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "momentum.refresh Blocked: prices.refresh is NOT_INITIALIZED: it has not run yet" in demo.stdout
+    assert "prices.refresh Completed: v0, 166,260 rows up to 2022-12-28" in demo.stdout
+
+    status = optaic("status", "--json")
+    lines = {line["instance"]: line for line in json.loads(status.stdout)}
+    for name in ("prices", "momentum", "reversal"):
+        assert lines[name]["status"] == "READY"
+        (flow,) = lines[name]["flows"]
+        assert flow["flow"] == "refresh"
+        assert flow["deployment_id"]
+    prices = pl.read_delta(str(stack.home.root / "data" / "prices"))
+    assert prices.height == prices.n_unique(["date", "entity"]) == 20 * 8_313
+
+    again = optaic("run", "momentum")
+    assert again.returncode == 0
+    assert "momentum.refresh Skipped: Its inputs and its configuration are those of run" in again.stdout
+
+
+def test_a_manifest_with_problems_writes_nothing(stack: Target, tmp_path: Path) -> None:
+
+    manifest = tmp_path / "bad.yaml"
+    manifest.write_text(
+        """
+        instances:
+          - name: bad-prices
+            type: dataset
+            pipeline_instance: {definition: csv, config: {path: nowhere.csv}}
+            store_instance: {definition: delta}
+            accessor_instance: {definition: simple}
+          - name: bad-signal
+            type: signal
+            pipeline_instance: {definition: expression, config: {expression: close}}
+            store_instance: {definition: delta}
+            accessor_instance: {definition: simple}
+            upstream_refs: [{instance: bad-price}]
+        """
+    )
+    applied = optaic("apply", str(manifest))
+    assert applied.returncode == 1
+    assert applied.stderr.startswith("error: 2 problems, nothing was written:")
+    assert "there is no file" in applied.stderr
+    assert "bad-signal: upstream 'bad-price' does not exist; did you mean 'bad-prices'?" in applied.stderr
+    assert optaic("run", "bad-prices").stderr.startswith("error: there is no instance named 'bad-prices'")
+
+
+async def _pause(deployment: str) -> None:
+    async with get_client() as client:
+        found = await client.read_deployment_by_name(deployment)
+        for schedule in found.schedules:
+            await client.update_deployment_schedule(found.id, schedule.id, active=False)

@@ -1,0 +1,83 @@
+"""Manifests: what they describe, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from definitions.registry import default_registry
+from instances.errors import InvalidSpec
+from instances.resolution import resolve
+from optaic.manifest import read_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def problems(tmp_path: Path, text: str) -> tuple[str, ...]:
+    file = tmp_path / "instances.yaml"
+    file.write_text(text)
+    with pytest.raises(InvalidSpec) as raised:
+        read_manifest(file)
+    return raised.value.problems
+
+
+def test_the_example_describes_three_instances_and_their_parts() -> None:
+    specs = read_manifest(ROOT / "examples/sp500/instances.yaml")
+    instances = resolve(specs, default_registry())
+    flows = [flow for instance in instances for flow in instance.flows]
+    assert [flow.key[0] for flow in flows] == ["prices", "momentum", "reversal"]
+    assert {edge.upstream[0] for flow in flows for edge in flow.edges} == {"prices"}
+    assert {spec.project for spec in specs} == {"sp500"}
+
+
+def test_a_part_may_be_named_instead_of_described(tmp_path: Path) -> None:
+    file = tmp_path / "instances.yaml"
+    file.write_text(
+        """
+        instances:
+          - {name: shared, type: store, definition: delta}
+          - name: prices
+            type: dataset
+            pipeline_instance: {definition: sp500-sample}
+            store_instance: shared
+            accessor_instance: {definition: simple}
+        """
+    )
+    assert [spec.name for spec in read_manifest(file)] == ["shared", "prices-pipeline", "prices-accessor", "prices"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match=r"the manifest .*nowhere\.yaml cannot be read"):
+        read_manifest(tmp_path / "nowhere.yaml")
+
+
+def test_text_that_is_not_yaml_shows_the_place(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "instances: [\n")
+    assert "is not YAML" in problem
+    assert "line 2" in problem
+
+
+def test_a_file_without_instances_says_where_to_look(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "prices: {}\n")
+    assert problem.endswith("has no list `instances`: see examples/sp500/instances.yaml")
+
+
+def test_all_problems_are_told_together(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        """
+        owner: me
+        instances:
+          - prices
+          - {name: Prices!, type: store, definition: delta}
+          - {name: other, type: bag}
+          - {name: third, type: store, definition: delta, colour: red}
+        """,
+    )
+    assert len(found) == 5
+    assert found[0].endswith("unknown key 'owner'; there are: project, instances")
+    assert found[1] == "instance 1: is not a mapping but 'prices'"
+    assert found[2].startswith("Prices!: name: String should match pattern")
+    assert found[3].startswith(
+        "other: type: Input tag 'bag' found using 'type' does not match any of the expected tags"
+    )
+    assert found[4] == "third: colour: Extra inputs are not permitted (got 'red')"
