@@ -1,0 +1,90 @@
+"""What the guard costs: a constant number of SQL statements, and few Prefect requests."""
+
+import asyncio
+import datetime as dt
+import math
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.states import Completed
+from sqlalchemy import Engine
+
+from definitions.contract import FlowKind
+from flows.prefect_reader import PrefectReader
+from flows.world import read_world
+from instances.facts import FlowId, RunId
+from instances.ledger import GuardedRun, Ledger
+from instances.readiness import assess
+from instances.repository import Repository
+from optaic.stack import Target
+from tests.instances.catalogue import dataset
+from tests.instances.database import refresh_ids, saved, statements
+
+NOW = dt.datetime.now(dt.UTC)
+
+
+def fan_in(database: Engine, upstreams: int) -> dict[str, FlowId]:
+    """Save a flow `child` that reads so many others, each with the deployment id of its row's own."""
+    names = [f"up{number}" for number in range(upstreams)]
+    repository = saved(database, *(dataset(name) for name in names), dataset("child", *names))
+    ids = refresh_ids(repository)
+    for flow_id in ids.values():
+        repository.set_deployment(flow_id, uuid4(), "hash")
+    return ids
+
+
+@pytest.mark.parametrize("upstreams", [1, 10, 100, 1000])
+def test_the_number_of_statements_does_not_depend_on_the_number_of_upstreams(
+    stack: Target, database: Engine, upstreams: int
+) -> None:
+
+    child = fan_in(database, upstreams)["child"]
+
+    async def guard() -> int:
+        async with get_client() as client:
+            with statements(database) as sent:
+                reader = PrefectReader(client)
+                world = await read_world(Repository(database), Ledger(database), reader, [child], now=NOW)
+            assert len(assess(world[child], world, NOW).blockers) == upstreams
+            return len(sent)
+
+    assert asyncio.run(guard()) == 2
+
+
+UPSTREAMS = 250
+
+
+def test_the_guard_asks_few_requests_when_every_upstream_ran_in_the_last_wave(stack: Target, database: Engine) -> None:
+
+    ids = fan_in(database, UPSTREAMS)
+    repository, ledger = Repository(database), Ledger(database)
+
+    async def upstream_ran(
+        client: PrefectClient, flow_row: FlowId, prefect_flow: UUID, slots: asyncio.Semaphore
+    ) -> None:
+        async with slots:
+            deployment = await client.create_deployment(flow_id=prefect_flow, name=str(flow_row))
+            repository.set_deployment(flow_row, deployment, "hash")
+            run = await client.create_flow_run_from_deployment(deployment, state=Completed())
+            ledger.record_guard(_guarded(flow_row, RunId(run.id)))
+
+    async def scenario() -> tuple[int, int]:
+        async with get_client() as client:
+            prefect_flow = await client.create_flow_from_name("upstream")
+            slots = asyncio.Semaphore(4)
+            upstreams = [flow_id for name, flow_id in ids.items() if name != "child"]
+            await asyncio.gather(*(upstream_ran(client, each, prefect_flow, slots) for each in upstreams))
+            reader = PrefectReader(client)
+            world = await read_world(repository, ledger, reader, [ids["child"]], now=NOW)
+            seen = sum(world[each].completed is not None for each in upstreams)
+            return seen, reader.requests
+
+    seen, requests = asyncio.run(scenario())
+    assert seen == UPSTREAMS
+    assert requests <= math.ceil(UPSTREAMS / 200) + 4
+
+
+def _guarded(flow_id: FlowId, run_id: RunId) -> GuardedRun:
+    return GuardedRun(run_id, flow_id, FlowKind.REFRESH, "c", "f", "ready", False, (), {}, NOW)
