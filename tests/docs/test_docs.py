@@ -1,0 +1,185 @@
+"""The documentation holds: links lead somewhere, commands exist, examples are valid, nothing is left out."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+from prefect.blocks.core import Block
+
+import blocks
+from definitions.contract import Definition
+from definitions.registry import default_registry
+from instances.resolution import resolve
+from instances.specs import (
+    CalendarPolicy,
+    ComponentSpec,
+    DatasetSpec,
+    Freshness,
+    RetryPolicy,
+    Schedule,
+    SignalInstanceSpec,
+    SignalSpec,
+    UpstreamRef,
+)
+from instances.status import FlowStatus
+from optaic.cli import app
+from optaic.manifest import read_manifest
+from research.operators import OPERATORS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BUILTIN = [one for one in default_registry().all() if one.factory.__module__.startswith("definitions.")]
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    return [body for tag, body in FENCE.findall(page.read_text(encoding="utf-8")) if tag == language]
+
+
+def prose(page: Path) -> str:
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def code_words(page: str) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", text(page)))
+
+
+def leads_nowhere(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return not target.exists() or bool(anchor and anchor not in anchors(target))
+
+
+@every_page
+def test_its_links_lead_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(prose(page)) if "://" not in link]
+    assert [link for link in links if leads_nowhere(page, link)] == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(text("README.md"))}
+    assert set(PAGES) - {ROOT / "README.md"} <= linked
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "docs" / "images").iterdir())
+    assert pictures
+    assert [picture.name for picture in pictures if picture.stat().st_size > 150_000] == []
+
+
+def test_the_blocks_lead_to_headings_that_exist() -> None:
+    known = anchors(ROOT / "docs" / "instances.md")
+    documented: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
+    addresses = [str(block._documentation_url) for block in documented]
+    assert [address for address in addresses if address.partition("docs/instances.md#")[2] not in known] == []
+
+
+# Commands
+
+
+def commands() -> set[str]:
+    return set(getattr(typer.main.get_command(app), "commands"))  # noqa: B009  typer's own click has no types
+
+
+@every_page
+def test_the_commands_that_it_names_exist(page: Path) -> None:
+    named = re.findall(r"(?:`|\$ |bin/|^|\()optaic ([a-z]+)\b", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(named) <= commands()
+
+
+def test_the_readme_names_every_command() -> None:
+    assert {f"`optaic {name}" for name in commands()} <= set(re.findall(r"`optaic [a-z]+", text("README.md")))
+
+
+@every_page
+def test_the_make_targets_that_it_names_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
+
+
+# Examples
+
+
+def manifests() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for number, body in enumerate(fenced(page, "yaml"), start=1):
+            if isinstance(content := yaml.safe_load(body), dict) and "instances" in content:
+                yield f"{page.name} {number}", body
+    for path in (ROOT / "examples").rglob("*.yaml"):
+        if path.parent.name != "own_definition":  # its definitions are of a package that is not installed
+            yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in manifests()])
+def test_manifests_describe_what_can_exist(body: str, tmp_path: Path) -> None:
+    manifest = tmp_path / "instances.yaml"
+    manifest.write_text(body, encoding="utf-8")
+    assert resolve(read_manifest(manifest), default_registry())
+
+
+@every_page
+def test_its_python_compiles(page: Path) -> None:
+    for body in fenced(page, "python"):
+        compile(body, page.name, "exec")
+
+
+def test_the_definition_in_the_readme_is_the_example() -> None:
+    example = text("examples/own_definition/own_definition.py") + text("examples/own_definition/pyproject.toml")
+    shown = [body for body in fenced(ROOT / "README.md", "python") if "Definition(" in body]
+    shown += fenced(ROOT / "README.md", "toml") + fenced(ROOT / "docs" / "definitions.md", "toml")
+    assert len(shown) == 3
+    assert [body for body in shown if body not in example] == []
+
+
+def test_the_first_manifest_of_the_readme_is_part_of_the_example() -> None:
+    shown = yaml.safe_load(fenced(ROOT / "README.md", "yaml")[0])
+    example = {one["name"]: one for one in yaml.safe_load(text("examples/csv/instances.yaml"))["instances"]}
+    for instance in shown["instances"]:
+        assert example[instance["name"]].items() >= instance.items()
+
+
+# Completeness
+
+
+@pytest.mark.parametrize("definition", BUILTIN, ids=lambda one: one.ref)
+def test_every_definition_is_documented_with_its_parameters(definition: Definition) -> None:
+    words = code_words("docs/definitions.md")
+    if definition.name in OPERATORS:
+        missing = set(OPERATORS[definition.name].signature.split(" or ")) - words
+    else:
+        assert definition.name in anchors(ROOT / "docs" / "definitions.md")
+        missing = set(definition.parameters.model_fields) - words
+    assert missing == set()
+
+
+def test_every_field_of_an_instance_is_documented() -> None:
+    words = {part for word in code_words("docs/instances.md") for part in re.split(r"\W+", word)}
+    specs = (ComponentSpec, DatasetSpec, SignalInstanceSpec, UpstreamRef, Schedule, RetryPolicy)
+    policies = (Freshness, CalendarPolicy, SignalSpec)
+    assert {name for spec in (*specs, *policies) for name in spec.model_fields} - words == set()
+
+
+def test_every_status_is_documented() -> None:
+    assert {status.value for status in FlowStatus} <= code_words("docs/freshness.md")
+
+
+def test_every_cap_is_explained() -> None:
+    dependencies = re.findall(r'"([a-z\-]+)[^"]*<[^"]+"', text("pyproject.toml").partition("[project.opt")[0])
+    page = text("docs/dependencies.md")
+    assert [name for name in dependencies if f"`{name}" not in page] == []
