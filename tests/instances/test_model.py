@@ -69,16 +69,19 @@ def take_a_step(
     """Do one thing that is due: one or two hooks, or a run taken, judged or ended; false when nothing is due.
 
     `trouble` is how likely it is that it goes wrong: a hook that is lost, a run that fails, crashes or is killed.
+    Without any, all runs find something new.
     """
     open_runs = [run for run in house.every_run() if not run.ended and not run.killed]
     under_way = [run for run in open_runs if not run.waiting]
     due = [run for run in open_runs if house.can_be_taken(run)] if len(under_way) < workers else []
+    if not (due or under_way or house.hooks):
+        return False
     wrong = random.random() < trouble
     if house.hooks and (random.random() < 0.5 or not due + under_way):
         random.shuffle(house.hooks)
         at_once = [house.hooks.pop() for _ in range(min(len(house.hooks), random.choice((1, 1, 2))))]
         house.act(*[house.hook(run) for run in at_once if not wrong])
-    elif due + under_way:
+    else:
         run = random.choice(due + under_way)
         if run.waiting:
             house.take(run)
@@ -89,8 +92,8 @@ def take_a_step(
         elif run.admission is None:
             house.guard(run)
         else:
-            house.end(run, random.choice(troubles) if wrong else random.choice(ENDINGS))
-    return bool(due or under_way or house.hooks)
+            house.end(run, random.choice(troubles if wrong else ENDINGS) if trouble else "completed")
+    return True
 
 
 class CheckedHouse(House):
