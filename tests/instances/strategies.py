@@ -77,9 +77,11 @@ class WorldMaker:
 
     def __init__(self, random: Random) -> None:
         self.random = random
-        self.now = NOW + random.randrange(-36, 37) * HOUR + random.choice((0, 0, random.randrange(60))) * MINUTE
-        self.case = Case({}, self.now, {})
         self.identifiers = 0
+        self.now = NOW + random.randrange(-36, 37) * HOUR + random.choice((0, 0, random.randrange(60))) * MINUTE
+        if self._one_in(6):  # the very moment when the data of a day is whole
+            self.now = self.now.replace(hour=0, minute=0)
+        self.case = Case({}, self.now, {})
 
     def make(self, size: int, faults: int) -> Case:
         """Return a world of `size` flows, with `faults` things wrong."""
