@@ -1,8 +1,7 @@
-"""Clock: the ticks of a flow's own schedule.
+"""Clock: the ticks of a flow's own schedule, the same ones at which Prefect's scheduler starts it.
 
-Cron follows Debian's rules through `cronsim`: a time that the spring change leaves out fires at the first
-moment after the gap, and one that the autumn change repeats fires once, the first time. Changes of less than
-an hour (Australia/Lord_Howe) can cost cronsim a tick on their day.
+Cron is read on the wall clock of its time zone. A time that the autumn change repeats ticks once, the first
+time; one that the spring change leaves out ticks as early as the gap is long: 02:30 at 01:30.
 """
 
 import datetime as dt
@@ -15,6 +14,7 @@ from instances.errors import OptaicError
 from instances.facts import Clock
 
 ORIGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)  # interval ticks count from here
+_SHIFT = dt.timedelta(hours=2)  # no change of the wall clock within a zone's rules is larger
 
 
 class NaiveMoment(OptaicError):
@@ -45,15 +45,15 @@ def last_tick(clock: Clock, before: dt.datetime) -> dt.datetime | None:
     moment = require_aware("before", before)
     if clock.interval is not None:
         return _interval_tick(clock, (moment - ORIGIN) // _interval(clock))
-    # A microsecond makes cronsim, which looks for ticks strictly before, count `before` itself.
-    start = moment.astimezone(_zone(clock)).replace(microsecond=1)
-    tick = next((t for t in _ticks(clock, start, reverse=True) if t <= moment), None)
-    if tick is None:
-        return None
-    # In the repeated hour of autumn the way back skips ticks that the way forward has.
-    while (later := next_tick(clock, tick)) is not None and later <= moment:
-        tick = later
-    return tick
+    best: dt.datetime | None = None
+    wall = _wall(clock, moment)
+    for at in _wall_ticks(clock, wall + _SHIFT, reverse=True):
+        tick = _moment_of(clock, at)
+        if tick <= moment and (best is None or tick > best):
+            best = tick
+        if best is not None and at < wall - _SHIFT:
+            break
+    return best
 
 
 def next_tick(clock: Clock, after: dt.datetime) -> dt.datetime | None:
@@ -64,8 +64,15 @@ def next_tick(clock: Clock, after: dt.datetime) -> dt.datetime | None:
     moment = require_aware("after", after)
     if clock.interval is not None:
         return _interval_tick(clock, max((moment - ORIGIN) // _interval(clock) + 1, 0))
-    start = moment.astimezone(_zone(clock))
-    return next((t for t in _ticks(clock, start, reverse=False) if t > moment), None)
+    best: dt.datetime | None = None
+    wall = _wall(clock, moment)
+    for at in _wall_ticks(clock, wall - _SHIFT, reverse=False):
+        tick = _moment_of(clock, at)
+        if tick > moment and (best is None or tick < best):
+            best = tick
+        if best is not None and at > wall + _SHIFT:
+            break
+    return best
 
 
 def _interval(clock: Clock) -> dt.timedelta:
@@ -79,26 +86,35 @@ def _interval_tick(clock: Clock, count: int) -> dt.datetime | None:
 
 
 def _zone(clock: Clock) -> dt.tzinfo:
-    if clock.timezone == "UTC":
-        return dt.UTC  # cronsim knows that it needs no care for this one
     try:
         return ZoneInfo(clock.timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ClockError(f"unknown timezone {clock.timezone!r}: use an IANA name like Europe/London") from error
 
 
-def _ticks(clock: Clock, start: dt.datetime, *, reverse: bool) -> Iterator[dt.datetime]:
-    """Yield the ticks in UTC, away from `start`; ends where cronsim gives up, after 50 years without one."""
+def _wall(clock: Clock, moment: dt.datetime) -> dt.datetime:
+    """Return what the wall clock of the time zone shows at a moment, as a naive datetime."""
+    return moment.astimezone(_zone(clock)).replace(tzinfo=None, fold=0)
+
+
+def _moment_of(clock: Clock, wall: dt.datetime) -> dt.datetime:
+    """Return the moment, in UTC, at which the wall clock shows `wall`."""
+    local = wall.replace(tzinfo=_zone(clock))
+    moment = local.astimezone(dt.UTC)
+    if _wall(clock, moment) != wall:  # left out by the spring change
+        return local.replace(fold=1).astimezone(dt.UTC)
+    return moment
+
+
+def _wall_ticks(clock: Clock, start: dt.datetime, *, reverse: bool) -> Iterator[dt.datetime]:
+    """Yield the ticks on the wall clock, away from `start`; ends after 50 years without one."""
     if clock.cron is None:
         raise ClockError(f"{clock} is not a clock: set either a cron expression or an interval above 0")
     try:
-        ticks = CronSim(clock.cron, start, reverse=reverse)
+        yield from CronSim(clock.cron, start, reverse=reverse)
     except CronSimError as error:
-        if _never(clock.cron, start):
-            return
-        raise ClockError(f"{clock.cron!r} is not a cron expression: {error}") from error
-    for tick in ticks:
-        yield tick.astimezone(dt.UTC)
+        if not _never(clock.cron, start):
+            raise ClockError(f"{clock.cron!r} is not a cron expression: {error}") from error
 
 
 def _never(cron: str, start: dt.datetime) -> bool:
