@@ -252,8 +252,11 @@ def failed_with_other_inputs(maker: WorldMaker, draft: _Draft) -> None:
 
 def cancelled(maker: WorldMaker, draft: _Draft) -> None:
     ago = minutes(maker.random.choice((5, 22, 28)))
+    if maker.random.random() < 0.6:
+        draft.ended.clear()
     row = maker.random.random() < 0.5
     draft.ended.append(maker.run(draft, RunState.CANCELLED, ago, row=row))
+    draft.ended.sort(key=lambda run: run.at)
 
 
 def blocked(maker: WorldMaker, draft: _Draft) -> None:

@@ -188,8 +188,11 @@ def test_a_blocked_run_was_not_cancelled_by_a_person() -> None:
 
 
 def test_a_delayed_source_is_asked_again_after_a_while() -> None:
+    always_the_same = assess(flow("prices"), {}, NOW).fingerprint  # it has no inputs
+
     def source(ago: float) -> FlowFacts:
-        return flow("prices", completed(minutes(ago), found_new=False, watermark="2026-03-09"), policy=SESSION)
+        run = completed(minutes(ago), found_new=False, watermark="2026-03-09", fingerprint=always_the_same)
+        return flow("prices", run, policy=SESSION)
 
     assert started(source(15)).reason == "its source was delayed and is asked again"
     assert left(source(14)) == "its source is asked again 15 minutes after 17:46 UTC"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Collection
 from random import Random
 from uuid import UUID
 
@@ -98,6 +99,11 @@ def take_a_step(
 
 class CheckedHouse(House):
     """A house that asks the oracle, with the whole world before it, whether each step is right."""
+
+    def read(self, flow_ids: Collection[FlowId]) -> Reading:
+        reading = super().read(flow_ids)
+        assert all(self.oracle.start(start.flow_id) is not None for start in reading.starts)
+        return reading
 
     def guard(self, run: Run) -> FreshnessReport:
         self.pass_time()
@@ -276,9 +282,9 @@ class Walk(RuleBasedStateMachine):
     def sweep_until_rest(self) -> None:
         """Sweep as often as the graph is deep, and a little more; then nothing may be left to start."""
         for _ in range(len(self.house.flows) + 3):
+            self.house.step_clock(minutes(1))
             self.house.sweep()
             self.house.work_through()
-            self.house.step_clock(minutes(1))
         world = self.house.whole_world()
         for wish in self.house.wishes:
             if wish.open:
@@ -295,7 +301,8 @@ class Walk(RuleBasedStateMachine):
             return oracle.version(flow_id) is None
         if facts.requests:
             return last is not None and last.state is RunState.FAILED and last.provenance is None
-        return not facts.auto or oracle.status(flow_id) == "ERROR"
+        failed = facts.decisive is not None and facts.decisive.state is RunState.FAILED
+        return not facts.auto or failed
 
     def upstream_of(self, flow_id: FlowId) -> set[FlowId]:
         direct = {edge.upstream for edge in self.house.flows[flow_id].edges}
