@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
 
 
 class DefinitionError(Exception):
@@ -66,13 +67,17 @@ class InvalidConfig(DefinitionError):
     def __init__(self, ref: str, parameters: "type[BaseModel]", error: "ValidationError") -> None:
         fields = ", ".join(parameters.model_fields) or "none"
         hidden = parameters.model_config.get("hide_input_in_errors", False)
-        problems = "; ".join(
-            f"config.{'.'.join(str(part) for part in item['loc']) or '(all)'}: "
-            + item["msg"].removeprefix("Value error, ")
-            + ("" if hidden else f" (got {item['input']!r})")
-            for item in error.errors(include_url=False)
-        )
-        super().__init__(f"the config does not fit {ref}: {problems}. Its parameters are: {fields}.")
+        problems = "; ".join(_problem(item, hidden=hidden) for item in error.errors(include_url=False))
+        # A problem of several lines shows the value and its place itself.
+        tail = "" if "\n" in problems else f". Its parameters are: {fields}."
+        super().__init__(f"the config does not fit {ref}: {problems}{tail}")
+
+
+def _problem(item: "ErrorDetails", *, hidden: bool) -> str:
+    place = ".".join(str(part) for part in item["loc"]) or "(all)"
+    message = item["msg"].removeprefix("Value error, ")
+    shown = "" if hidden or "\n" in message else f" (got {item['input']!r})"
+    return f"config.{place}: {message}{shown}"
 
 
 class SourceError(DefinitionError):

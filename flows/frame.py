@@ -10,9 +10,10 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed
+from prefect.states import Cancelled, Completed, Failed
 
 from definitions.contract import FlowKind
+from definitions.errors import DefinitionError
 from definitions.work import Outcome
 from flows.cascade import start_due, tell
 from flows.context import Context, gather
@@ -25,8 +26,10 @@ from instances.ledger import GuardedRun
 from instances.repository import FlowRecord
 from instances.specs import OnStale
 from instances.wording import moment, short, version_of
+from research.errors import ResearchError
 
 Work = Callable[[Context], Outcome]
+FORESEEN = (OptaicError, DefinitionError, ResearchError)
 
 
 class NotThroughDeployment(OptaicError):
@@ -175,7 +178,11 @@ async def _worked(run: _Run, checked: Checked, work: Work) -> State[None]:
     async def step() -> Outcome:
         return await asyncio.to_thread(everything_that_blocks)
 
-    outcome = await step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())()
+    patient = step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())
+    try:
+        outcome = await patient()
+    except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
+        return Failed(message=str(error))
     run.services.ledger.record_outcome(run.run_id, outcome, _now())
     await acreate_markdown_artifact(
         outcome.summary, key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"

@@ -51,7 +51,9 @@ def verdict_line(report: FreshnessReport) -> str:
     if not report.upstreams:
         return f"**{report.label}** has no upstream flows."
     if report.all_ready:
-        return f"**{report.label}** may work: all {len(report.upstreams)} upstream flows that count are ready."
+        count = len(report.upstreams)
+        which = "its upstream flow is" if count == 1 else f"all {count} upstream flows that count are"
+        return f"**{report.label}** may work: {which} ready."
     return f"**{report.label}** is blocked. {report.why}"
 
 

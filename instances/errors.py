@@ -1,6 +1,9 @@
 """Errors of the control plane: what, which value, and the remedy."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
+
+SHOWN = 10  # names in a message at most
 
 
 class OptaicError(Exception):
@@ -14,16 +17,20 @@ class InvalidSpec(OptaicError):
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "1 problem" if count == 1 else f"{count} problems"
-        super().__init__(f"{head}, nothing was written:\n" + "\n".join(f"  - {p}" for p in self.problems))
+        super().__init__(
+            f"{head}, nothing was written:\n"
+            + "\n".join("  - " + problem.replace("\n", "\n    ") for problem in self.problems)
+        )
 
 
 class UnknownInstance(OptaicError):
-    """No instance of that name is on record."""
+    """No instance of that name is on record; `known` are those that could be meant."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        listed = ", ".join(sorted(known)) or "none"
+        near = get_close_matches(name, known, n=3) or sorted(known)[:SHOWN]
+        more = f" and {len(known) - SHOWN} more" if len(near) == SHOWN < len(known) else ""
         super().__init__(
-            f"there is no instance named {name!r}; there are: {listed}. "
+            f"there is no instance named {name!r}; there are: {', '.join(near) or 'none'}{more}. "
             "Apply a manifest that describes it, or correct the name."
         )
 

@@ -71,4 +71,9 @@ def _next(flow: FlowFacts, world: World, now: dt.datetime) -> str:
     decision = decide(flow, world, now)
     if isinstance(decision, Start):
         return f"the cascade or the sweep starts it: {decision.reason}"
+    waits_for = [up.label for up in assess(flow, world, now).blockers if up.verdict.status is FlowStatus.RUNNING]
+    if waits_for and flow.auto:
+        return f"it is looked at again when these have ended: {', '.join(waits_for)}"
+    if judge(flow, world, now).ready:
+        return "nothing is due"
     return f"nothing starts it now: {decision.reason}"

@@ -26,7 +26,7 @@ def policy_of(freshness: Freshness, schedule: Schedule, kind: FlowKind) -> Polic
         max_age=max_age,
         clock=clock_of(schedule),
         grace=freshness.grace,
-        calendar=Calendar(calendar.exchange, calendar.after_close) if calendar else None,
+        calendar=Calendar(calendar.exchange, calendar.after_close) if calendar and calendar.exchange else None,
     )
 
 

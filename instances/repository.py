@@ -78,7 +78,7 @@ class Repository:
         with Session(self.engine) as session:
             stored = session.scalar(select(InstanceRow.spec).where(InstanceRow.name == name))
             if stored is None:
-                raise UnknownInstance(name, tuple(session.scalars(select(InstanceRow.name))))
+                raise UnknownInstance(name, tuple(session.scalars(select(DatasetInstanceRow.name))))
             return spec_adapter.validate_python(stored)
 
     def datasets(self, names: Collection[str]) -> dict[str, AppliedDataset]:

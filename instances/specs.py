@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import to_jsonable_python
@@ -58,6 +59,7 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     AfterValidator(_whole),
     PlainSerializer(_shortest, return_type=str),
+    WithJsonSchema({"type": "string", "format": "duration", "examples": ["15m", "2h", "7d"]}),
     Field(ge=dt.timedelta(0)),
 ]
 
@@ -79,29 +81,35 @@ class Spec(BaseModel):
 class UpstreamRef(Spec):
     """A dependency on one flow of another instance."""
 
-    instance: Name
-    flow: FlowKind | None = None  # none: the flow that makes the instance's data
-    role: str = "input"
-    required: bool = True
-    max_age: Duration | None = None
+    instance: Name = Field(description="The instance that is read.")
+    flow: FlowKind | None = Field(default=None, description="Which of its flows; none: the one that makes its data.")
+    role: str = Field(default="input", description="The part that it plays, one that the definition accepts.")
+    required: bool = Field(default=True, description="Whether a run needs it.")
+    max_age: Duration | None = Field(
+        default=None, description="How old its version may be, like 14d; none: it must be READY."
+    )
 
 
 class RetryPolicy(Spec):
     """How often, and after how long, failed work is tried again within its run."""
 
-    max_retries: int = Field(default=0, ge=0, le=20)
-    backoff: Duration = dt.timedelta(seconds=30)
+    max_retries: int = Field(default=0, ge=0, le=20, description="How often failed work is tried again.")
+    backoff: Duration = Field(default=dt.timedelta(seconds=30), description="How long after, like 30s or 5m.")
 
 
 class Schedule(Spec):
-    """When a flow runs by its own clock; `manual` means that it has none."""
+    """When a flow runs by its own clock; manual means that it has none."""
 
-    type: Literal["cron", "interval", "manual"] = "manual"
-    expression: str | None = None
-    interval_minutes: int | None = Field(default=None, ge=1)
-    timezone: str = "UTC"
-    enabled: bool = True
-    retry_policy: RetryPolicy = RetryPolicy()
+    type: Literal["cron", "interval", "manual"] = Field(
+        default="manual", description="What ticks: a cron expression, an interval, or nothing."
+    )
+    expression: str | None = Field(default=None, description="The cron expression, like 0 18 * * 1-5.")
+    interval_minutes: int | None = Field(default=None, ge=1, description="The interval, counted from 2020-01-01 UTC.")
+    timezone: str = Field(default="UTC", description="Where the cron expression is read, like America/New_York.")
+    enabled: bool = Field(default=True, description="Whether it ticks; if not, it is as if it were manual.")
+    retry_policy: RetryPolicy = Field(
+        default=RetryPolicy(), description="How often, and after how long, failed work is tried again within its run."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -130,30 +138,45 @@ class Schedule(Spec):
 
 
 class CalendarPolicy(Spec):
-    """The data must reach the last session of an exchange that closed `after_close` ago."""
+    """The data must reach the last session of an exchange, some time after its close."""
 
-    exchange: str
-    after_close: Duration = dt.timedelta(0)
+    exchange: str | None = Field(
+        default=None, description="The exchange's code, like XNYS or XLON; none: no calendar counts."
+    )
+    after_close: Duration = Field(
+        default=dt.timedelta(0), description="How long after the close the data is due, like 2h."
+    )
 
 
 class Freshness(Spec):
     """When an instance's data counts as fresh; all that are set must be met. None means the default."""
 
-    follow_inputs: bool | None = None
-    max_age: Duration | None = None
-    grace: Duration = dt.timedelta(hours=1)
-    calendar: CalendarPolicy | None = None
+    follow_inputs: bool | None = Field(
+        default=None,
+        description="Whether it is stale when an input has something newer; none: yes, without a schedule of its own.",
+    )
+    max_age: Duration | None = Field(
+        default=None, description="How old the data may be, like 3d; none: any age, and 7d for train."
+    )
+    grace: Duration = Field(
+        default=dt.timedelta(hours=1), description="How long after a tick of its schedule a run must have completed."
+    )
+    calendar: CalendarPolicy | None = Field(
+        default=None, description="The exchange whose sessions the data must reach."
+    )
 
 
 class SignalSpec(Spec):
     """What a signal's values must satisfy before a version of them is committed."""
 
-    value_column: str = "value"
-    min: float | None = None
-    max: float | None = None
-    allow_nan: bool = False
-    neutral: float = 0.0
-    index_columns: tuple[str, ...] = ("date", "entity")
+    value_column: str = Field(default="value", description="The column that holds the signal.")
+    min: float | None = Field(default=None, description="The least value that may be committed.")
+    max: float | None = Field(default=None, description="The greatest value that may be committed.")
+    allow_nan: bool = Field(default=False, description="Whether a value may be missing.")
+    neutral: float = Field(default=0.0, description="What readers that need a value take for a missing one.")
+    index_columns: tuple[str, ...] = Field(
+        default=("date", "entity"), description="The columns that identify a row, none of them ever empty."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -119,6 +119,11 @@ async def _look(session: Session, run_id: UUID) -> Seen:
     return Seen(RunId(run_id), RunState(state.type.value), state.name or "", state.message or "")
 
 
+def explains_itself(seen: Seen) -> bool:
+    """Say whether the run's own message is written for people: of a foreseen error, not of a bug."""
+    return bool(seen.message) and not seen.message.startswith("Flow run encountered an exception")
+
+
 async def errors_of(session: Session, run_id: RunId, lines: int = 20) -> str:
     """Return the end of what the run logged as errors; empty when it logged none."""
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel

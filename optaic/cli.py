@@ -1,5 +1,6 @@
 """The command `optaic`. Each group of commands is a module of its own: add its `app` below."""
 
+import os
 import sys
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from definitions.errors import DefinitionError
 from instances.errors import OptaicError
 from optaic import commands_instances, commands_stack
+from optaic.stack.environment import NO_TELEMETRY
 
 app = typer.Typer(
     name="optaic",
@@ -21,6 +23,7 @@ for commands in (commands_stack.app, commands_instances.app):
 
 def main() -> None:
     """Run the command line; errors that a user can act on are printed, without a traceback."""
+    os.environ.update(NO_TELEMETRY)  # before anything imports Prefect
     try:
         app()
     except (OptaicError, DefinitionError) as error:

@@ -89,7 +89,8 @@ def run(
                     last = seen
             assert last is not None  # a run has at least one state
             code = show.exit_code(last)
-            if code == 1 and (errors := await actions.errors_of(open_session, last.run_id)):
+            unforeseen = code == 1 and not actions.explains_itself(last)
+            if unforeseen and (errors := await actions.errors_of(open_session, last.run_id)):
                 console.print(errors, markup=False, highlight=False, style="dim")
             return code
 
@@ -154,7 +155,8 @@ def definitions(
         table.add_column(column, overflow="fold")
     for d in default_registry().all():
         if kind is None or d.kind == kind:
-            table.add_row(d.kind, d.name, str(d.version), ", ".join(d.parameters.model_fields), d.summary)
+            first_sentence = d.summary.partition(": ")[0].partition(". ")[0].rstrip(".")
+            table.add_row(d.kind, d.name, str(d.version), ", ".join(d.parameters.model_fields), first_sentence)
     Console().print(table)
 
 

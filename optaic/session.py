@@ -1,5 +1,6 @@
 """A session with the servers that a command talks to: found, opened, and closed again."""
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,6 +40,8 @@ async def session() -> AsyncIterator[Session]:
     use(target)
     # The logs of flows that run in this process go to the server, not to the terminal.
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    for handler in logging.getLogger().handlers:  # where Prefect has set up its logging already
+        handler.setLevel(logging.CRITICAL)
 
     import httpx
     from prefect.client.orchestration import get_client

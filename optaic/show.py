@@ -17,6 +17,7 @@ from instances.status import FlowStatus, judge
 from instances.wording import about, moment
 from optaic.actions import Applied, Seen
 
+NAMED = 12  # names in a line at most
 COLOURS = {
     FlowStatus.READY: "green",
     FlowStatus.RUNNING: "blue",
@@ -61,8 +62,14 @@ def status_table(lines: Iterable[InstanceLine], now: dt.datetime) -> Table:
             verdict = flow.verdict
             since = moment(verdict.since, now) if verdict.since else ""
             status = f"[{COLOURS[verdict.status]}]{verdict.status}[/]"
-            table.add_row(line.instance, line.type, flow.flow, status, since, escape(verdict.reason))
+            table.add_row(line.instance, line.type, flow.flow, status, since, escape(first_line(verdict.reason)))
     return table
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a reason, and a sign where more follow."""
+    line, _, more = text.partition("\n")
+    return f"{line} ..." if more else line
 
 
 def show_applied(console: Console, applied: Applied) -> None:
@@ -70,6 +77,10 @@ def show_applied(console: Console, applied: Applied) -> None:
     for what, changes in (("blocks", applied.blocks), ("deployments", applied.deployments)):
         counts = ", ".join(f"{len(names)} {how}" for how, names in vars(changes).items())
         console.print(f"[green]✓[/] {what}: {counts}", highlight=False)
+        for how in ("created", "updated"):
+            if names := getattr(changes, how):
+                more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+                console.print(f"  {how}: {', '.join(names[:NAMED])}{more}", highlight=False)
 
 
 def show_seen(console: Console, label: str, seen: Seen) -> None:
@@ -95,7 +106,7 @@ def cause_tree(explanation: Explanation) -> Tree:
     for cause in explanation.causes:
         del nodes[cause.depth :]
         text = f"{escape(cause.label)} is [{COLOURS[cause.status]}]{cause.status}[/]: {escape(cause.reason)}"
-        if cause.depth and cause.root:
+        if cause.depth and cause.root and cause.status is not FlowStatus.RUNNING:
             text = f"{text} [bold](root cause)[/]"
         if cause.repeated:
             text = f"{text} [dim](see above)[/]"

@@ -93,4 +93,8 @@ def _rules(
 
 
 def _shown(rows: pl.DataFrame) -> str:
-    return "; ".join("(" + ", ".join(str(cell) for cell in row) + ")" for row in rows.head(EXAMPLES).rows())
+    return "; ".join("(" + ", ".join(_cell(cell) for cell in row) + ")" for row in rows.head(EXAMPLES).rows())
+
+
+def _cell(cell: object) -> str:
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)

@@ -9,7 +9,7 @@ from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Res
 from definitions.errors import SourceError
 from definitions.frames import KEYS, long_form
 from definitions.pipelines.columns import ColumnParameters, parsed_dates
-from definitions.pipelines.files import check_readable, translated
+from definitions.pipelines.files import check_readable, located, translated
 
 
 class CsvParameters(ColumnParameters):
@@ -30,10 +30,10 @@ class CsvPipeline:
 
     def __init__(self, parameters: CsvParameters) -> None:
         self.parameters = parameters
-        self.source = parameters.path
+        self.source = located(parameters.path)
 
     def check(self) -> None:
-        check_readable(self.parameters.path)
+        check_readable(self.source)
 
     def extract(self, request: ExtractRequest) -> pl.DataFrame:
         texts, lines = self._texts()
@@ -53,13 +53,13 @@ class CsvPipeline:
         with translated(self.source):
             try:
                 rows = pl.scan_csv(
-                    parameters.path,
+                    self.source,
                     separator=parameters.separator,
                     infer_schema=False,
                     null_values=list(parameters.null_values),
                 ).collect()
             except pl.exceptions.ComputeError as error:
-                if (line := _overlong_line(parameters)) is None:
+                if (line := _overlong_line(self.source, parameters.separator)) is None:
                     raise
                 raise SourceError(
                     f"{self.source}, line {line}: more cells than the header has. Mend the file."
@@ -70,12 +70,12 @@ class CsvPipeline:
         return rows.filter(filled), lines.filter(filled)
 
 
-def _overlong_line(parameters: CsvParameters) -> int | None:
+def _overlong_line(source: str, separator: str) -> int | None:
     """Return the first line with more cells than the header, which Polars refuses without saying where."""
-    if "://" in parameters.path:
+    if "://" in source:
         return None
-    with open(parameters.path, newline="", encoding="utf-8", errors="replace") as file:
-        lines = csv.reader(file, delimiter=parameters.separator)
+    with open(source, newline="", encoding="utf-8", errors="replace") as file:
+        lines = csv.reader(file, delimiter=separator)
         width = len(next(lines, []))
         return next((lines.line_num for cells in lines if len(cells) > width), None)
 

@@ -11,14 +11,25 @@ import polars as pl
 from definitions.errors import SourceError
 
 
+def located(path: str) -> str:
+    """Return where a file is looked for: a relative path counts from the project's folder, whoever asks.
+
+    That is the folder with `prefect.yaml`; where the project is installed without one, the current folder.
+    """
+    if "://" in path:
+        return path
+    project = Path(__file__).resolve().parents[2]
+    base = project if (project / "prefect.yaml").is_file() else Path.cwd()
+    return str(base / Path(path).expanduser())
+
+
 def check_readable(path: str) -> None:
-    """Raise `SourceError` when a local path (or pattern) has no readable file; URLs are not looked at."""
+    """Raise `SourceError` when a located path (or pattern) has no readable file; URLs are not looked at."""
     if "://" in path:
         return
     found = glob.glob(path) if glob.has_magic(path) else [path]
-    here = "" if os.path.isabs(path) else f" (from {Path.cwd()})"
     if not found or not os.path.exists(found[0]):
-        raise SourceError(f"there is no file {path}{here}: correct the path, or put the file there")
+        raise SourceError(f"there is no file {path}: correct the path, or put the file there")
     for file in found:
         if not os.access(file, os.R_OK):
             raise SourceError(f"{file} can't be read by this user: change its permissions")

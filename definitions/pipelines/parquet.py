@@ -5,7 +5,7 @@ from pydantic import Field
 
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.pipelines.columns import ColumnParameters, typed_rows
-from definitions.pipelines.files import check_readable, translated
+from definitions.pipelines.files import check_readable, located, translated
 
 
 class ParquetParameters(ColumnParameters):
@@ -17,12 +17,13 @@ class ParquetPipeline:
 
     def __init__(self, parameters: ParquetParameters) -> None:
         self.parameters = parameters
+        self.source = located(parameters.path)
 
     def check(self) -> None:
-        check_readable(self.parameters.path)
+        check_readable(self.source)
 
     def extract(self, request: ExtractRequest) -> pl.DataFrame:
-        source = self.parameters.path
+        source = self.source
         with translated(source):
             rows = pl.scan_parquet(source)
             names = rows.collect_schema().names()

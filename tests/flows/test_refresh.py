@@ -108,7 +108,7 @@ def test_a_signal_out_of_bounds_fails_and_the_last_good_version_stays(play: Play
         (follower,) = await lab.waiting("signal")
         failed = await lab.execute(follower)
         assert failed.type is StateType.FAILED
-        assert "7.0" in (failed.message or "")
+        assert "(2024-01-03, A, 7): clip the values or raise max" in (failed.message or "")
         assert lab.rows("signal") == {"2024-01-02": 0.5}
         assert (await lab.verdict("signal")).status is FlowStatus.ERROR
         assert await lab.waiting("signal") == []  # the same inputs would fail again

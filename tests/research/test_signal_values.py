@@ -38,16 +38,16 @@ def test_rows_out_of_bounds_are_counted_and_the_first_three_shown() -> None:
     assert str(caught.value) == (
         "the signal is not as its signal_spec demands:\n"
         "1 of 6 rows are infinite, first (2024-01-06, A, inf): mend the computation\n"
-        "1 of 6 rows are below the minimum 0, first (2024-01-02, A, -3.0): clip the values or lower min\n"
-        "4 of 6 rows are above the maximum 1, first (2024-01-01, A, 2.0); (2024-01-03, A, 4.0); "
-        "(2024-01-04, A, 5.0): clip the values or raise max"
+        "1 of 6 rows are below the minimum 0, first (2024-01-02, A, -3): clip the values or lower min\n"
+        "4 of 6 rows are above the maximum 1, first (2024-01-01, A, 2); (2024-01-03, A, 4); "
+        "(2024-01-04, A, 5): clip the values or raise max"
     )
 
 
 def test_index_columns_identify_each_row() -> None:
     rows = signal([1.0, 1.0]).with_columns(date=pl.lit(DAYS[0]))
 
-    with pytest.raises(SignalValuesError, match=r"2 of 2 rows share their date, entity, first \(2024-01-01, A, 1.0\)"):
+    with pytest.raises(SignalValuesError, match=r"2 of 2 rows share their date, entity, first \(2024-01-01, A, 1\)"):
         check_signal(rows)
     with pytest.raises(SignalValuesError, match="2 of 2 rows have no entity"):
         check_signal(signal([1.0, 1.0]).with_columns(entity=pl.lit(None, pl.String)), index_columns=["entity", "date"])

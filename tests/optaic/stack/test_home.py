@@ -11,6 +11,7 @@ from optaic.stack.home import Home
 
 
 def test_the_environment_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPTAIC_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     assert Home.current().root == tmp_path / ".optaic"
     monkeypatch.setenv("OPTAIC_HOME", str(tmp_path / "else"))
