@@ -27,11 +27,12 @@ class UnknownInstance(OptaicError):
     """No instance of that name is on record; `known` are those that could be meant."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=3) or sorted(known)[:SHOWN]
-        more = f" and {len(known) - SHOWN} more" if len(near) == SHOWN < len(known) else ""
+        near = get_close_matches(name, known, n=1)
+        listed = ", ".join(sorted(known)[:SHOWN]) or "none"
+        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {listed}{more}."
         super().__init__(
-            f"there is no instance named {name!r}; there are: {', '.join(near) or 'none'}{more}. "
-            "Apply a manifest that describes it, or correct the name."
+            f"there is no instance named {name!r}; {hint} Apply a manifest that describes it, or correct the name."
         )
 
 
