@@ -17,7 +17,7 @@ from definitions.errors import DefinitionError
 from definitions.work import Outcome
 from flows.cascade import start_due, tell
 from flows.context import Context, gather
-from flows.guard import Checked, check_upstream_freshness, report_row
+from flows.guard import Checked, check_upstream_freshness, look_upstream, report_row
 from flows.services import Services, load_platform, opened
 from instances.admission import Admission, admit, to_refresh
 from instances.errors import OptaicError
@@ -145,7 +145,9 @@ async def _blocked(run: _Run, checked: Checked) -> State[None]:
     ledger.request([run.flow.flow_id], parameters=run.options.as_parameters(), run_id=run.run_id, now=now)
     later = "It is asked for, and starts when its inputs are ready."
     if run.on_stale == "refresh":
-        upstream = to_refresh(checked.report, checked.world)
+        # The guard's own reading ends one step behind a tolerant edge.
+        world = (await look_upstream(run.services, run.flow.flow_id, now, all_ancestors=True)).world
+        upstream = to_refresh(checked.report, world)
         ledger.request(upstream, parameters={}, run_id=run.run_id, now=now)
         tell(await start_due(run.services, upstream), get_run_logger())
         later = "Its upstream flows are asked for too, and it starts when they are ready."

@@ -23,10 +23,13 @@ class Checked:
     world: World
 
 
-async def look_upstream(services: Services, flow_id: FlowId, now: dt.datetime) -> Checked:
-    """Read the facts that judging `flow_id` needs, and judge them."""
+async def look_upstream(
+    services: Services, flow_id: FlowId, now: dt.datetime, *, all_ancestors: bool = False
+) -> Checked:
+    """Read the facts that judging `flow_id` needs, or all its ancestors' too, and judge it."""
+    starts = [flow_id, *services.repository.ancestors(flow_id)] if all_ancestors else [flow_id]
     async with get_client() as client:
-        world = await read_world(services.repository, services.ledger, PrefectReader(client), [flow_id], now=now)
+        world = await read_world(services.repository, services.ledger, PrefectReader(client), starts, now=now)
     return Checked(assess(world[flow_id], world, now), world)
 
 

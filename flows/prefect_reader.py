@@ -28,6 +28,7 @@ LIVE = (
     RunState.PAUSED,
     RunState.CANCELLING,
 )
+AWAITING_RETRY = "AwaitingRetry"  # scheduled, but under way: it has run, and will again
 # A worker takes scheduled runs a little early; asking this far ahead finds those that it has in hand.
 AHEAD = dt.timedelta(minutes=1)
 
@@ -161,7 +162,7 @@ def ended_fact(run: FlowRun) -> RunFact:
 def _live_fact(run: FlowRun, now: dt.datetime) -> RunFact | None:
     state, name, message = _state(run)
     assert run.state is not None
-    if state is not RunState.SCHEDULED:
+    if state is not RunState.SCHEDULED or name == AWAITING_RETRY:
         return RunFact(RunId(run.id), state, name, run.state.timestamp, message)
     due = run.expected_start_time or run.state.timestamp
     if due > now:

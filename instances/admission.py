@@ -3,10 +3,9 @@
 from enum import StrEnum
 
 from instances.facts import FlowFacts, FlowId, World
-from instances.lineage import strict_closure
-from instances.readiness import FreshnessReport
+from instances.readiness import FreshnessReport, Upstream, assess
 from instances.specs import OnStale
-from instances.status import FlowStatus, judge
+from instances.status import FlowStatus
 
 
 class Admission(StrEnum):
@@ -37,21 +36,21 @@ def admit(flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force:
 def to_refresh(report: FreshnessReport, world: World) -> tuple[FlowId, ...]:
     """Return the ancestors that a run blocked with `on_stale: refresh` asks for, root causes first.
 
-    These are the flows that are not READY among the strict ancestors and behind the other blockers. A
-    running source is left out: what it is about to leave is all that another run of it could find.
+    These are the flow's blockers, their blockers, and so on: `world` must hold all its ancestors over
+    required edges. A running source is left out: what it is about to leave is all that another run of it
+    could find.
     """
-    looked_at = [blocker.flow_id for blocker in report.blockers]
-    wanted = dict.fromkeys(looked_at)
-    for flow_id in strict_closure(world, looked_at):
-        wanted.setdefault(flow_id)
-    return tuple(flow_id for flow_id in wanted if _needs_a_run(world.get(flow_id), world, report))
+    wanted: dict[FlowId, Upstream] = {}
+    reports = [report]
+    while reports:
+        for blocker in reports.pop(0).blockers:
+            flow = world.get(blocker.flow_id)
+            if flow is None or flow.flow_id == report.flow_id or flow.flow_id in wanted:
+                continue
+            wanted[flow.flow_id] = blocker
+            reports.append(assess(flow, world, report.checked_at))
+    return tuple(flow_id for flow_id, blocker in wanted.items() if not _running_source(blocker, world))
 
 
-def _needs_a_run(flow: FlowFacts | None, world: World, report: FreshnessReport) -> bool:
-    if flow is None or flow.flow_id == report.flow_id:
-        return False
-    verdict = judge(flow, world, report.checked_at)
-    if verdict.status is FlowStatus.RUNNING:
-        return bool(flow.edges)
-    blocked = any(blocker.flow_id == flow.flow_id for blocker in report.blockers)
-    return blocked or not verdict.ready
+def _running_source(blocker: Upstream, world: World) -> bool:
+    return blocker.verdict.status is FlowStatus.RUNNING and not world[blocker.flow_id].edges

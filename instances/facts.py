@@ -139,7 +139,7 @@ class FlowFacts:
     `live`: its runs that are pending, running, paused, cancelling, retrying, or scheduled and due.
     `decisive`: its newest run that completed, failed or crashed; `completed`: its newest that completed
     (Skipped ones count in both); `last_ended`: its newest ended run of any kind. `crashes_in_row` counts
-    the crashes since the last run that ended otherwise, blocked ones not counted. `unreadable` says why
+    the crashes since the last run that completed or failed. `unreadable` says why
     the facts could not be read, and is None when they could.
     """
 

@@ -168,13 +168,18 @@ class Ledger:
         run_id: RunId | None,
         now: dt.datetime,
     ) -> None:
-        """Ask for a run of each flow; a flow that has an open request with these parameters keeps that one."""
+        """Ask for a run of each flow; an open request with the same parameters is renewed, not doubled.
+
+        It counts as made now, so that a cancellation before now does not withdraw it.
+        """
         with Session(self.engine) as session, session.begin():
             for flow_id in flow_ids:
-                same = select(RequestRow.id).where(
+                same = select(RequestRow).where(
                     RequestRow.flow_id == flow_id, RequestRow.parameters == dict(parameters), _open()
                 )
-                if session.scalar(same.limit(1)) is None:
+                if (open_request := session.scalar(same.limit(1))) is not None:
+                    open_request.created_at, open_request.requested_by_run = now, run_id
+                else:
                     session.add(
                         RequestRow(
                             flow_id=flow_id,
@@ -185,11 +190,11 @@ class Ledger:
                     )
 
     def spend_requests(self, flow_id: FlowId, run_id: RunId, now: dt.datetime) -> None:
-        """Close the flow's open requests: this run gets to work."""
+        """Close the flow's open requests made up to `now`, when this run was judged and got to work."""
         with Session(self.engine) as session, session.begin():
             session.execute(
                 update(RequestRow)
-                .where(RequestRow.flow_id == flow_id, _open())
+                .where(RequestRow.flow_id == flow_id, RequestRow.created_at <= now, _open())
                 .values(spent_at=now, spent_by_run=run_id)
             )
 

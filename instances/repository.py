@@ -131,6 +131,16 @@ class Repository:
         """
         return self._read(FlowRow.id.in_(_closure(starts)))
 
+    def ancestors(self, flow_id: FlowId) -> tuple[FlowId, ...]:
+        """Return all flows upstream over required edges, in one recursive query; a flow is none of its own."""
+        above = select(EdgeRow.upstream_flow_id.label("id")).where(EdgeRow.flow_id == flow_id, EdgeRow.required)
+        found = above.cte("ancestors", recursive=True)
+        found = found.union(
+            select(EdgeRow.upstream_flow_id).join(found, and_(EdgeRow.flow_id == found.c.id, EdgeRow.required))
+        )
+        with Session(self.engine) as session:
+            return tuple(FlowId(row) for row in session.scalars(select(found.c.id)) if row != flow_id)
+
     def children(self, flow_id: FlowId) -> tuple[FlowId, ...]:
         """Return the flows directly downstream."""
         with Session(self.engine) as session:

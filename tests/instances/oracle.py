@@ -194,19 +194,20 @@ class Oracle:
 
     def asked_upstream(self, flow_id: FlowId) -> set[FlowId]:
         """Return the flows that a run blocked with `on_stale: refresh` asks for."""
-        blockers = self.blockers(flow_id)
-        ancestors = set(blockers)
-        for blocker in blockers:
-            ancestors |= self.strict_ancestors(blocker)
-        asked = set()
-        for ancestor in ancestors - {flow_id}:
-            if ancestor not in self.world:
-                continue
-            if self.status(ancestor) == "RUNNING" and not self.world[ancestor].edges:
-                continue  # what a running source is about to leave is all that another run would find
-            if ancestor in blockers or self.status(ancestor) != "READY":
-                asked.add(ancestor)
-        return asked
+        asked: set[FlowId] = set()
+        self._ask_above(flow_id, asked)
+        return {
+            ancestor
+            for ancestor in asked - {flow_id}
+            # What a running source is about to leave is all that another run would find.
+            if self.status(ancestor) != "RUNNING" or self.world[ancestor].edges
+        }
+
+    def _ask_above(self, flow_id: FlowId, asked: set[FlowId]) -> None:
+        for blocker in self.blockers(flow_id):
+            if blocker in self.world and blocker not in asked:
+                asked.add(blocker)
+                self._ask_above(blocker, asked)
 
     # Section 5: the cascade
 

@@ -244,12 +244,25 @@ def test_a_request_made_after_the_cancellation_stays(ledger: Ledger, ids: Ids) -
     assert request.parameters == {"n": 2}
 
 
-def test_asking_again_for_the_same_keeps_the_first_request(ledger: Ledger, ids: Ids) -> None:
+def test_asking_again_for_the_same_renews_the_request(ledger: Ledger, ids: Ids) -> None:
     for minute, parameters in enumerate([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {}, {"a": 1}]):
         ledger.request([ids["prices"]] * 2, parameters=parameters, run_id=None, now=NOW + minutes(minute))
     requests = ledger.open_requests([ids["prices"]])[ids["prices"]]
     assert [r.parameters for r in requests] == [{"a": 1, "b": 2}, {}, {"a": 1}]
-    assert [r.created_at for r in requests] == [NOW, NOW + minutes(2), NOW + minutes(3)]
+    assert [r.created_at for r in requests] == [NOW + minutes(1), NOW + minutes(2), NOW + minutes(3)]
+
+
+def test_a_renewed_request_outlives_a_cancellation_before_it(ledger: Ledger, ids: Ids) -> None:
+    ledger.request([ids["prices"]], parameters={}, run_id=None, now=NOW)
+    ledger.request([ids["prices"]], parameters={}, run_id=None, now=NOW + minutes(2))
+    ledger.withdraw_requests(ids["prices"], NOW + minutes(1))
+    assert len(ledger.open_requests([ids["prices"]])[ids["prices"]]) == 1
+
+
+def test_a_run_spends_only_what_was_asked_for_before_it_was_judged(ledger: Ledger, ids: Ids) -> None:
+    ledger.request([ids["prices"]], parameters={}, run_id=None, now=NOW + minutes(1))
+    ledger.spend_requests(ids["prices"], run_id("p1"), NOW)
+    assert len(ledger.open_requests([ids["prices"]])[ids["prices"]]) == 1
 
 
 def test_a_spent_request_can_be_made_again(ledger: Ledger, ids: Ids) -> None:
