@@ -36,6 +36,7 @@ class InstanceBlock(Block):
 
     project: str = Field(default="default", description="The project that the instance belongs to; a tag in Prefect.")
     description: str = Field(default="", description="What the instance is for, in a sentence.")
+    protect: bool = Field(default=False, description="Whether the instance must not be deleted.")
 
     def spec_fields(self) -> dict[str, Any]:
         """Return the fields of the spec that this block describes, all but its name and its parts."""
@@ -96,6 +97,16 @@ class FlowBlock(InstanceBlock):
         validate_default=True,
         description="After how long a source that had nothing new is asked again, like 15m or 2h.",
     )
+    work_pool: str | None = Field(
+        default=None, description="The work pool that its runs go to; bootstrap's own when left out."
+    )
+    work_queue: str | None = Field(
+        default=None, description="The queue of the work pool; bootstrap's own when left out."
+    )
+    job_variables: dict[str, Any] = Field(
+        default_factory=dict, description="Job variables of its runs, on top of bootstrap's own."
+    )
+    concurrency: int = Field(default=1, ge=1, description="How many runs of a flow may be under way at once.")
 
 
 def part_name(instance: str, type_: str) -> str:

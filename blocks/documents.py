@@ -3,7 +3,7 @@
 Talks to the API in whole lists, not block by block: a thousand instances take a few dozen requests.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from blocks.base import AnyInstanceSpec, ComponentBlock, InstanceBlock
+from blocks.base import AnyInstanceSpec, ComponentBlock, InstanceBlock, part_name
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
 from blocks.datasets import DatasetInstance, SignalInstance
 from instances.errors import InvalidSpec, OptaicError
@@ -66,15 +66,6 @@ class SavedBlocks:
         names = {spec.name for spec in specs}
         kept = [saved for name, saved in self.by_name.items() if name not in names]
         return (*specs, *(described for saved in kept for described in (*saved.parts, saved.spec)))
-
-
-@dataclass(frozen=True)
-class BlockChanges:
-    """The names of the blocks that a save made, changed, and left as they were."""
-
-    created: tuple[str, ...] = ()
-    updated: tuple[str, ...] = ()
-    unchanged: tuple[str, ...] = ()
 
 
 async def read_blocks(client: PrefectClient) -> SavedBlocks:
@@ -133,59 +124,55 @@ def _referred(reference: Mapping[str, Any] | None) -> str | None:
     return None if document.get("is_anonymous") else document.get("name")
 
 
-async def save_blocks(client: PrefectClient, specs: Iterable[AnyInstanceSpec], existing: SavedBlocks) -> BlockChanges:
-    """Make the blocks of `specs` match them; blocks of other names are left alone.
-
-    `specs` must have been resolved before: every part that a dataset names is among them or in `existing`.
-    Raises `InvalidSpec` before anything is written when a name is that of a block of another type.
-    """
-    specs = tuple(specs)
-    saved_types = {name: saved.spec.type for name, saved in existing.by_name.items()}
-    taken = [spec for spec in specs if saved_types.get(spec.name, spec.type) != spec.type]
-    if taken:
-        raise InvalidSpec(
-            [f"{s.name}: there is a {saved_types[s.name]} of this name already; choose another name" for s in taken]
-        )
-    writer = _Writer(client, existing)
-    changes: dict[str, list[str]] = {"created": [], "updated": [], "unchanged": []}
-    ordered = sorted(specs, key=lambda spec: not isinstance(spec, ComponentSpec))  # parts first
-    for spec in ordered:
-        changes[await writer.save(spec)].append(spec.name)
-    return BlockChanges(**{how: tuple(names) for how, names in changes.items()})
+def in_place(spec: AnyInstanceSpec, specs: Mapping[str, AnyInstanceSpec]) -> dict[str, ComponentSpec]:
+    """Return, by field, the parts among `specs` that are described inside `spec`: they bear its name."""
+    if not isinstance(spec, DatasetSpec):
+        return {}
+    named = {field: getattr(spec, field) for field, type_ in PARTS.items()}
+    own = {field: specs.get(name) for field, name in named.items() if name == part_name(spec.name, PARTS[field])}
+    return {field: part for field, part in own.items() if isinstance(part, ComponentSpec)}
 
 
-class _Writer:
+class BlockWriter:
+    """Writes blocks for specs. A part with a block of its own must be saved before what it belongs to."""
+
     def __init__(self, client: PrefectClient, existing: SavedBlocks) -> None:
         self.client = client
-        self.existing = existing
         self.ids = {name: saved.document_id for name, saved in existing.by_name.items()}
         self.types: dict[type[InstanceBlock], tuple[UUID, UUID]] = {}
 
-    async def save(self, spec: AnyInstanceSpec) -> str:
-        saved = self.existing.by_name.get(spec.name)
-        if saved is not None and saved.spec == spec:
-            return "unchanged"
+    async def save(self, spec: AnyInstanceSpec, own_parts: Mapping[str, ComponentSpec]) -> None:
+        """Create the block of this spec, or make it match; `own_parts` are described inside it, by field.
+
+        Raises `BlocksNotRegistered`.
+        """
         block_class = _BLOCK_OF[spec.type]
         type_id, schema_id = await self._type_of(block_class)
-        block = self._block(block_class, spec)
+        block = self._block(block_class, spec, own_parts)
         document = block._to_block_document(spec.name, block_schema_id=schema_id, block_type_id=type_id)
-        if saved is not None:
+        if spec.name in self.ids:
             update = BlockDocumentUpdate(block_schema_id=schema_id, data=document.data, merge_existing_data=False)
-            await self.client.update_block_document(saved.document_id, update)
-            return "updated"
+            await self.client.update_block_document(self.ids[spec.name], update)
+            return
         created = await self.client.create_block_document(
             BlockDocumentCreate(
                 name=spec.name, data=document.data, block_schema_id=schema_id, block_type_id=type_id, is_anonymous=False
             )
         )
         self.ids[spec.name] = created.id
-        return "created"
 
-    def _block(self, block_class: type[InstanceBlock], spec: AnyInstanceSpec) -> InstanceBlock:
+    def _block(
+        self, block_class: type[InstanceBlock], spec: AnyInstanceSpec, own_parts: Mapping[str, ComponentSpec]
+    ) -> InstanceBlock:
         fields = spec.model_dump(mode="json", exclude={"name", "type", *PARTS})
         if not isinstance(spec, DatasetSpec):
             return block_class.model_validate(fields)
-        parts = {field: self._reference(getattr(spec, field), type_) for field, type_ in PARTS.items()}
+        parts = {
+            field: self._block(_BLOCK_OF[type_], own_parts[field], {})
+            if field in own_parts
+            else self._reference(getattr(spec, field), type_)
+            for field, type_ in PARTS.items()
+        }
         return block_class.model_validate(fields | parts)
 
     def _reference(self, name: str, type_: str) -> InstanceBlock:

@@ -166,6 +166,10 @@ class Store(Protocol):
         """Return the rows of that version; `StoreError` when it does not exist."""
         ...
 
+    def delete(self) -> None:
+        """Delete all versions; nothing happens where there are none. Raises `StoreError` where it can't."""
+        ...
+
 
 @dataclass(frozen=True)
 class ReadRequest:

@@ -1,9 +1,10 @@
 """Deployments: what each flow's Prefect deployment must look like, and the way to make it so."""
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -13,17 +14,18 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule
 from prefect.utilities.callables import parameter_schema
 
 from definitions.contract import FlowKind
 from instances.clock import ORIGIN
+from instances.plan import Fields
 from instances.policy import clock_of
-from instances.repository import FlowRecord
 from instances.specs import RunnableSpec
 
 # Which module of this package has the flow; the function has the flow's name.
 MODULES: Mapping[FlowKind, str] = {FlowKind.REFRESH: "dataset"}
+DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ class Storage:
             folder=file.rpartition("/")[0],
         )
 
+    def overridden(self, spec: RunnableSpec) -> "Storage":
+        """Return where the runs of one instance go; another pool has other queues."""
+        pool = spec.work_pool or self.work_pool
+        queue = self.work_queue if pool == self.work_pool else None
+        return replace(
+            self,
+            work_pool=pool,
+            work_queue=(spec.work_queue or queue or DEFAULT_QUEUE) if pool else None,
+            job_variables={**self.job_variables, **spec.job_variables},
+        )
+
     def entrypoint(self, kind: FlowKind) -> str:
         file = f"{MODULES[kind]}.py:{kind.value}"
         return f"{self.folder}/{file}" if self.folder else file
@@ -57,50 +70,112 @@ class Storage:
 
 @dataclass(frozen=True)
 class DesiredDeployment:
-    """All that a flow's deployment must be; `content_hash` changes with any of it."""
+    """All that a flow's deployment must be."""
 
     flow_name: str
     name: str
+    mark: str
     entrypoint: str
     description: str
     tags: tuple[str, ...]
     parameters: Mapping[str, Any]
     schedule: Mapping[str, Any] | None
+    concurrency: int
     storage: Storage
 
     @property
-    def content_hash(self) -> str:
-        content = {
-            **{name: getattr(self, name) for name in ("flow_name", "name", "entrypoint", "description")},
-            "tags": list(self.tags),
+    def full_name(self) -> str:
+        return f"{self.flow_name}/{self.name}"
+
+    @property
+    def slug(self) -> str:
+        return f"{self.name}-{self.flow_name}"
+
+    def fields(self) -> Fields:
+        """Return it in the form that `actual_fields` gives of a deployment that is there."""
+        return {
+            "version": self.mark,
+            "entrypoint": self.entrypoint,
+            "description": self.description,
+            "tags": sorted(self.tags),
             "parameters": dict(self.parameters),
-            "parameter_schema": flow_schema(FlowKind(self.flow_name)),
-            "schedule": self.schedule,
-            "work": [self.storage.work_pool, self.storage.work_queue, dict(self.storage.job_variables)],
-            "code": [self.storage.path, [dict(step) for step in self.storage.pull_steps]],
+            "parameter_schema": hashed(flow_schema(FlowKind(self.flow_name))),
+            "enforce_parameter_schema": True,
+            "schedules": {self.slug: dict(self.schedule)} if self.schedule else {},
+            "concurrency_limit": self.concurrency,
+            "work_pool": self.storage.work_pool,
+            "work_queue": self.storage.work_queue,
+            "job_variables": dict(self.storage.job_variables),
+            "path": self.storage.path,
+            "pull_steps": [dict(step) for step in self.storage.pull_steps],
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+    @property
+    def content_hash(self) -> str:
+        return hashed(self.fields())
 
 
-def desired_deployment(flow: FlowRecord, spec: RunnableSpec, storage: Storage) -> DesiredDeployment:
-    """Return the deployment that a flow must have. Writes nothing."""
-    clock = clock_of(spec.flow_settings(flow.kind).schedule)
-    schedule: dict[str, Any] | None = None
+def hashed(content: Any) -> str:
+    """Return a short hash of JSON content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def actual_fields(deployment: DeploymentResponse) -> Fields:
+    """Return what a deployment is, in the form of `DesiredDeployment.fields`; whether it is paused is left out."""
+    limit = deployment.global_concurrency_limit
+    return {
+        "version": deployment.version,
+        "entrypoint": deployment.entrypoint,
+        "description": deployment.description or "",
+        "tags": sorted(deployment.tags),
+        "parameters": deployment.parameters,
+        "parameter_schema": hashed(deployment.parameter_openapi_schema),
+        "enforce_parameter_schema": deployment.enforce_parameter_schema,
+        "schedules": {each.slug or str(each.id): _schedule_fields(each.schedule) for each in deployment.schedules},
+        "concurrency_limit": limit.limit if limit else None,
+        "work_pool": deployment.work_pool_name,
+        "work_queue": deployment.work_queue_name,
+        "job_variables": deployment.job_variables,
+        "path": deployment.path,
+        "pull_steps": deployment.pull_steps or [],
+    }
+
+
+def _schedule_fields(schedule: SCHEDULE_TYPES) -> Fields:
+    match schedule:
+        case CronSchedule():
+            return {"cron": schedule.cron, "timezone": schedule.timezone}
+        case IntervalSchedule():
+            return _interval_fields(schedule.interval, schedule.anchor_date)
+        case other:
+            return other.model_dump(mode="json")
+
+
+def _interval_fields(interval: dt.timedelta, anchor: dt.datetime) -> Fields:
+    return {"interval": interval.total_seconds(), "anchor_date": anchor.astimezone(dt.UTC).isoformat()}
+
+
+def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mark: str) -> DesiredDeployment:
+    """Return the deployment that a flow must have: run where bootstrap runs, unless its spec says otherwise."""
+    clock = clock_of(spec.flow_settings(kind).schedule)
+    schedule: Fields | None = None
     if clock is not None and clock.cron is not None:
         schedule = {"cron": clock.cron, "timezone": clock.timezone}
     elif clock is not None and clock.interval is not None:
-        schedule = {"interval": clock.interval.total_seconds(), "anchor_date": ORIGIN.isoformat(), "timezone": "UTC"}
+        schedule = _interval_fields(clock.interval, ORIGIN)
     reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.upstream_refs))
     about = [spec.description, f"Reads: {reads}." if reads else ""]
     return DesiredDeployment(
-        flow_name=flow.kind.value,
-        name=flow.instance,
-        entrypoint=storage.entrypoint(flow.kind),
+        flow_name=kind.value,
+        name=spec.name,
+        mark=mark,
+        entrypoint=storage.entrypoint(kind),
         description="\n\n".join(text for text in about if text),
-        tags=("optaic", spec.project, flow.type),
-        parameters={"instance": flow.instance},
+        tags=("optaic", spec.project, spec.type),
+        parameters={"instance": spec.name},
         schedule=schedule,
-        storage=storage,
+        concurrency=spec.concurrency,
+        storage=storage.overridden(spec),
     )
 
 
@@ -119,6 +194,7 @@ async def write_deployment(
     return await client.create_deployment(
         flow_id=flow_id,
         name=desired.name,
+        version=desired.mark,
         entrypoint=desired.entrypoint,
         description=desired.description,
         tags=list(desired.tags),
@@ -127,7 +203,7 @@ async def write_deployment(
         enforce_parameter_schema=True,
         schedules=_schedules(desired, existing),
         paused=existing.paused if existing else False,
-        concurrency_limit=1,
+        concurrency_limit=desired.concurrency,
         concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         work_pool_name=storage.work_pool,
         work_queue_name=storage.work_queue,
@@ -141,8 +217,9 @@ def _schedules(desired: DesiredDeployment, existing: DeploymentResponse | None) 
     if desired.schedule is None:
         return []
     kind = CronSchedule if "cron" in desired.schedule else IntervalSchedule
-    slug = f"{desired.name}-{desired.flow_name}"
     paused = {schedule.slug for schedule in existing.schedules if not schedule.active} if existing else set()
     return [
-        DeploymentScheduleCreate(schedule=kind.model_validate(desired.schedule), active=slug not in paused, slug=slug)
+        DeploymentScheduleCreate(
+            schedule=kind.model_validate(desired.schedule), active=desired.slug not in paused, slug=desired.slug
+        )
     ]

@@ -9,6 +9,9 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
+    DeploymentFilterName,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterState,
@@ -122,6 +125,24 @@ class PrefectReader:
                 limit=PAGE,
             )
             found |= {deployment.id: deployment for deployment in part}
+        return found
+
+    async def deployments_named(self, names: Collection[str]) -> dict[str, DeploymentResponse]:
+        """Return the deployments that exist of these 'flow/name' names."""
+        found: dict[str, DeploymentResponse] = {}
+        by_flow: dict[str, list[str]] = {}
+        for name in sorted(names):
+            flow, _, own = name.partition("/")
+            by_flow.setdefault(flow, []).append(own)
+        for flow, own_names in by_flow.items():
+            for start in range(0, len(own_names), PAGE):
+                self.requests += 1
+                part = await self.client.read_deployments(
+                    flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
+                    deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=own_names[start : start + PAGE])),
+                    limit=PAGE,
+                )
+                found |= {f"{flow}/{deployment.name}": deployment for deployment in part}
         return found
 
     async def _page(

@@ -1,14 +1,16 @@
 """What every flow needs of the platform: the extension database, the definitions, the secrets."""
 
+import datetime as dt
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from prefect.blocks.system import Secret
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect_sqlalchemy import SqlAlchemyConnector
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from blocks.platform import PLATFORM, Platform, connector_url
 from definitions.contract import Resources
@@ -18,6 +20,10 @@ from instances.errors import OptaicError
 from instances.ledger import Ledger
 from instances.migrations import require_current
 from instances.repository import Repository
+from instances.wording import span
+from instances.writer import Writer
+
+APPLY_LOCK = 0x6170706C79  # any constant will do: 'apply'
 
 
 class NoPlatform(OptaicError):
@@ -27,6 +33,16 @@ class NoPlatform(OptaicError):
         super().__init__(
             f"there is no Platform block named {name!r} on this Prefect server. "
             "Run `optaic up`; with PREFECT_API_URL and OPTAIC_DATABASE_URL set it prepares servers of your own."
+        )
+
+
+class ApplyUnderWay(OptaicError):
+    """Another apply on the same extension database has not ended."""
+
+    def __init__(self, waited: dt.timedelta) -> None:
+        super().__init__(
+            f"another apply is under way on this extension database, and did not end within {span(waited)}. "
+            "Try again when it has; if its process is gone, Postgres frees the lock by itself."
         )
 
 
@@ -56,12 +72,23 @@ class Services:
     engine: Engine
     repository: Repository
     ledger: Ledger
+    writer: Writer
     registry: Registry
     resources: Resources
 
-    def resources_for(self, instance: str) -> Resources:
-        """Return what the plugins of one instance need."""
-        return replace(self.resources, instance=instance)
+    @contextmanager
+    def exclusive(self, patience: dt.timedelta = dt.timedelta(minutes=5)) -> Iterator[None]:
+        """Keep every other apply on this database waiting. Raises `ApplyUnderWay` when another one takes too long."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            deadline = time.monotonic() + patience.total_seconds()
+            while not connection.scalar(select(func.pg_try_advisory_lock(APPLY_LOCK))):
+                if time.monotonic() > deadline:
+                    raise ApplyUnderWay(patience)
+                time.sleep(0.2)
+            try:
+                yield
+            finally:
+                connection.scalar(select(func.pg_advisory_unlock(APPLY_LOCK)))
 
 
 async def load_platform(name: str | None = None) -> Platform:
@@ -84,6 +111,7 @@ def opened(platform: Platform) -> Iterator[Services]:
             engine=engine,
             repository=Repository(engine),
             ledger=Ledger(engine),
+            writer=Writer(engine),
             registry=default_registry(),
             resources=Resources(data_root=platform.data_root, instance="", credentials=BlockCredentials()),
         )

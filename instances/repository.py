@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, delete, select, union, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Engine, Select, and_, select, union, update
 from sqlalchemy.orm import Session, aliased
 
-from definitions.contract import Definition, FlowKind
-from definitions.errors import DefinitionConflict
-from instances.errors import InvalidSpec, UnknownFlow, UnknownInstance
+from definitions.contract import FlowKind
+from instances.errors import UnknownFlow, UnknownInstance
 from instances.facts import Edge, FlowId
-from instances.resolution import PARTS, ResolvedFlow, ResolvedInstance, spec_adapter
-from instances.specs import ComponentSpec, DatasetSpec, FlowSettings, SignalInstanceSpec
+from instances.resolution import spec_adapter
+from instances.specs import ComponentSpec, DatasetSpec, FlowSettings
 from instances.tables import (
     AccessorInstanceRow,
+    AutomationRow,
     DatasetInstanceRow,
-    DefinitionRow,
     EdgeRow,
     FlowRow,
+    InstallationRow,
     InstanceRow,
     PipelineInstanceRow,
     SignalInstanceRow,
@@ -141,6 +140,17 @@ class Repository:
         with Session(self.engine) as session:
             return tuple(FlowId(row) for row in session.scalars(select(found.c.id)) if row != flow_id)
 
+    def installation(self) -> UUID:
+        """Return by what things outside are known to have been made from this database."""
+        with Session(self.engine) as session:
+            return session.scalars(select(InstallationRow.id)).one()
+
+    def automations(self) -> dict[str, UUID]:
+        """Return the automations that were made from this database, by name."""
+        with Session(self.engine) as session:
+            rows = session.execute(select(AutomationRow.name, AutomationRow.prefect_automation_id))
+            return dict(rows.tuples().all())
+
     def children(self, flow_id: FlowId) -> tuple[FlowId, ...]:
         """Return the flows directly downstream."""
         with Session(self.engine) as session:
@@ -164,44 +174,6 @@ class Repository:
                 if edge is not None:
                     edges[flow.id].append(Edge(FlowId(edge.upstream_flow_id), edge.role, edge.required, edge.max_age))
         return tuple(_record(flow, name, type_, edges[flow.id]) for flow, name, type_ in rows.values())
-
-    def record_definitions(self, definitions: Iterable[Definition]) -> None:
-        """Note each definition's content hash; `InvalidSpec` when one changed under its version."""
-        wanted = {(d.kind.value, d.name, d.version): d for d in definitions}
-        with Session(self.engine) as session, session.begin():
-            known = {(r.kind, r.name, r.version): r.content_hash for r in session.scalars(select(DefinitionRow))}
-            changed = [d for key, d in wanted.items() if known.get(key, d.content_hash) != d.content_hash]
-            if changed:
-                raise InvalidSpec([str(DefinitionConflict(d.ref)) for d in changed])
-            for key, definition in wanted.items():
-                if key not in known:
-                    session.execute(
-                        insert(DefinitionRow)
-                        .values(
-                            kind=key[0],
-                            name=key[1],
-                            version=key[2],
-                            content_hash=definition.content_hash,
-                            parameters_schema=definition.schema,
-                        )
-                        .on_conflict_do_nothing()
-                    )
-
-    def save(self, instances: Sequence[ResolvedInstance]) -> None:
-        """Write the rows, flows and edges of `instances` (upstream first), in one transaction."""
-        with Session(self.engine) as session, session.begin():
-            ids = dict(session.execute(select(InstanceRow.name, InstanceRow.id)).tuples().all())
-            for instance in instances:
-                ids[instance.spec.name] = _save_instance(session, instance, ids)
-            flow_ids = {
-                (name, FlowKind(kind)): id_
-                for name, kind, id_ in session.execute(
-                    select(InstanceRow.name, FlowRow.kind, FlowRow.id).join(FlowRow.instance)
-                )
-            }
-            for instance in instances:
-                for flow in instance.flows:
-                    _save_edges(session, flow, flow_ids)
 
     def set_deployment(self, flow_id: FlowId, deployment_id: UUID, content_hash: str) -> None:
         """Note the deployment that a flow is paired with."""
@@ -245,60 +217,3 @@ def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> Flow
         settings=FlowSettings.model_validate(flow.settings),
         edges=tuple(edges),
     )
-
-
-def _save_instance(session: Session, instance: ResolvedInstance, ids: Mapping[str, UUID]) -> UUID:
-    spec = instance.spec
-    row_type = _ROWS[spec.type]
-    row = session.scalar(select(row_type).where(row_type.name == spec.name))
-    if spec.name in ids and (row is None or row.type != spec.type):
-        raise InvalidSpec([f"{spec.name}: is on record with another type than {spec.type}; choose another name"])
-    if row is None:
-        row = row_type(name=spec.name)
-        session.add(row)
-    values: dict[str, Any] = {"project": spec.project, "spec": spec.model_dump(mode="json")}
-    if isinstance(spec, DatasetSpec):
-        values |= {f"{field}_id": ids[getattr(spec, field)] for field in PARTS}
-    else:
-        assert instance.definition is not None
-        values |= {
-            "definition": instance.definition.name,
-            "definition_version": instance.definition.version,
-            "config": spec.config,
-        }
-    if isinstance(spec, SignalInstanceSpec):
-        values["signal_spec"] = spec.signal_spec.model_dump(mode="json")
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
-    session.flush()
-    for flow in instance.flows:
-        _save_flow(session, row.id, flow, spec)
-    return row.id
-
-
-def _save_flow(session: Session, instance_id: UUID, flow: ResolvedFlow, spec: Any) -> None:
-    values = {
-        "config_hash": flow.config_hash,
-        "settings": spec.flow_settings(flow.kind).model_dump(mode="json"),
-    }
-    session.execute(
-        insert(FlowRow)
-        .values(instance_id=instance_id, kind=flow.kind.value, **values)
-        .on_conflict_do_update(index_elements=["instance_id", "kind"], set_=values)
-    )
-
-
-def _save_edges(session: Session, flow: ResolvedFlow, flow_ids: Mapping[tuple[str, FlowKind], UUID]) -> None:
-    flow_id = flow_ids[flow.key]
-    session.execute(delete(EdgeRow).where(EdgeRow.flow_id == flow_id))
-    for edge in flow.edges:
-        session.add(
-            EdgeRow(
-                flow_id=flow_id,
-                upstream_flow_id=flow_ids[edge.upstream],
-                role=edge.ref.role,
-                required=edge.ref.required,
-                max_age=edge.ref.max_age,
-            )
-        )

@@ -6,7 +6,7 @@ All problems are found together, before anything is written.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -69,10 +69,11 @@ def resolve(
     definitions: Definitions,
     *,
     resources: Resources | None = None,
+    sources: Collection[str] = (),
 ) -> tuple[ResolvedInstance, ...]:
     """Check the specs as a whole and return what must exist, upstream instances first.
 
-    With `resources` each pipeline is also asked whether its source looks usable.
+    With `resources` the pipelines named in `sources` are also asked whether their source looks usable.
     Raises `InvalidSpec` with every problem found.
     """
     problems = _duplicates(specs)
@@ -81,7 +82,7 @@ def resolve(
     for spec in specs:
         if isinstance(spec, ComponentSpec):
             try:
-                found[spec.name] = _definition(spec, definitions, resources)
+                found[spec.name] = _definition(spec, definitions, resources if spec.name in sources else None)
             except DefinitionError as error:
                 problems.append(f"{spec.name}: {error}")
     runnable = [spec for spec in specs if isinstance(spec, DatasetSpec)]

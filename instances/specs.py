@@ -191,6 +191,7 @@ class InstanceSpec(Spec):
     name: Name
     project: str = "default"
     description: str = ""
+    protect: bool = False  # whether it must not be deleted
 
 
 class ComponentSpec(InstanceSpec):
@@ -215,7 +216,12 @@ class FlowSettings(Spec):
 class RunnableSpec(InstanceSpec, FlowSettings):
     """What every instance with flows has."""
 
+    type: str
     upstream_refs: tuple[UpstreamRef, ...] = ()
+    work_pool: str | None = None  # this one and the next: bootstrap's own where left out
+    work_queue: str | None = None
+    job_variables: Config = {}  # on top of bootstrap's own
+    concurrency: int = Field(default=1, ge=1)
 
     def flow_settings(self, kind: FlowKind) -> FlowSettings:
         """Return the settings of one of its flows."""

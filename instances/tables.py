@@ -32,6 +32,24 @@ class Base(DeclarativeBase):
     }
 
 
+class InstallationRow(Base):
+    """The one row by which things outside, like deployments, are known to have been made from this database."""
+
+    __tablename__ = "installation"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class AutomationRow(Base):
+    """An automation that bootstrap made."""
+
+    __tablename__ = "automation"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    prefect_automation_id: Mapped[UUID] = mapped_column(unique=True)
+
+
 class DefinitionRow(Base):
     """The content hash of each definition version ever applied: a version's content never changes."""
 

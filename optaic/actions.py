@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -12,11 +12,11 @@ from instances.facts import RunId, RunState
 from optaic.session import Session
 
 if TYPE_CHECKING:
-    from blocks.base import AnyInstanceSpec
-    from blocks.documents import BlockChanges
-    from flows.bootstrap import Bootstrapped
+    from definitions.contract import Store
+    from flows.planning import Planned, Scope
     from instances.board import InstanceLine
     from instances.facts import World
+    from instances.plan import Step
     from instances.repository import FlowRecord
 
 POLL = 0.3  # seconds between two looks at a run
@@ -29,27 +29,77 @@ class NoDeployment(OptaicError):
         super().__init__(f"{instance}.{flow} has no deployment yet. Run `optaic apply`, or the bootstrap deployment.")
 
 
-@dataclass(frozen=True)
-class Applied:
-    """What an apply did to the blocks, and what bootstrap did to the deployments."""
+async def plan(session: Session, scope: "Scope") -> "Planned":
+    """Return what must change for what `scope` asks. Writes nothing.
 
-    blocks: "BlockChanges"
-    deployments: "Bootstrapped"
-
-
-async def apply(session: Session, specs: Sequence["AnyInstanceSpec"]) -> Applied:
-    """Check all of it, save the blocks, and run bootstrap.
-
-    Raises `InvalidSpec` with every problem found, before anything is written.
+    Raises `InvalidSpec` with every problem found; the sources that a manifest names are looked at too.
     """
-    from blocks.documents import read_blocks, save_blocks
-    from flows.bootstrap import bootstrap
-    from instances.resolution import resolve
+    from flows.planning import make_plan, storage_of_bootstrap
+    from flows.things import Tools
 
-    existing = await read_blocks(session.client)
-    resolve(existing.merged(specs), session.services.registry, resources=session.services.resources)
-    changes = await save_blocks(session.client, specs, existing)
-    return Applied(changes, await bootstrap())
+    tools = Tools(session.services, session.client)
+    return await make_plan(tools, await storage_of_bootstrap(tools), scope, dt.datetime.now(dt.UTC))
+
+
+async def apply(session: Session, planned: "Planned", done: "Callable[[Step], None]") -> None:
+    """Carry out a plan. To be called, like `plan` before it, under `services.exclusive`."""
+    from flows.planning import carry_out
+    from flows.things import Tools
+
+    await carry_out(planned, Tools(session.services, session.client), done)
+
+
+async def to_destroy(session: Session, names: "tuple[str, ...]") -> "Scope":
+    """Return the scope of a plan that deletes these instances with the parts that are their own; all without names."""
+    from blocks.base import part_name
+    from blocks.documents import read_blocks
+    from flows.planning import Scope
+    from instances.resolution import PARTS
+
+    described = {spec.name for spec in (await read_blocks(session.client)).specs}
+    there = described | {spec.name for spec in session.services.repository.specs()}
+    if not names:
+        return Scope(destroy=tuple(sorted(there)))
+    own = {part_name(name, type_) for name in names for type_ in PARTS.values()}
+    return Scope(destroy=(*names, *sorted(own & there)))
+
+
+def stores_of(session: Session, names: "tuple[str, ...]") -> "tuple[Store, ...]":
+    """Return the stores of those of these instances that have one."""
+    from instances.assembly import readable
+
+    services = session.services
+    datasets = services.repository.datasets(names).values()
+    return tuple(readable(dataset, services.registry, services.resources).store for dataset in datasets)
+
+
+async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
+    """Make ours what exists already, and return what that was; of the named instances, or of all.
+
+    A deployment with the name of one of our flows is noted as that flow's: the next apply makes it match.
+    An instance on record whose block is gone gets its block again.
+    """
+    from blocks.documents import BlockWriter, in_place, read_blocks
+    from flows.prefect_reader import PrefectReader
+
+    repository = session.services.repository
+    adopted: list[str] = []
+    flows = {f"{f.kind}/{f.instance}": f for f in repository.flows() if not names or f.instance in names}
+    found = await PrefectReader(session.client).deployments_named(flows.keys())
+    for name, deployment in found.items():
+        if flows[name].deployment_id != deployment.id:
+            repository.set_deployment(flows[name].flow_id, deployment.id, "")
+            adopted.append(f"deployment {name}")
+    blocks = await read_blocks(session.client)
+    described = {spec.name for spec in blocks.specs}
+    lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
+    writer = BlockWriter(session.client, blocks)
+    inside = {part.name for spec in lost.values() for part in in_place(spec, lost).values()}
+    for spec in sorted(lost.values(), key=lambda spec: spec.type in {"dataset", "signal"}):
+        if spec.name not in inside:
+            await writer.save(spec, in_place(spec, lost))
+            adopted.append(f"block {spec.name}")
+    return adopted
 
 
 @dataclass(frozen=True)

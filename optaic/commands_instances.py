@@ -1,35 +1,13 @@
-"""`optaic apply`, `status`, `run` and `definitions`."""
+"""`optaic status`, `run`, `why`, `freshness`, `definitions` and `demo`."""
 
 import asyncio
 import datetime as dt
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer()
-
-
-@app.command()
-def apply(manifest: Annotated[Path, typer.Argument(help="A YAML file that describes instances.")]) -> None:
-    """Check a manifest, save its instances as blocks, and make their deployments."""
-    from rich.console import Console
-
-    from optaic import actions, show
-    from optaic.manifest import read_manifest
-    from optaic.session import session
-
-    specs = read_manifest(manifest)
-
-    async def work() -> None:
-        console = Console()
-        async with session() as open_session:
-            with console.status(f"applying {len(specs)} instances and parts ..."):
-                applied = await actions.apply(open_session, specs)
-            show.show_applied(console, applied)
-
-    asyncio.run(work())
 
 
 @app.command()

@@ -30,11 +30,15 @@ def demo(console: Console) -> bool:
 
 
 async def _on_real_prices(console: Console) -> bool:
+    from flows.planning import Scope
+
     specs = read_manifest(checkout() / MANIFEST)
     async with session() as open_session:
         _title(console, f"2. Apply {MANIFEST}: blocks, rows, edges, deployments")
-        with console.status("applying ..."):
-            show.show_applied(console, await actions.apply(open_session, specs))
+        with console.status("applying ..."), open_session.services.exclusive():
+            planned = await actions.plan(open_session, Scope(specs))
+            await actions.apply(open_session, planned, lambda step: None)
+        show.show_applied(console, planned.plan)
 
         _title(console, "3. A signal refuses to run before its prices are there")
         await _run(open_session, console, "momentum")

@@ -1,7 +1,9 @@
 """How the commands show what they know: tables and sentences on a terminal, and JSON for scripts."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +15,12 @@ from instances.board import InstanceLine
 from instances.deadlines import next_deadline, policy_words
 from instances.explain import Explanation
 from instances.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
+from instances.plan import Action, Plan
 from instances.status import FlowStatus, judge
 from instances.wording import about, moment
-from optaic.actions import Applied, Seen
+from optaic.actions import Seen
 
-NAMED = 12  # names in a line at most
+SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
 COLOURS = {
     FlowStatus.READY: "green",
     FlowStatus.RUNNING: "blue",
@@ -72,15 +75,51 @@ def first_line(text: str) -> str:
     return f"{line} ..." if more else line
 
 
-def show_applied(console: Console, applied: Applied) -> None:
-    """Say what an apply did."""
-    for what, changes in (("blocks", applied.blocks), ("deployments", applied.deployments)):
-        counts = ", ".join(f"{len(names)} {how}" for how, names in vars(changes).items())
-        console.print(f"[green]✓[/] {what}: {counts}", highlight=False)
-        for how in ("created", "updated"):
-            if names := getattr(changes, how):
-                more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-                console.print(f"  {how}: {', '.join(names[:NAMED])}{more}", highlight=False)
+def show_plan(console: Console, plan: Plan) -> None:
+    """Print a plan: each thing that changes, with its fields before and after, and a summary."""
+    for step in plan.changes:
+        sign, colour = SIGNS[step.action]
+        console.print(f"[{colour}]{sign} {escape(step.label)}[/]", highlight=False)
+        for change in step.changes if step.action is Action.UPDATE else ():
+            before, after = (escape(_value(value)) for value in (change.before, change.after))
+            console.print(f"    {escape(change.field)}: [red]{before}[/] -> [green]{after}[/]", highlight=False)
+    for warning in plan.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+    if plan.kept:
+        console.print(f"described no more, and kept (--prune deletes them): {', '.join(plan.kept)}", highlight=False)
+    console.print(f"[bold]{plan.summary}[/]", highlight=False)
+
+
+def show_applied(console: Console, plan: Plan) -> None:
+    """Say in a line for each kind of thing what an apply has done."""
+    for kind, group in groupby(plan.steps, key=lambda step: step.kind):
+        counts = Counter(step.action for step in group)
+        said = ", ".join(f"{counts[action]} {action}d" for action in SIGNS if counts[action])
+        console.print(f"[green]✓[/] {kind}s: {said or 'all as they should be'}", highlight=False)
+
+
+def _value(value: object) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 200 else f"{text[:200]} ..."
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as `optaic plan --json` prints it."""
+    return {
+        "summary": plan.summary,
+        "digest": plan.digest,
+        "warnings": list(plan.warnings),
+        "kept": list(plan.kept),
+        "steps": [
+            {
+                "action": step.action.value,
+                "kind": step.kind,
+                "name": step.name,
+                "changes": [vars(change) for change in step.changes],
+            }
+            for step in plan.changes
+        ],
+    }
 
 
 def show_seen(console: Console, label: str, seen: Seen) -> None:

@@ -1,6 +1,7 @@
 """The `delta` store: one Delta Lake table for each instance, on local disk or S3."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,13 @@ class DeltaStore:
         with self._translated(f"version {version} can't be read"):
             table.load_as_version(int(version))
             return pl.scan_delta(table, storage_options=self.storage_options)
+
+    def delete(self) -> None:
+        if "://" in self.location:
+            raise StoreError(f"{self.location} is not on a local disk: delete it with the tools of its object store")
+        with self._translated("the table can't be deleted"):
+            if Path(self.location).exists():
+                shutil.rmtree(self.location)
 
     def _open(self) -> DeltaTable | None:
         with self._translated("the table can't be opened"):

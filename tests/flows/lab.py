@@ -28,13 +28,15 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.flow_engine import run_flow_async
 
-from blocks.documents import read_blocks, save_blocks
+from blocks.documents import BlockWriter, in_place, read_blocks
 from flows.board import read_all
-from flows.bootstrap import Bootstrapped, match_blocks
 from flows.dataset import refresh
 from flows.deployments import Storage
+from flows.planning import Planned, Scope, carry_out, make_plan
 from flows.services import Services, load_platform, opened
+from flows.things import Tools
 from instances.facts import World
+from instances.plan import Plan
 from instances.readiness import FreshnessReport, assess
 from instances.resolution import spec_adapter
 from instances.status import Verdict, judge
@@ -94,8 +96,9 @@ class Lab:
                 **fields,
             }
         )
-        validated = [spec_adapter.validate_python(spec) for spec in specs]
-        await save_blocks(self.client, validated, await read_blocks(self.client))
+        validated = {spec["name"]: spec_adapter.validate_python(spec) for spec in specs}
+        writer = BlockWriter(self.client, await read_blocks(self.client))
+        await writer.save(validated[full], in_place(validated[full], validated))
 
     def write(self, name: str, rows: Mapping[str, float]) -> None:
         """Write the file that a source reads."""
@@ -105,10 +108,20 @@ class Lab:
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.csv"
 
-    async def bootstrap(self) -> Bootstrapped:
-        """Make rows, edges and deployments match the blocks."""
-        storage = Storage(POOL, None, {}, None, (), "flows")
-        return await match_blocks(self.client, self.services, storage)
+    @property
+    def storage(self) -> Storage:
+        return Storage(POOL, "default", {}, None, (), "flows")
+
+    async def plan(self, **scope: Any) -> Planned:
+        """Return what must change so that the world matches the blocks."""
+        tools = Tools(self.services, self.client)
+        return await make_plan(tools, self.storage, Scope(**scope), dt.datetime.now(dt.UTC))
+
+    async def bootstrap(self, **scope: Any) -> Plan:
+        """Make the world match the blocks."""
+        planned = await self.plan(**scope)
+        await carry_out(planned, Tools(self.services, self.client), lambda step: None)
+        return planned.plan
 
     def deployment(self, name: str) -> UUID:
         flow_id = self.services.repository.flow_id(self.prefix + name, "refresh")

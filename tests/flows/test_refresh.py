@@ -151,31 +151,3 @@ def test_a_run_that_names_another_instance_is_refused(play: Play) -> None:
             await state.result()
 
     play(scenario)
-
-
-def test_bootstrap_changes_nothing_the_second_time(play: Play) -> None:
-    async def scenario(lab: Lab) -> None:
-        await lab.source("prices", schedule={"type": "cron", "expression": "0 18 * * 1-5"})
-        await lab.signal("signal", ["prices"])
-        first = await lab.bootstrap()
-        assert len(first.created) == 2
-        second = await lab.bootstrap()
-        assert (second.created, second.updated) == ((), ())
-
-    play(scenario)
-
-
-def test_a_paused_schedule_stays_paused_when_its_deployment_is_updated(play: Play) -> None:
-    async def scenario(lab: Lab) -> None:
-        await lab.source("prices", schedule={"type": "cron", "expression": "0 18 * * 1-5"})
-        await lab.bootstrap()
-        deployment = await lab.client.read_deployment(lab.deployment("prices"))
-        (schedule,) = deployment.schedules
-        await lab.client.update_deployment_schedule(deployment.id, schedule.id, active=False)
-        await lab.source("prices", description="changed", schedule={"type": "cron", "expression": "0 19 * * 1-5"})
-        assert (await lab.bootstrap()).updated == (f"{lab.prefix}prices.refresh",)
-        (schedule,) = (await lab.client.read_deployment(deployment.id)).schedules
-        assert not schedule.active
-        assert "0 19 * * 1-5" in str(schedule.schedule)
-
-    play(scenario)

@@ -9,14 +9,14 @@ from definitions.contract import FlowKind
 from instances.facts import FlowId
 from instances.repository import Repository
 from instances.specs import ComponentSpec, DatasetSpec
+from instances.writer import Writer
 from tests.instances.catalogue import resolved
 
 
 def saved(engine: Engine, *specs: ComponentSpec | DatasetSpec) -> Repository:
     """Return a repository in which these specs and their parts are applied."""
-    repository = Repository(engine)
-    repository.save(resolved(*specs))
-    return repository
+    Writer(engine).save(resolved(*specs))
+    return Repository(engine)
 
 
 def refresh_ids(repository: Repository) -> dict[str, FlowId]:

@@ -15,7 +15,8 @@ from instances.facts import Edge, FlowId
 from instances.repository import FlowRecord, Repository
 from instances.specs import ComponentSpec, DatasetSpec, Schedule, UpstreamRef
 from instances.tables import DatasetInstanceRow, DefinitionRow, EdgeRow, FlowRow, InstanceRow, SignalInstanceRow
-from tests.instances.catalogue import ALL, CSV, DELTA, PARTS, component, dataset, definition, resolved, signal
+from instances.writer import Writer
+from tests.instances.catalogue import CSV, DELTA, PARTS, component, dataset, definition, resolved, signal
 from tests.instances.database import refresh_ids, saved, statements
 from tests.instances.world import days
 
@@ -107,14 +108,14 @@ def test_saving_the_same_again_writes_nothing_visible(database: Engine) -> None:
     repository = saved(database, *specs)
     repository.set_deployment(refresh_ids(repository)["prices"], uuid4(), "hash-1")
     before = contents(database)
-    repository.save(resolved(*specs))
+    Writer(database).save(resolved(*specs))
     assert contents(database) == before
 
 
 def test_only_what_changed_is_updated(database: Engine) -> None:
     repository = saved(database, dataset("prices"), signal("momentum", "prices"))
     before, ids = updated_at(database), refresh_ids(repository)
-    repository.save(resolved(dataset("prices", description="Daily."), signal("momentum", "prices")))
+    Writer(database).save(resolved(dataset("prices", description="Daily."), signal("momentum", "prices")))
     after = updated_at(database)
     assert {name for name in after if after[name] != before[name]} == {"prices"}
     assert refresh_ids(repository) == ids
@@ -122,7 +123,7 @@ def test_only_what_changed_is_updated(database: Engine) -> None:
 
 def test_a_change_reaches_settings_and_configuration_hash(database: Engine) -> None:
     repository = saved(database, dataset("a"), signal("s", "a"))
-    repository.save(resolved(dataset("a"), signal("s", "a", on_stale="warn", signal_spec={"min": 0})))
+    Writer(database).save(resolved(dataset("a"), signal("s", "a", on_stale="warn", signal_spec={"min": 0})))
     flow = next(f for f in repository.flows() if f.instance == "s")
     (wanted,) = next(
         i.flows
@@ -136,7 +137,7 @@ def test_a_change_reaches_settings_and_configuration_hash(database: Engine) -> N
 def test_edges_are_replaced(database: Engine) -> None:
     repository = saved(database, dataset("a"), dataset("b"), dataset("s", "a", {"instance": "b", "max_age": "1d"}))
     ids = refresh_ids(repository)
-    repository.save(
+    Writer(database).save(
         resolved(
             dataset("a"), dataset("b"), dataset("s", "b", {"instance": "b", "role": "universe", "required": False})
         )
@@ -147,7 +148,7 @@ def test_edges_are_replaced(database: Engine) -> None:
 
 def test_an_instance_may_lose_all_its_edges(database: Engine) -> None:
     repository = saved(database, dataset("a"), dataset("s", "a"))
-    repository.save(resolved(dataset("a"), dataset("s")))
+    Writer(database).save(resolved(dataset("a"), dataset("s")))
     assert count(database, EdgeRow) == 0
     assert count(database, FlowRow) == 2
 
@@ -164,7 +165,7 @@ def test_a_name_keeps_its_type(database: Engine, first: Any, second: Any, type_:
     repository = saved(database, first)
     before = contents(database)
     with pytest.raises(InvalidSpec) as caught:
-        repository.save(resolved(second))
+        Writer(database).save(resolved(second))
     assert caught.value.problems == (f"x: is on record with another type than {type_}; choose another name",)
     assert contents(database) == before
 
@@ -175,7 +176,7 @@ def test_a_save_that_fails_writes_nothing(database: Engine) -> None:
         good[-1].flows[0], edges=(replace(good[-1].flows[0].edges[0], upstream=("x", FlowKind.REFRESH)),)
     )
     with pytest.raises(KeyError):
-        Repository(database).save([*good[:-1], replace(good[-1], flows=(dangling,))])
+        Writer(database).save([*good[:-1], replace(good[-1], flows=(dangling,))])
     assert Repository(database).specs() == ()
 
 
@@ -359,32 +360,28 @@ def _many_flows(engine: Engine, upstreams: int) -> FlowId:
 
 
 def test_definitions_are_noted_once_with_their_schema(database: Engine) -> None:
-    repository = Repository(database)
-    repository.record_definitions(ALL)
+    saved(database, dataset("prices"))
     before = contents(database)
-    repository.record_definitions(ALL)
+    saved(database, dataset("prices"))
     assert contents(database) == before
-    assert count(database, DefinitionRow) == len(ALL)
     with Session(database) as session:
         row = session.get_one(DefinitionRow, ("pipeline", "csv", 1))
         assert row.content_hash == CSV.content_hash
         assert row.parameters_schema == CSV.schema
 
 
-def test_a_definition_that_changed_under_its_version_is_refused(database: Engine) -> None:
-    repository = Repository(database)
-    repository.record_definitions(ALL)
-    before = contents(database)
+def test_a_definition_that_changed_under_its_version_is_a_problem(database: Engine) -> None:
+    saved(database, dataset("prices"))
     changed = definition(Kind.STORE, "delta", parameters=CSV.parameters)
-    with pytest.raises(InvalidSpec) as caught:
-        repository.record_definitions([definition(Kind.STORE, "new"), changed])
-    assert caught.value.problems == (
+    described = [
+        replace(instance, definition=changed) if instance.definition == DELTA else instance
+        for instance in resolved(dataset("prices"))
+    ]
+    assert Writer(database).problems(described) == [
         "store delta@1 has changed under the same version: its schema, flows or roles differ from those on record. "
         "Raise its version; a version's content never changes.",
-    )
-    assert contents(database) == before
-    repository.record_definitions([replace(changed, version=2), DELTA])
-    assert count(database, DefinitionRow) == len(ALL) + 1
+    ]
+    assert Writer(database).problems(resolved(dataset("prices"))) == []
 
 
 # Handles

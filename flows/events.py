@@ -1,0 +1,3 @@
+"""Events: changes that automations can react to, sent to Prefect."""
+
+OVERDUE = "optaic.flow.overdue"

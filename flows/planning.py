@@ -1,0 +1,170 @@
+"""Planning: reads the world, says what must change, and does exactly that."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
+
+from blocks.base import AnyInstanceSpec
+from blocks.documents import read_blocks
+from flows.deployments import Storage
+from flows.things import ALL, Tools, Wanted
+from instances.advice import advice
+from instances.errors import InvalidSpec, OptaicError, UnknownInstance
+from instances.plan import Action, Plan, Step
+from instances.resolution import resolve
+from instances.rowplan import rows_on_record
+from instances.specs import DatasetSpec
+
+BOOTSTRAP = "bootstrap"
+
+
+class NotDeployed(OptaicError):
+    """Bootstrap's own deployment is not there, so nobody knows where flows find their code."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"there is no deployment '{BOOTSTRAP}/{BOOTSTRAP}' on this Prefect server, from which the flows of "
+            "instances take their code and their work pool. Run `prefect deploy --all` in the project's folder."
+        )
+
+
+class WouldRemoveMost(OptaicError):
+    """A prune of more than half of all instances, without a person's word for it."""
+
+    def __init__(self, gone: int, members: int) -> None:
+        super().__init__(
+            f"this would delete {gone} of {members} instances, more than half. "
+            "If that is what you want, say --yes; else look at `optaic plan --prune`."
+        )
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a plan is asked for.
+
+    `manifest` are the specs of a file; without one, blocks alone describe what is wanted. With `prune`
+    instances that are not described any more go: of the manifest's projects where there is one. `destroy`
+    names instances that go although they are described.
+    """
+
+    manifest: tuple[AnyInstanceSpec, ...] = ()
+    prune: bool = False
+    destroy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, with what it is to bring about."""
+
+    plan: Plan
+    wanted: Wanted
+    members: int
+
+    def check_fuse(self) -> None:
+        """Raise `WouldRemoveMost` when more than half of all instances would go."""
+        gone = sum(step.action is Action.DELETE for step in self.plan.of("instance"))
+        if 2 * gone > self.members:
+            raise WouldRemoveMost(gone, self.members)
+
+
+async def storage_of_bootstrap(tools: Tools) -> Storage:
+    """Return where bootstrap's own deployment keeps its code and runs. Raises `NotDeployed`."""
+    context = FlowRunContext.get()
+    own = context.flow_run.deployment_id if context and context.flow_run else None
+    try:
+        if own is not None:
+            return Storage.of(await tools.client.read_deployment(own))
+        return Storage.of(await tools.client.read_deployment_by_name(f"{BOOTSTRAP}/{BOOTSTRAP}"))
+    except ObjectNotFound as error:
+        raise NotDeployed from error
+
+
+async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.datetime) -> Planned:
+    """Read everything and return what must change; writes nothing.
+
+    Raises `InvalidSpec` with every problem found.
+    """
+    blocks = await read_blocks(tools.client)
+    on_record = rows_on_record(tools.services.engine)
+    described = blocks.merged(scope.manifest)
+    gone, kept = _leaving(scope, described, on_record)
+    staying = [spec for spec in described if spec.name not in gone]
+    problems = [*_protected(gone, on_record), *_still_read(gone, staying)]
+    try:
+        instances = resolve(
+            staying,
+            tools.services.registry,
+            resources=tools.services.resources,
+            sources={spec.name for spec in scope.manifest},
+        )
+    except InvalidSpec as error:
+        raise InvalidSpec([*problems, *error.problems]) from error
+    to_save = tuple(spec for spec in scope.manifest if spec.name not in gone)
+    wanted = Wanted(instances, storage, blocks, to_save, tuple(sorted(gone)))
+    for things in ALL:
+        problems.extend(await things.problems(wanted, tools))
+    if problems:
+        raise InvalidSpec(problems)
+    steps = [step for things in ALL for step in await things.plan(wanted, tools)]
+    return Planned(
+        Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=advice(instances, now)), wanted, len(on_record)
+    )
+
+
+def _leaving(
+    scope: Scope, described: Iterable[AnyInstanceSpec], on_record: dict[str, dict[str, object]]
+) -> tuple[set[str], set[str]]:
+    """Return the names that go, and those of instances that are described no more but stay."""
+    names = {spec.name for spec in described}
+    for name in scope.destroy:
+        if name not in names and name not in on_record:
+            raise UnknownInstance(name, sorted(names | on_record.keys()))
+    gone = set(scope.destroy)
+    if scope.manifest and scope.prune:
+        in_file = {spec.name for spec in scope.manifest}
+        projects = {spec.project for spec in scope.manifest}
+        gone |= {spec.name for spec in described if spec.project in projects and spec.name not in in_file}
+    undescribed = on_record.keys() - names
+    if scope.prune:
+        gone |= undescribed
+    return gone, undescribed - gone
+
+
+def _protected(gone: Iterable[str], on_record: dict[str, dict[str, object]]) -> list[str]:
+    return [
+        f"{name}: is protected; set protect to false and apply, before you delete it"
+        for name in sorted(gone)
+        if on_record.get(name, {}).get("protect")
+    ]
+
+
+def _still_read(gone: set[str], staying: Iterable[AnyInstanceSpec]) -> list[str]:
+    return [
+        f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of upstream_refs"
+        for spec in staying
+        if isinstance(spec, DatasetSpec)
+        for ref in spec.upstream_refs
+        if ref.instance in gone
+    ]
+
+
+def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return what is made in the order of `ALL`, then what is deleted in the reverse one."""
+    rank = {things.kind: place for place, things in enumerate(ALL)}
+    made = [step for step in steps if step.action is not Action.DELETE]
+    deleted = sorted(
+        (step for step in steps if step.action is Action.DELETE), key=lambda step: rank[step.kind], reverse=True
+    )
+    return (*made, *deleted)
+
+
+async def carry_out(planned: Planned, tools: Tools, done: Callable[[Step], None]) -> None:
+    """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left."""
+    things_of = {things.kind: things for things in ALL}
+    steps = planned.plan.changes
+    for (kind, _), group in groupby(steps, key=lambda step: (step.kind, step.action is Action.DELETE)):
+        await things_of[kind].apply(tuple(group), planned.wanted, tools, done)

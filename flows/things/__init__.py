@@ -1,0 +1,15 @@
+"""The kinds of things that instances need in the world, each a module: how it is compared, how it is made.
+
+A new kind is one more module with a `Things`, and its place in `ALL`.
+"""
+
+from flows.things.automations import Automations
+from flows.things.base import Things, Tools, Wanted
+from flows.things.blocks import Blocks
+from flows.things.deployments import Deployments
+from flows.things.rows import Rows
+
+# In this order they are made; they are deleted in the reverse one.
+ALL: tuple[Things, ...] = (Blocks(), Rows(), Deployments(), Automations())
+
+__all__ = ["ALL", "Things", "Tools", "Wanted"]

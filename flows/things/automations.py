@@ -1,0 +1,105 @@
+"""The automations that bootstrap owns: few, for all instances together, and pausable in the Prefect UI."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, DoNothing
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
+
+from flows.events import OVERDUE
+from flows.stuck import HEARTBEAT
+from flows.things.base import Tools, Wanted
+from instances.plan import Fields, Step, compare
+
+# What a run sends when it has ended, by the name of its state.
+_ENDS = {f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed", "Cancelled", "Blocked", "Crashed")}
+SILENT_AFTER = timedelta(minutes=3)
+
+
+def wanted_automations() -> Mapping[str, AutomationCore]:
+    """Return the automations, by name."""
+    ours = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.optaic"}
+    silent = AutomationCore(
+        name="optaic: runs without a heartbeat",
+        description="Ends runs whose process has died without a word as Crashed, so that they are tried again.",
+        tags=["optaic"],
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *_ENDS},
+            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+            match_related=ResourceSpecification(ours),
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=SILENT_AFTER,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Its process sent no heartbeat for 3 minutes.")],
+    )
+    overdue = AutomationCore(
+        name="optaic: missed deadlines",
+        description=f"Fires on {OVERDUE}, once for each missed deadline. Add an action: a notification, a webhook.",
+        tags=["optaic"],
+        trigger=EventTrigger(
+            posture=Posture.Reactive,
+            expect={OVERDUE},
+            match=ResourceSpecification({"prefect.resource.id": "optaic.flow.*"}),
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[DoNothing()],
+    )
+    return {automation.name: automation for automation in (silent, overdue)}
+
+
+class Automations:
+    """An operator's pause is kept, and so are the actions that people add to ours."""
+
+    kind = "automation"
+
+    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
+        return []
+
+    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+        actual = {name: _fields(automation) for name, automation in (await _ours(tools)).items()}
+        desired = {name: _fields(automation) for name, automation in wanted_automations().items()}
+        return compare(self.kind, desired, actual)
+
+    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+        ours = await _ours(tools)
+        for step in steps:
+            wish, existing = wanted_automations()[step.name], ours.get(step.name)
+            if existing is None:
+                automation_id = await tools.client.create_automation(wish)
+            else:
+                automation_id = existing.id
+                kept = wish.model_copy(update={"enabled": existing.enabled, "actions": existing.actions})
+                await tools.client.update_automation(automation_id, kept)
+            tools.services.writer.note_automation(step.name, automation_id)
+            done(step)
+
+
+async def _ours(tools: Tools) -> dict[str, Automation]:
+    """Return our automations that are there: by the id on record or, after a crash, by name and tag."""
+    recorded, found = tools.services.repository.automations(), dict[str, Automation]()
+    for name in wanted_automations():
+        try:
+            by_id = await tools.client.read_automation(recorded[name]) if name in recorded else None
+        except ObjectNotFound:
+            by_id = None
+        named = [by_id] if by_id else await tools.client.read_automations_by_name(name)
+        if named:
+            found[name] = named[0]
+    return found
+
+
+def _fields(automation: AutomationCore) -> Fields:
+    trigger = automation.trigger.model_dump(mode="json", exclude={"id"})
+    return {
+        "description": automation.description,
+        "tags": sorted(automation.tags),
+        "trigger": {name: sorted(value) if isinstance(value, list) else value for name, value in trigger.items()},
+    }

@@ -1,0 +1,69 @@
+"""The blocks of instances, where a manifest describes them."""
+
+from collections.abc import Callable, Sequence
+
+from blocks.base import AnyInstanceSpec
+from blocks.documents import BlockWriter, in_place
+from flows.things.base import Tools, Wanted, a_few_at_once
+from instances.plan import Action, Fields, Step, compare
+from instances.specs import ComponentSpec
+
+
+class Blocks:
+    """One block for each instance that a manifest describes, and for each part that has a name of its own."""
+
+    kind = "block"
+
+    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
+        saved = wanted.blocks.by_name
+        return [
+            f"{spec.name}: there is a {saved[spec.name].spec.type} of this name already; choose another name"
+            for spec in wanted.to_save
+            if spec.name in saved and saved[spec.name].spec.type != spec.type
+        ]
+
+    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+        specs = {spec.name: spec for spec in wanted.to_save}
+        inside = _inside(wanted)
+        desired = {name: _fields(spec, in_place(spec, specs)) for name, spec in specs.items() if name not in inside}
+        actual = {
+            name: _fields(saved.spec, in_place(saved.spec, {part.name: part for part in saved.parts}))
+            for name, saved in wanted.blocks.by_name.items()
+        }
+        return compare(self.kind, desired, actual, gone=wanted.gone)
+
+    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+        specs = {spec.name: spec for spec in wanted.to_save}
+        inside = {name: specs[name] for name in _inside(wanted)}
+        writer = BlockWriter(tools.client, wanted.blocks)
+
+        async def one(step: Step) -> None:
+            if step.action is Action.DELETE:
+                await tools.client.delete_block_document(wanted.blocks.by_name[step.name].document_id)
+            else:
+                await writer.save(specs[step.name], in_place(specs[step.name], inside))
+            done(step)
+
+        # A dataset's block refers to those of its parts: they are there before it, and go after it.
+        parts = [step for step in steps if _is_part(step, wanted, specs)]
+        others = [step for step in steps if step not in parts]
+        deleting = any(step.action is Action.DELETE for step in steps)
+        for group in (others, parts) if deleting else (parts, others):
+            await a_few_at_once(one, group)
+
+
+def _inside(wanted: Wanted) -> set[str]:
+    """Return the names of the parts that get no block of their own, and have none yet."""
+    specs = {spec.name: spec for spec in wanted.to_save}
+    parts = (part for spec in wanted.to_save for part in in_place(spec, specs).values())
+    return {part.name for part in parts} - wanted.blocks.by_name.keys()
+
+
+def _is_part(step: Step, wanted: Wanted, specs: dict[str, AnyInstanceSpec]) -> bool:
+    spec = specs.get(step.name) or wanted.blocks.by_name[step.name].spec
+    return isinstance(spec, ComponentSpec)
+
+
+def _fields(spec: AnyInstanceSpec, inside: dict[str, ComponentSpec]) -> Fields:
+    own = spec.model_dump(mode="json", exclude={"name"})
+    return own | {field: part.model_dump(mode="json", exclude={"name"}) for field, part in inside.items()}

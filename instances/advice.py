@@ -1,0 +1,52 @@
+"""Advice: what is allowed, and will not do what its author hopes."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+
+from definitions.contract import FlowKind
+from instances.clock import next_tick
+from instances.facts import Clock
+from instances.policy import policy_of
+from instances.resolution import ResolvedInstance
+from instances.specs import RunnableSpec
+from instances.wording import span
+
+_YEAR_OF_TICKS = 60  # enough of them to see the longest gap of a usual cron expression
+
+
+def advice(instances: Iterable[ResolvedInstance], now: dt.datetime) -> tuple[str, ...]:
+    """Return a sentence for each edge that asks for less age than its upstream can keep."""
+    specs = {i.spec.name: i.spec for i in instances if isinstance(i.spec, RunnableSpec)}
+    return tuple(_hopeless_edges(specs, now))
+
+
+def _hopeless_edges(specs: Mapping[str, RunnableSpec], now: dt.datetime) -> Iterator[str]:
+    for spec in specs.values():
+        for ref in spec.upstream_refs:
+            upstream = specs.get(ref.instance)
+            if ref.max_age is None or upstream is None:
+                continue
+            for keeps, why in _ages(upstream, ref.flow or FlowKind.REFRESH, now):
+                if ref.max_age < keeps:
+                    yield (
+                        f"{spec.name} asks that {ref.instance} is at most {span(ref.max_age)} old, but {why}; "
+                        "raise max_age on the edge, or refresh the upstream more often"
+                    )
+
+
+def _ages(upstream: RunnableSpec, kind: FlowKind, now: dt.datetime) -> Iterator[tuple[dt.timedelta, str]]:
+    policy = policy_of(upstream.freshness, upstream.flow_settings(kind).schedule, kind)
+    if policy.max_age is not None:
+        yield policy.max_age, f"it counts as fresh for {span(policy.max_age)}"
+    if policy.clock is not None and (gap := _longest_gap(policy.clock, now)) is not None:
+        yield gap, f"its schedule leaves up to {span(gap)} between two runs"
+
+
+def _longest_gap(clock: Clock, now: dt.datetime) -> dt.timedelta | None:
+    ticks: list[dt.datetime] = []
+    tick = next_tick(clock, now)
+    while tick is not None and len(ticks) < _YEAR_OF_TICKS:
+        ticks.append(tick)
+        tick = next_tick(clock, tick)
+    return max((later - earlier for earlier, later in pairwise(ticks)), default=None)

@@ -1,0 +1,128 @@
+"""Plan: what must change so that the world matches what is described, as frozen steps.
+
+Each kind of thing (blocks, rows, deployments, automations, ...) is compared alike: by name, field by
+field. Making a plan has no side effects; applying one runs exactly its steps.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Fields = dict[str, Any]  # JSON values by field
+
+
+class Action(StrEnum):
+    """What a step does to its thing."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of a thing, before and after; None where the thing or the field is not there."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens to one thing. `after` is what it is to be; empty for a deletion."""
+
+    kind: str
+    name: str
+    action: Action
+    changes: tuple[Change, ...] = ()
+    after: Fields = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in the order in which they are applied; `kept` names what is no longer described, and stays."""
+
+    steps: tuple[Step, ...]
+    kept: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that do something."""
+        return tuple(step for step in self.steps if step.action is not Action.UNCHANGED)
+
+    def of(self, kind: str) -> tuple[Step, ...]:
+        return tuple(step for step in self.changes if step.kind == kind)
+
+    def count(self, action: Action) -> int:
+        return sum(step.action is action for step in self.steps)
+
+    @property
+    def summary(self) -> str:
+        """The plan in a line: '3 to create, 1 to update, 0 to delete, 12 unchanged'."""
+        verbs = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.DELETE: "to delete"}
+        counted = [f"{self.count(action)} {words}" for action, words in verbs.items()]
+        return ", ".join([*counted, f"{self.count(Action.UNCHANGED)} unchanged"])
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that the plan would do: equal for two plans that do the same to the same world."""
+        content = [[s.kind, s.name, s.action, _plain(s.changes), dict(s.after)] for s in self.changes]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(changes: Iterable[Change]) -> list[list[Any]]:
+    return [[change.field, change.before, change.after] for change in changes]
+
+
+def compare(
+    kind: str, desired: Mapping[str, Fields], actual: Mapping[str, Fields], *, gone: Iterable[str] = ()
+) -> tuple[Step, ...]:
+    """Return a step for each thing that is described, and a deletion for each of `gone` that is there.
+
+    Things of `actual` that are neither described nor in `gone` are left alone.
+    """
+    steps = [_step(kind, name, fields, actual.get(name)) for name, fields in desired.items()]
+    deletions = [
+        Step(kind, name, Action.DELETE, tuple(_changes(actual[name], {})))
+        for name in gone
+        if name in actual and name not in desired
+    ]
+    return (*steps, *deletions)
+
+
+def _step(kind: str, name: str, desired: Fields, actual: Fields | None) -> Step:
+    if actual is None:
+        return Step(kind, name, Action.CREATE, tuple(_changes({}, desired)), desired)
+    changes = tuple(_changes(actual, desired))
+    return Step(kind, name, Action.UPDATE if changes else Action.UNCHANGED, changes, desired)
+
+
+def _changes(before: Fields, after: Fields) -> Iterator[Change]:
+    for name in dict.fromkeys((*after, *before)):
+        if before.get(name) != after.get(name):
+            yield from _nested(name, before.get(name), after.get(name))
+
+
+def _nested(name: str, before: Any, after: Any) -> Iterator[Change]:
+    """Go down into mappings, so that a change of one key does not show the whole."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in dict.fromkeys((*after, *before)):
+            if before.get(key) != after.get(key):
+                yield from _nested(f"{name}.{key}", before.get(key), after.get(key))
+    else:
+        yield Change(name, before, after)
+
+
+def too_much_goes(deletions: Sequence[Step], members: int) -> bool:
+    """Say whether a prune would remove more than half of all instances: it then needs a person's word."""
+    return 2 * len(deletions) > members

@@ -1,0 +1,69 @@
+"""Rows as fields: what the row of an instance is to hold, and what it holds, in one form that a plan can compare."""
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session, aliased
+
+from instances.plan import Fields
+from instances.resolution import ResolvedFlow, ResolvedInstance
+from instances.tables import (
+    AccessorInstanceRow,
+    EdgeRow,
+    FlowRow,
+    InstanceRow,
+    PipelineInstanceRow,
+    StoreInstanceRow,
+)
+
+
+def wanted_row(instance: ResolvedInstance) -> Fields:
+    """Return what the row of an instance is to hold."""
+    fields = instance.spec.model_dump(mode="json", exclude={"name"})
+    if instance.definition is not None:
+        fields["applied_version"] = instance.definition.version
+    return fields | {"flows": {flow.kind.value: _wanted_flow(flow) for flow in instance.flows}}
+
+
+def _wanted_flow(flow: ResolvedFlow) -> Fields:
+    reads = {
+        f"{edge.upstream[0]}.{edge.upstream[1]} as {edge.ref.role}": {
+            "required": edge.ref.required,
+            "max_age_seconds": edge.ref.max_age.total_seconds() if edge.ref.max_age is not None else None,
+        }
+        for edge in flow.edges
+    }
+    return {"config_hash": flow.config_hash, "reads": reads}
+
+
+def rows_on_record(engine: Engine) -> dict[str, Fields]:
+    """Return what the rows of all instances hold, by name; four statements, whatever their number."""
+    with Session(engine) as session:
+        found: dict[str, dict[str, Any]] = {}
+        for name, spec in session.execute(select(InstanceRow.name, InstanceRow.spec)):
+            found[name] = {field: value for field, value in spec.items() if field != "name"} | {"flows": {}}
+        for row in (PipelineInstanceRow, StoreInstanceRow, AccessorInstanceRow):
+            for name, version in session.execute(select(row.name, row.definition_version)):
+                found[name]["applied_version"] = version
+        reads = _reads(session)
+        flows = select(InstanceRow.name, FlowRow.kind, FlowRow.id, FlowRow.config_hash).join(FlowRow.instance)
+        for name, kind, flow_id, config_hash in session.execute(flows):
+            found[name]["flows"][kind] = {"config_hash": config_hash, "reads": reads[flow_id]}
+    return dict(found)
+
+
+def _reads(session: Session) -> defaultdict[Any, dict[str, Any]]:
+    upstream = aliased(FlowRow)
+    statement = (
+        select(EdgeRow, InstanceRow.name, upstream.kind)
+        .join(upstream, upstream.id == EdgeRow.upstream_flow_id)
+        .join(InstanceRow, InstanceRow.id == upstream.instance_id)
+    )
+    reads: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+    for edge, name, kind in session.execute(statement):
+        reads[edge.flow_id][f"{name}.{kind} as {edge.role}"] = {
+            "required": edge.required,
+            "max_age_seconds": edge.max_age.total_seconds() if edge.max_age is not None else None,
+        }
+    return reads

@@ -1,0 +1,188 @@
+"""Writes the rows of instances: with their flows and edges, in one transaction for all of them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine, delete, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, selectin_polymorphic
+
+from definitions.contract import Definition, FlowKind
+from definitions.errors import DefinitionConflict
+from instances.resolution import PARTS, ResolvedInstance
+from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec
+from instances.tables import (
+    AccessorInstanceRow,
+    AutomationRow,
+    DatasetInstanceRow,
+    DefinitionRow,
+    EdgeRow,
+    FlowRow,
+    InstanceRow,
+    PipelineInstanceRow,
+    SignalInstanceRow,
+    StoreInstanceRow,
+)
+
+_ROWS: Mapping[str, type[InstanceRow]] = {
+    "pipeline": PipelineInstanceRow,
+    "store": StoreInstanceRow,
+    "accessor": AccessorInstanceRow,
+    "dataset": DatasetInstanceRow,
+    "signal": SignalInstanceRow,
+}
+
+
+class Writer:
+    """What bootstrap writes to Postgres. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def problems(self, instances: Iterable[ResolvedInstance]) -> list[str]:
+        """Return why these instances could not be written: a changed definition, or a name of another type."""
+        found = list(instances)
+        definitions = {i.definition.ref: i.definition for i in found if i.definition is not None}
+        with Session(self.engine) as session:
+            types = dict(session.execute(select(InstanceRow.name, InstanceRow.type)).tuples().all())
+            hashes = _known_hashes(session)
+        return [
+            *(
+                str(DefinitionConflict(definition.ref))
+                for definition in definitions.values()
+                if hashes.get(_key(definition), definition.content_hash) != definition.content_hash
+            ),
+            *(
+                f"{i.spec.name}: is on record with another type than {i.spec.type}; choose another name"
+                for i in found
+                if types.get(i.spec.name, i.spec.type) != i.spec.type
+            ),
+        ]
+
+    def save(self, instances: Sequence[ResolvedInstance]) -> None:
+        """Write the rows, flows and edges of `instances` (parts before what they belong to, upstream first)."""
+        with Session(self.engine) as session, session.begin():
+            _note_definitions(session, instances)
+            rows = _load(session)
+            for instance in instances:
+                row = rows.get(instance.spec.name)
+                if row is None:
+                    row = _ROWS[instance.spec.type](id=uuid4(), name=instance.spec.name)
+                    rows[instance.spec.name] = row
+                    session.add(row)
+                _fill(row, instance, rows)
+            session.flush()
+            _save_flows(session, instances, rows)
+
+    def remove(self, names: Collection[str]) -> None:
+        """Delete the rows of these instances, with their flows, edges, runs and requests."""
+        with Session(self.engine) as session, session.begin():
+            ids = select(InstanceRow.id).where(InstanceRow.name.in_(names))
+            flows = select(FlowRow.id).where(FlowRow.instance_id.in_(ids))
+            session.execute(delete(EdgeRow).where(or_(EdgeRow.flow_id.in_(flows), EdgeRow.upstream_flow_id.in_(flows))))
+            # One statement, so that a dataset and its parts, which refer to each other, go together.
+            session.execute(delete(InstanceRow.__table__).where(InstanceRow.__table__.c.name.in_(names)))  # type: ignore[arg-type]
+
+    def note_automation(self, name: str, automation_id: UUID) -> None:
+        """Note an automation as made from this database."""
+        values = {"prefect_automation_id": automation_id}
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                insert(AutomationRow)
+                .values(name=name, **values)
+                .on_conflict_do_update(index_elements=["name"], set_=values)
+            )
+
+    def forget_automation(self, name: str) -> None:
+        with Session(self.engine) as session, session.begin():
+            session.execute(delete(AutomationRow).where(AutomationRow.name == name))
+
+
+def _key(definition: Definition) -> tuple[str, str, int]:
+    return definition.kind.value, definition.name, definition.version
+
+
+def _known_hashes(session: Session) -> dict[tuple[str, str, int], str]:
+    return {(row.kind, row.name, row.version): row.content_hash for row in session.scalars(select(DefinitionRow))}
+
+
+def _note_definitions(session: Session, instances: Iterable[ResolvedInstance]) -> None:
+    known = _known_hashes(session)
+    for definition in {i.definition.ref: i.definition for i in instances if i.definition is not None}.values():
+        kind, name, version = _key(definition)
+        if (kind, name, version) not in known:
+            session.add(
+                DefinitionRow(
+                    kind=kind,
+                    name=name,
+                    version=version,
+                    content_hash=definition.content_hash,
+                    parameters_schema=definition.schema,
+                )
+            )
+
+
+def _load(session: Session) -> dict[str, InstanceRow]:
+    statement = select(InstanceRow).options(selectin_polymorphic(InstanceRow, list(_ROWS.values())))
+    return {row.name: row for row in session.scalars(statement)}
+
+
+def _fill(row: InstanceRow, instance: ResolvedInstance, rows: Mapping[str, InstanceRow]) -> None:
+    """Set what differs, so that a row that is right already is not written."""
+    spec = instance.spec
+    values: dict[str, Any] = {"project": spec.project, "spec": spec.model_dump(mode="json")}
+    if isinstance(spec, DatasetSpec):
+        values |= {f"{field}_id": rows[getattr(spec, field)].id for field in PARTS}
+    if isinstance(spec, SignalInstanceSpec):
+        values["signal_spec"] = spec.signal_spec.model_dump(mode="json")
+    if isinstance(spec, ComponentSpec):
+        assert instance.definition is not None
+        definition = instance.definition
+        values |= {
+            "definition": definition.name,
+            "definition_version": definition.version,
+            "config": spec.config,
+        }
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+
+
+def _save_flows(session: Session, instances: Sequence[ResolvedInstance], rows: Mapping[str, InstanceRow]) -> None:
+    flows = [flow for instance in instances for flow in instance.flows]
+    if not flows:
+        return
+    specs = {instance.spec.name: instance.spec for instance in instances}
+    statement = insert(FlowRow).values(
+        [
+            {
+                "id": uuid4(),
+                "instance_id": rows[flow.instance].id,
+                "kind": flow.kind.value,
+                "config_hash": flow.config_hash,
+                "settings": specs[flow.instance].flow_settings(flow.kind).model_dump(mode="json"),  # type: ignore[union-attr]
+            }
+            for flow in flows
+        ]
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["instance_id", "kind"],
+            set_={"config_hash": statement.excluded.config_hash, "settings": statement.excluded.settings},
+        )
+    )
+    keys = select(InstanceRow.name, FlowRow.kind, FlowRow.id).join(FlowRow.instance)
+    ids = {(name, FlowKind(kind)): flow_id for name, kind, flow_id in session.execute(keys)}
+    session.execute(delete(EdgeRow).where(EdgeRow.flow_id.in_([ids[flow.key] for flow in flows])))
+    session.add_all(
+        EdgeRow(
+            flow_id=ids[flow.key],
+            upstream_flow_id=ids[edge.upstream],
+            role=edge.ref.role,
+            required=edge.ref.required,
+            max_age=edge.ref.max_age,
+        )
+        for flow in flows
+        for edge in flow.edges
+    )
