@@ -57,6 +57,7 @@ def connector_for(url: str) -> SqlAlchemyConnector:
             password=str(parts.password) if parts.password else None,
             host=parts.host,
             port=str(parts.port) if parts.port else None,
-            query={key: str(value) for key, value in parts.query.items()} or None,
+            query={key: value if isinstance(value, str) else ",".join(value) for key, value in parts.query.items()}
+            or None,
         )
     )

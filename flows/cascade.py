@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from prefect import Flow, State, get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import Scheduled
 
@@ -16,20 +18,25 @@ from flows.prefect_reader import PrefectReader
 from flows.services import Services, load_platform, opened
 from flows.world import read_world
 from instances.cascade import Decision, Leave, Start, decide
-from instances.facts import FlowId, RunId, World
+from instances.facts import BLOCKED, FlowId, RunId, World
 from instances.wording import short
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
+REFUSED = (409, 422)  # Prefect's answers to parameters that do not fit the deployment
 CASCADE = "cascade"  # tag of the runs that were started automatically
 
 
 @dataclass(frozen=True)
 class Round:
-    """One look at some flows: the world as it was read, what was decided on each, and the runs that came of it."""
+    """One look at some flows: the world as it was read, what was decided on each, and what came of it.
+
+    `failed` says why a run that was to be started could not be.
+    """
 
     world: World
     decisions: tuple[Decision, ...]
     started: Mapping[FlowId, RunId]
+    failed: Mapping[FlowId, str]
 
 
 async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -44,7 +51,7 @@ async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
         ended = services.repository.flow_of_deployment(flow_run.deployment_id)
         if ended is None:
             return
-        if state.is_cancelling() or state.is_cancelled():
+        if (state.is_cancelling() or state.is_cancelled()) and state.name != BLOCKED:
             services.ledger.withdraw_requests(ended.flow_id, state.timestamp)
         looked = await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)])
     tell(looked, logger)
@@ -54,6 +61,8 @@ def tell(looked: Round, logger: Logger) -> None:
     """Log what was decided on each flow, and why."""
     for decision in looked.decisions:
         match decision:
+            case Start() if decision.flow_id in looked.failed:
+                logger.error("%s: could not be started: %s", decision.label, looked.failed[decision.flow_id])
             case Start():
                 run_id = looked.started.get(decision.flow_id)
                 how = f"started run {short(run_id)}" if run_id else "started by another process"
@@ -65,35 +74,54 @@ def tell(looked: Round, logger: Logger) -> None:
 async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Round:
     """Decide on each of the flows in one reading of the world, and start those that are due."""
     if not flow_ids:
-        return Round({}, (), {})
+        return Round({}, (), {}, {})
     now = dt.datetime.now(dt.UTC)
     async with get_client() as client:
         reader = PrefectReader(client)
         world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
-        decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids))
+        decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
         started: dict[FlowId, RunId] = {}
+        failed: dict[FlowId, str] = {}
         for decision in decisions:
-            if isinstance(decision, Start) and (run_id := await _start(services, client, decision, world, now)):
+            if not isinstance(decision, Start):
+                continue
+            try:  # one that can't be started must not keep the others from starting
+                run_id = await _start(services, client, decision, now)
+            except (httpx.HTTPError, PrefectException) as error:
+                failed[decision.flow_id] = str(error)
+                continue
+            if run_id is not None:
                 started[decision.flow_id] = run_id
-    return Round(world, decisions, started)
+    return Round(world, decisions, started, failed)
 
 
-async def _start(
-    services: Services, client: PrefectClient, start: Start, world: World, now: dt.datetime
-) -> RunId | None:
+async def _start(services: Services, client: PrefectClient, start: Start, now: dt.datetime) -> RunId | None:
     """Claim and start one run; None when a run has come of the claim already."""
-    deployment_id = world[start.flow_id].deployment_id
-    assert deployment_id is not None  # `decide` starts nothing without one
     ledger = services.ledger
-    if not ledger.claim(start.key, start.flow_id, fingerprint=start.fingerprint, reason=start.reason, now=now):
+    taken = ledger.claim(start.key, start.flow_id, fingerprint=start.fingerprint, reason=start.reason, now=now)
+    if taken is not None and await _is_there(client, taken):
         return None
-    run = await client.create_flow_run_from_deployment(
-        deployment_id,
-        parameters=dict(start.parameters),
-        idempotency_key=start.key,
-        state=Scheduled(message=f"Started by the cascade: {start.reason}"),
-        tags=[CASCADE],
-    )
+    try:
+        run = await client.create_flow_run_from_deployment(
+            start.deployment_id,
+            parameters=dict(start.parameters),
+            idempotency_key=start.key,
+            state=Scheduled(message=f"Started by the cascade: {start.reason}"),
+            tags=[CASCADE],
+        )
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code in REFUSED and start.parameters:
+            ledger.withdraw_requests(start.flow_id, now)  # what was asked for can't be done
+        raise
     run_id = RunId(run.id)
     ledger.note_started(start.key, run_id)
     return run_id
+
+
+async def _is_there(client: PrefectClient, run_id: RunId) -> bool:
+    """Say whether a run still exists: one that was deleted before it ended opens no new claim."""
+    try:
+        await client.read_flow_run(run_id)
+    except ObjectNotFound:
+        return False
+    return True

@@ -17,7 +17,7 @@ from definitions.errors import DefinitionError
 from definitions.work import Outcome
 from flows.cascade import start_due, tell
 from flows.context import Context, gather
-from flows.guard import Checked, check_upstream_freshness, look_upstream, report_row
+from flows.guard import Checked, check_upstream_freshness, look_upstream, only_logged, report_row
 from flows.services import Services, load_platform, opened
 from instances.admission import Admission, admit, to_refresh
 from instances.errors import OptaicError
@@ -166,6 +166,8 @@ def _skipped(run: _Run, checked: Checked) -> State[None]:
 
 
 async def _worked(run: _Run, checked: Checked, work: Work) -> State[None]:
+    if nothing_to_read := _without_version(run, checked):
+        return Failed(message=f"There is no version to read of {', '.join(nothing_to_read)}. Run that first.")
     last = checked.world[run.flow.flow_id].completed
     reconfigured = last is None or last.provenance is None or last.provenance.config_hash != run.flow.config_hash
 
@@ -186,10 +188,18 @@ async def _worked(run: _Run, checked: Checked, work: Work) -> State[None]:
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
     run.services.ledger.record_outcome(run.run_id, outcome, _now())
-    await acreate_markdown_artifact(
-        outcome.summary, key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
-    )
+    with only_logged("the summary"):
+        await acreate_markdown_artifact(
+            outcome.summary, key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
+        )
     return Completed(message=_left(outcome))
+
+
+def _without_version(run: _Run, checked: Checked) -> list[str]:
+    """Return the required inputs that were pinned to nothing: a forced or warned run can't work without them."""
+    pinned = {pin.upstream for pin in checked.report.pins}
+    missing = dict.fromkeys(e.upstream for e in run.flow.edges if e.required and e.upstream not in pinned)
+    return [checked.world[flow_id].label if flow_id in checked.world else short(flow_id) for flow_id in missing]
 
 
 def _left(outcome: Outcome) -> str:

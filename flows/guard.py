@@ -1,12 +1,16 @@
 """The guard: the task that every flow starts with, and what it leaves for people to read."""
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import get_client, task
+import httpx
+from prefect import get_client, get_run_logger, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectException
 
 from flows.prefect_reader import PrefectReader
 from flows.services import Services
@@ -41,12 +45,22 @@ async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: 
     """
     checked = await look_upstream(services, flow_id, now)
     report = checked.report
-    await acreate_table_artifact(
-        table=upstream_table(report),
-        key=f"{report.label.replace('.', '-')}-upstreams",
-        description=verdict_line(report),
-    )
+    with only_logged("the table of upstreams"):
+        await acreate_table_artifact(
+            table=upstream_table(report),
+            key=f"{report.label.replace('.', '-')}-upstreams",
+            description=verdict_line(report),
+        )
     return checked
+
+
+@contextmanager
+def only_logged(what: str) -> Iterator[None]:
+    """Let an artifact that can't be made be logged: it must not decide how a run ends."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("%s could not be kept: %s", what, error)
 
 
 def verdict_line(report: FreshnessReport) -> str:

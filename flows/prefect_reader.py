@@ -1,7 +1,7 @@
 """Reads run states from Prefect, for many deployments in few requests."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,9 +13,12 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
-    FlowRunFilterDeploymentId,
+    FlowRunFilterEndTime,
+    FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
+    FlowRunFilterStateName,
     FlowRunFilterStateType,
+    Operator,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
@@ -24,31 +27,31 @@ from prefect.client.schemas.sorting import FlowRunSort
 from instances.facts import DECISIVE, ENDED, RunFact, RunId, RunState
 
 PAGE = 200  # what the Prefect API gives at most in one answer
-LIVE = (
-    RunState.SCHEDULED,
-    RunState.PENDING,
-    RunState.RUNNING,
-    RunState.PAUSED,
-    RunState.CANCELLING,
-)
+UNDER_WAY = (RunState.PENDING, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 AWAITING_RETRY = "AwaitingRetry"  # scheduled, but under way: it has run, and will again
-# A worker takes scheduled runs a little early; asking this far ahead finds those that it has in hand.
-AHEAD = dt.timedelta(minutes=1)
+ENOUGH = 5  # of a deployment's newest decisive runs, to see whether it fails again and again
 
 
 @dataclass(frozen=True)
 class RunsByDeployment:
-    """What Prefect says of each deployment's runs; a deployment without such a run is left out."""
+    """What Prefect says of each deployment's runs; a deployment without such a run is left out.
+
+    `recent` are the newest decisive runs of those that did not complete last, newest first, up to the last
+    that completed.
+    """
 
     live: dict[UUID, tuple[RunFact, ...]]
     decisive: dict[UUID, RunFact]
     completed: dict[UUID, RunFact]
     last_ended: dict[UUID, RunFact]
-    crashes: dict[UUID, int]
+    recent: dict[UUID, tuple[RunFact, ...]]
 
 
 class PrefectReader:
-    """Reads through one client; `requests` counts what it has asked."""
+    """Reads through one client; `requests` counts what it has asked.
+
+    No query pages by offset: runs start and end meanwhile, and a page that shifts would hide some.
+    """
 
     def __init__(self, client: PrefectClient) -> None:
         self.client = client
@@ -57,9 +60,9 @@ class PrefectReader:
     async def runs(
         self, deployments: Collection[UUID], *, deciding: Collection[UUID] = (), now: dt.datetime
     ) -> RunsByDeployment:
-        """Return the live and the newest ended runs of `deployments`.
+        """Return the live and the newest ended runs of `deployments`; none of deployments that are gone.
 
-        For those in `deciding` the newest ended run of any kind is read too, and the crashes in a row.
+        For those in `deciding` the newest ended run of any kind is read too, and the failures in a row.
         """
         live = await self.live(deployments, now)
         decisive = await self.newest(deployments, DECISIVE)
@@ -67,52 +70,57 @@ class PrefectReader:
         completed = {d: run for d, run in decisive.items() if run.state is RunState.COMPLETED}
         completed |= await self.newest(undecided, {RunState.COMPLETED})
         last_ended = await self.newest(deciding, ENDED) if deciding else {}
-        crashed = [d for d in deciding if d in decisive and decisive[d].state is RunState.CRASHED]
-        crashes = {d: await self.crashes_in_row(d) for d in crashed}
-        return RunsByDeployment(live, decisive, completed, last_ended, crashes)
+        recent = await self.recent(set(undecided) & set(deciding))
+        return RunsByDeployment(live, decisive, completed, last_ended, recent)
 
     async def live(self, deployments: Collection[UUID], now: dt.datetime) -> dict[UUID, tuple[RunFact, ...]]:
-        """Return the runs that are under way, waiting, or scheduled and due, by deployment."""
-        found: dict[UUID, list[RunFact]] = {}
-        offset = 0
-        while deployments:
-            page = await self._page(deployments, LIVE, FlowRunSort.EXPECTED_START_TIME_ASC, offset)
-            for run in page:
-                if run.deployment_id and (fact := _live_fact(run, now)):
-                    found.setdefault(run.deployment_id, []).append(fact)
-            last = page[-1].expected_start_time if page else None
-            if len(page) < PAGE or (last is not None and last > now + AHEAD):
-                break
-            offset += PAGE
-        return {deployment: tuple(runs) for deployment, runs in found.items()}
+        """Return the runs that are under way, waiting, or scheduled and due, by deployment.
+
+        Of many at once some may be left out, but never all of a deployment.
+        """
+        under_way = FlowRunFilterState(
+            type=FlowRunFilterStateType(any_=[StateType(state.value) for state in UNDER_WAY]),
+            name=FlowRunFilterStateName(any_=[AWAITING_RETRY]),
+        )
+        under_way.operator = Operator.or_
+        due = _in_states([RunState.SCHEDULED])
+        due.expected_start_time = FlowRunFilterExpectedStartTime(before_=now)
+        found: dict[UUID, dict[RunId, RunFact]] = {}
+        for query in (FlowRunFilter(state=under_way), due):
+            async for run in self._all(deployments, query, FlowRunSort.EXPECTED_START_TIME_ASC):
+                fact = _live_fact(run)
+                found.setdefault(_deployment(run), {})[fact.run_id] = fact
+        return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
 
     async def newest(self, deployments: Collection[UUID], states: Iterable[RunState]) -> dict[UUID, RunFact]:
         """Return the newest ended run in one of `states` of each deployment that has one.
 
         Asks for the newest of all together, drops the deployments seen, and asks again.
         """
-        wanted = tuple(states)
-        remaining = set(deployments)
         found: dict[UUID, RunFact] = {}
-        while remaining:
-            page = await self._page(remaining, wanted, FlowRunSort.END_TIME_DESC)
-            for run in page:
-                if run.deployment_id and run.deployment_id not in found:
-                    found[run.deployment_id] = ended_fact(run)
-            if len(page) < PAGE:
-                break
-            remaining -= found.keys()
+        async for run in self._all(deployments, _in_states(states), FlowRunSort.END_TIME_DESC):
+            found.setdefault(_deployment(run), ended_fact(run))
         return found
 
-    async def crashes_in_row(self, deployment: UUID, at_most: int = 20) -> int:
-        """Count the crashes since the last run that ended otherwise; blocked and cancelled ones don't count."""
-        page = await self._page([deployment], tuple(DECISIVE), FlowRunSort.END_TIME_DESC, limit=at_most)
-        count = 0
-        for run in page:
-            if run.state_type is not StateType.CRASHED:
+    async def recent(self, deployments: Collection[UUID]) -> dict[UUID, tuple[RunFact, ...]]:
+        """Return the newest decisive runs of each deployment, newest first, up to one that completed."""
+        found: dict[UUID, dict[RunId, RunFact]] = {deployment: {} for deployment in deployments}
+        open_ones, before = set(deployments), None
+        while open_ones:
+            query = _in_states(DECISIVE)
+            if before is not None:
+                query.end_time = FlowRunFilterEndTime(before_=before)
+            page = await self._page(open_ones, query, FlowRunSort.END_TIME_DESC)
+            for run in page:
+                runs = found[_deployment(run)]
+                if _deployment(run) in open_ones:
+                    runs[RunId(run.id)] = ended_fact(run)
+                if run.state_type is StateType.COMPLETED or len(runs) >= ENOUGH:
+                    open_ones.discard(_deployment(run))
+            if len(page) < PAGE or page[-1].end_time == before:
                 break
-            count += 1
-        return count
+            before = page[-1].end_time
+        return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
 
     async def deployments(self, ids: Collection[UUID]) -> dict[UUID, DeploymentResponse]:
         """Return the deployments that still exist, by id."""
@@ -145,26 +153,41 @@ class PrefectReader:
                 found |= {f"{flow}/{deployment.name}": deployment for deployment in part}
         return found
 
-    async def _page(
-        self,
-        deployments: Collection[UUID],
-        states: tuple[RunState, ...],
-        sort: FlowRunSort,
-        offset: int = 0,
-        limit: int = PAGE,
-    ) -> list[FlowRun]:
+    async def _all(
+        self, deployments: Collection[UUID], query: FlowRunFilter, sort: FlowRunSort
+    ) -> AsyncIterator[FlowRun]:
+        """Yield at least the first run of each deployment, in the order of `sort`.
+
+        Asks for the runs of all deployments together, drops those that were seen, and asks again.
+        """
+        remaining = set(deployments)
+        while remaining:
+            page = await self._page(remaining, query, sort)
+            for run in page:
+                yield run
+            if len(page) < PAGE:
+                return
+            remaining -= {_deployment(run) for run in page}
+
+    async def _page(self, deployments: Collection[UUID], query: FlowRunFilter, sort: FlowRunSort) -> list[FlowRun]:
         self.requests += 1
         return await self.client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                deployment_id=FlowRunFilterDeploymentId(any_=list(deployments)),
-                state=FlowRunFilterState(
-                    type=FlowRunFilterStateType(any_=[StateType(state.value) for state in states])
-                ),
-            ),
+            # By the deployment itself, not by the id that a run still bears when its deployment is gone.
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=list(deployments))),
+            flow_run_filter=query,
             sort=sort,
-            limit=limit,
-            offset=offset,
+            limit=PAGE,
         )
+
+
+def _in_states(states: Iterable[RunState]) -> FlowRunFilter:
+    types = [StateType(state.value) for state in states]
+    return FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types)))
+
+
+def _deployment(run: FlowRun) -> UUID:
+    assert run.deployment_id is not None  # runs are only ever asked for by their deployment
+    return run.deployment_id
 
 
 def _state(run: FlowRun) -> tuple[RunState, str, str]:
@@ -180,12 +203,9 @@ def ended_fact(run: FlowRun) -> RunFact:
     return RunFact(RunId(run.id), state, name, run.end_time or run.state.timestamp, message)
 
 
-def _live_fact(run: FlowRun, now: dt.datetime) -> RunFact | None:
+def _live_fact(run: FlowRun) -> RunFact:
     state, name, message = _state(run)
     assert run.state is not None
-    if state is not RunState.SCHEDULED or name == AWAITING_RETRY:
-        return RunFact(RunId(run.id), state, name, run.state.timestamp, message)
-    due = run.expected_start_time or run.state.timestamp
-    if due > now:
-        return None
-    return RunFact(RunId(run.id), state, name, due, message)
+    due = state is RunState.SCHEDULED and name != AWAITING_RETRY
+    at = (run.expected_start_time or run.state.timestamp) if due else run.state.timestamp
+    return RunFact(RunId(run.id), state, name, at, message)

@@ -1,11 +1,12 @@
-"""Stuck runs: found by what they no longer say, and ended as Crashed."""
+"""Stuck runs: found by what they no longer say, and ended as Crashed, or as Cancelled where that was asked for."""
 
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from prefect import State
 from prefect.client.orchestration import PrefectClient
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 from instances.facts import FlowFacts, RunFact, RunState
 from instances.wording import moment, span
@@ -15,7 +16,7 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a run may be pending, and how long a running one may give no sign of life."""
+    """How long a run may be pending or cancelling, and how long a running one may give no sign of life."""
 
     pending: dt.timedelta = dt.timedelta(minutes=15)
     heartbeat: dt.timedelta = dt.timedelta(minutes=3)
@@ -33,7 +34,10 @@ async def end_stuck_runs(
         for run in flow.live:
             why = await _stuck(client, run, now, patience)
             if why is not None:
-                await client.set_flow_run_state(run.run_id, Crashed(message=f"Ended by the sweep: {why}."))
+                message = f"Ended by the sweep: {why}."
+                cancelling = run.state is RunState.CANCELLING
+                state: State[None] = Cancelled(message=message) if cancelling else Crashed(message=message)
+                await client.set_flow_run_state(run.run_id, state)
                 ended.append(f"{flow.label}: {why}")
     return tuple(ended)
 
@@ -42,6 +46,8 @@ async def _stuck(client: PrefectClient, run: RunFact, now: dt.datetime, patience
     age = now - run.at
     if run.state is RunState.PENDING and age > patience.pending:
         return f"it has been pending since {moment(run.at, now)}, for more than {span(patience.pending)}"
+    if run.state is RunState.CANCELLING and age > patience.pending:
+        return f"it has been cancelling since {moment(run.at, now)}, for more than {span(patience.pending)}"
     if run.state is RunState.RUNNING and age > patience.heartbeat:
         last = await _last_heartbeat(client, run)
         if last is not None and now - last > patience.heartbeat:

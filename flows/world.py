@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from uuid import UUID
 
 import httpx
@@ -27,12 +28,13 @@ async def read_world(
 ) -> World:
     """Return the facts that judging `starts` needs; with `deciding` also what starting them needs.
 
-    Two SQL statements (three when deciding) whatever the number of upstreams. What Prefect does not
+    Two SQL statements (four when deciding) whatever the number of upstreams. What Prefect does not
     tell makes every flow unreadable: the guard fails closed.
     """
     records = repository.surroundings(starts)
     ids = {record.deployment_id for record in records if record.deployment_id}
-    own = {r.deployment_id for r in records if deciding and r.flow_id in starts and r.deployment_id}
+    deciding_on = set(starts) if deciding else set()
+    own = {record.deployment_id for record in records if record.flow_id in deciding_on and record.deployment_id}
     try:
         runs = await reader.runs(ids, deciding=own, now=now)
         deployments = await reader.deployments(own)
@@ -40,12 +42,14 @@ async def read_world(
         why = f"the Prefect API did not answer: {type(error).__name__}: {error}"
         return {record.flow_id: replace(_facts(record), unreadable=why) for record in records}
     provenance = ledger.provenance(_run_ids(runs))
+    claimed = ledger.claimed({run.run_id for run in runs.last_ended.values()}) if deciding else {}
     requests = ledger.open_requests(starts) if deciding else {}
     return {
         record.flow_id: _with_runs(
             _facts(record),
             runs=runs,
             provenance=provenance,
+            claimed=claimed,
             requests=requests.get(record.flow_id, ()),
             deployments=deployments if record.deployment_id in own else None,
         )
@@ -73,6 +77,7 @@ def _with_runs(
     *,
     runs: RunsByDeployment,
     provenance: Mapping[RunId, Provenance],
+    claimed: Mapping[RunId, str],
     requests: tuple[Request, ...],
     deployments: Mapping[UUID, DeploymentResponse] | None,
 ) -> FlowFacts:
@@ -81,7 +86,9 @@ def _with_runs(
         return replace(facts, deployment_id=None, requests=requests)
 
     def told(run: RunFact | None) -> RunFact | None:
-        return replace(run, provenance=provenance.get(run.run_id)) if run else None
+        if run is None:
+            return None
+        return replace(run, provenance=provenance.get(run.run_id), claimed=claimed.get(run.run_id))
 
     return replace(
         facts,
@@ -90,11 +97,16 @@ def _with_runs(
         decisive=told(runs.decisive.get(deployment_id)),
         completed=told(runs.completed.get(deployment_id)),
         last_ended=told(runs.last_ended.get(deployment_id)),
-        crashes_in_row=runs.crashes.get(deployment_id, 0),
+        crashes_in_row=_crashes_in_row(run for run in map(told, runs.recent.get(deployment_id, ())) if run),
         requests=requests,
     )
 
 
+def _crashes_in_row(runs: Iterable[RunFact]) -> int:
+    return sum(1 for _ in takewhile(lambda run: run.crashed, runs))
+
+
 def _run_ids(runs: RunsByDeployment) -> set[RunId]:
     ended: Iterable[Mapping[UUID, RunFact]] = (runs.decisive, runs.completed, runs.last_ended)
-    return {run.run_id for by_deployment in ended for run in by_deployment.values()}
+    newest = {run.run_id for by_deployment in ended for run in by_deployment.values()}
+    return newest | {run.run_id for several in runs.recent.values() for run in several}

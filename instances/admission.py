@@ -38,7 +38,7 @@ def to_refresh(report: FreshnessReport, world: World) -> tuple[FlowId, ...]:
 
     These are the flow's blockers, their blockers, and so on: `world` must hold all its ancestors over
     required edges. A running source is left out: what it is about to leave is all that another run of it
-    could find.
+    could find. So is what can't be read: it may well be fresh.
     """
     wanted: dict[FlowId, Upstream] = {}
     reports = [report]
@@ -49,8 +49,9 @@ def to_refresh(report: FreshnessReport, world: World) -> tuple[FlowId, ...]:
                 continue
             wanted[flow.flow_id] = blocker
             reports.append(assess(flow, world, report.checked_at))
-    return tuple(flow_id for flow_id, blocker in wanted.items() if not _running_source(blocker, world))
+    return tuple(flow_id for flow_id, blocker in wanted.items() if _may_help(blocker, world))
 
 
-def _running_source(blocker: Upstream, world: World) -> bool:
-    return blocker.verdict.status is FlowStatus.RUNNING and not world[blocker.flow_id].edges
+def _may_help(blocker: Upstream, world: World) -> bool:
+    running_source = blocker.verdict.status is FlowStatus.RUNNING and not world[blocker.flow_id].edges
+    return not running_source and blocker.verdict.status is not FlowStatus.UNKNOWN

@@ -7,13 +7,14 @@ completion hook and the sweep make the same one.
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from instances.facts import FlowFacts, FlowId, Request, RunFact, RunId, RunState, World
 from instances.readiness import FreshnessReport, assess
 from instances.status import FlowStatus, judge
 from instances.wording import moment, short, span
 
-MAX_CRASHES = 3  # in a row, with the same fingerprint or not
+MAX_CRASHES = 3  # in a row, whatever their fingerprints
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Start:
 
     flow_id: FlowId
     label: str
+    deployment_id: UUID
     fingerprint: str
     reason: str
     after: RunId | None
@@ -29,8 +31,11 @@ class Start:
 
     @property
     def key(self) -> str:
-        """One run starts for each (flow, fingerprint, the flow's last ended run)."""
-        return f"{self.flow_id}:{self.fingerprint}:{self.after or 'none'}"
+        """One run starts for each (flow, fingerprint, the flow's last ended run).
+
+        A deployment that was made anew has no runs yet, and is another one.
+        """
+        return f"{self.flow_id}:{self.deployment_id}:{self.fingerprint}:{self.after or 'none'}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ Decision = Start | Leave
 def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
     """Return what to do with `flow` at `now`, by the rules of design.md, section 5."""
     obstacle = _obstacle(flow)
-    if obstacle is not None:
+    if obstacle is not None or flow.deployment_id is None:
+        obstacle = obstacle or "it has no deployment yet"
         return Leave(flow.flow_id, flow.label, obstacle)
     report = assess(flow, world, now)
     wish = _asked(flow, now) or _wanted(flow, world, report, now)
@@ -59,6 +65,7 @@ def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
     return Start(
         flow_id=flow.flow_id,
         label=flow.label,
+        deployment_id=flow.deployment_id,
         fingerprint=report.fingerprint,
         reason=wish.reason,
         after=flow.last_ended.run_id if flow.last_ended else None,
@@ -74,19 +81,14 @@ class _Wish:
 
 def _obstacle(flow: FlowFacts) -> str | None:
     """Return what keeps any automatic run of the flow from starting, whatever its inputs."""
-    last = flow.last_ended
     if flow.unreadable is not None:
         return f"its facts can't be read: {flow.unreadable}"
     if flow.live:
         return f"run {short(flow.live[0].run_id)} is {flow.live[0].state.lower()} already"
-    if flow.deployment_id is None:
-        return "it has no deployment yet"
     if flow.paused:
         return "its deployment is paused"
     if flow.crashes_in_row >= MAX_CRASHES:
         return f"it has crashed {flow.crashes_in_row} times in a row; run it by hand when the cause is gone"
-    if last is not None and last.state is RunState.FAILED and last.provenance is None:
-        return f"run {short(last.run_id)} failed before its guard had judged; run it by hand when the cause is gone"
     return None
 
 
@@ -130,7 +132,7 @@ def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.date
 
 
 def _worth_retrying(run: RunFact, report: FreshnessReport) -> bool:
-    if run.state is RunState.CRASHED:
+    if run.crashed:
         return True
     return run.provenance is not None and run.provenance.fingerprint != report.fingerprint
 
@@ -153,8 +155,9 @@ def _cancelled_by_a_person(run: RunFact) -> bool:
 def _cancelled_for_good(flow: FlowFacts, last: RunFact, world: World, report: FreshnessReport) -> bool:
     if not _cancelled_by_a_person(last):
         return False
-    if last.provenance is not None:
-        return last.provenance.fingerprint == report.fingerprint
+    cancelled = last.provenance.fingerprint if last.provenance else last.claimed
+    if cancelled is not None:
+        return cancelled == report.fingerprint
     # Cancelled before its guard had judged: its inputs are the same unless one has completed since.
     inputs = (world.get(edge.upstream) for edge in flow.edges)
     return not any(u is not None and u.completed is not None and u.completed.at > last.at for u in inputs)

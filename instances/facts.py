@@ -42,7 +42,8 @@ class Provenance:
 
     `inputs` are the pinned versions; `version` and `watermark` are None until the run has recorded
     an outcome, and where the flow leaves none. `found_new` is false for a run that changed nothing.
-    A Skipped run has the inputs and the version of the completed run that it confirms.
+    A Skipped run has the inputs and the version of the completed run that it confirms. `recorded` says
+    whether the run got as far as to record what it left.
     """
 
     fingerprint: str
@@ -52,11 +53,15 @@ class Provenance:
     watermark: dt.date | None = None
     found_new: bool = True
     forced: bool = False
+    recorded: bool = True
 
 
 @dataclass(frozen=True)
 class RunFact:
-    """One run as Prefect knows it, with its row's provenance if it has one."""
+    """One run as Prefect knows it, with its row's provenance if it has one.
+
+    `claimed` is the fingerprint that it was started for, if the cascade started it.
+    """
 
     run_id: RunId
     state: RunState
@@ -64,6 +69,13 @@ class RunFact:
     at: dt.datetime  # when an ended run ended; when a live run reached its state; when a due one was due
     message: str = ""
     provenance: Provenance | None = None
+    claimed: str | None = None
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended without its guard having judged, or its work having failed by itself."""
+        unjudged = self.state is RunState.FAILED and self.provenance is None
+        return self.state is RunState.CRASHED or unjudged
 
     @property
     def blocked(self) -> bool:
@@ -139,7 +151,7 @@ class FlowFacts:
     `live`: its runs that are pending, running, paused, cancelling, retrying, or scheduled and due.
     `decisive`: its newest run that completed, failed or crashed; `completed`: its newest that completed
     (Skipped ones count in both); `last_ended`: its newest ended run of any kind. `crashes_in_row` counts
-    the crashes since the last run that completed or failed. `unreadable` says why
+    the newest decisive runs that crashed, or failed before their guard had judged. `unreadable` says why
     the facts could not be read, and is None when they could.
     """
 

@@ -72,9 +72,16 @@ class Ledger:
                 watermark=row.watermark,
                 found_new=row.found_new is not False,
                 forced=row.forced,
+                recorded=row.recorded_at is not None,
             )
             for run_id, row in rows.items()
         }
+
+    def claimed(self, run_ids: Collection[RunId]) -> dict[RunId, str]:
+        """Return the fingerprints that those of these runs were started for which the cascade started."""
+        statement = select(ClaimRow.prefect_run_id, ClaimRow.fingerprint).where(ClaimRow.prefect_run_id.in_(run_ids))
+        with Session(self.engine) as session:
+            return {RunId(run_id): found for run_id, found in session.execute(statement) if run_id is not None}
 
     def record_guard(self, run: GuardedRun) -> None:
         """Write a run's row with its pins, before any work. A retry of the same run overwrites it."""
@@ -87,6 +94,8 @@ class Ledger:
             "forced": run.forced,
             "report": dict(run.report),
             "guarded_at": run.at,
+            # What an earlier attempt of the same run has left counts no more.
+            **dict.fromkeys(("recorded_at", "version", "watermark", "row_count", "found_new", "metrics")),
         }
         with Session(self.engine) as session, session.begin():
             session.execute(
@@ -168,26 +177,19 @@ class Ledger:
         run_id: RunId | None,
         now: dt.datetime,
     ) -> None:
-        """Ask for a run of each flow; an open request with the same parameters is renewed, not doubled.
+        """Ask for a run of each flow; a flow's open request is renewed, and takes the parameters on.
 
         It counts as made now, so that a cancellation before now does not withdraw it.
         """
         with Session(self.engine) as session, session.begin():
-            for flow_id in flow_ids:
-                same = select(RequestRow).where(
-                    RequestRow.flow_id == flow_id, RequestRow.parameters == dict(parameters), _open()
-                )
-                if (open_request := session.scalar(same.limit(1))) is not None:
-                    open_request.created_at, open_request.requested_by_run = now, run_id
-                else:
-                    session.add(
-                        RequestRow(
-                            flow_id=flow_id,
-                            parameters=dict(parameters),
-                            requested_by_run=run_id,
-                            created_at=now,
-                        )
-                    )
+            for flow_id in dict.fromkeys(flow_ids):
+                session.execute(select(FlowRow.id).where(FlowRow.id == flow_id).with_for_update())  # one at a time
+                open_request = session.scalar(select(RequestRow).where(RequestRow.flow_id == flow_id, _open()).limit(1))
+                if open_request is None:
+                    open_request = RequestRow(flow_id=flow_id, parameters={})
+                    session.add(open_request)
+                open_request.parameters = {**open_request.parameters, **parameters}
+                open_request.created_at, open_request.requested_by_run = now, run_id
 
     def spend_requests(self, flow_id: FlowId, run_id: RunId, now: dt.datetime) -> None:
         """Close the flow's open requests made up to `now`, when this run was judged and got to work."""
@@ -207,8 +209,8 @@ class Ledger:
                 .values(withdrawn_at=cancelled_at)
             )
 
-    def claim(self, key: str, flow_id: FlowId, *, fingerprint: str, reason: str, now: dt.datetime) -> bool:
-        """Take the claim; false when a run has come of it already.
+    def claim(self, key: str, flow_id: FlowId, *, fingerprint: str, reason: str, now: dt.datetime) -> RunId | None:
+        """Take the claim; return the run that has come of it already, if one has.
 
         One that was taken by a process that died before it started the run may be taken again: the key is
         the run's idempotency key too, so even two that start it at once start one run.
@@ -219,7 +221,8 @@ class Ledger:
                 .values(key=key, flow_id=flow_id, fingerprint=fingerprint, reason=reason, claimed_at=now)
                 .on_conflict_do_nothing()
             )
-            return session.scalar(select(ClaimRow.prefect_run_id).where(ClaimRow.key == key)) is None
+            taken = session.scalar(select(ClaimRow.prefect_run_id).where(ClaimRow.key == key))
+            return RunId(taken) if taken is not None else None
 
     def note_started(self, key: str, run_id: RunId) -> None:
         """Note on a claim which run came of it."""

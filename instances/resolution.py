@@ -168,6 +168,8 @@ def _upstream_problems(
             )
     if (definition := found.get(spec.pipeline_instance)) is not None:
         yield from _role_problems(spec, definition)
+        if FlowKind.REFRESH not in definition.flows:
+            yield f"{spec.name}: {definition.ref} calls for no refresh flow, so nothing would ever make its data"
 
 
 def _role_problems(spec: DatasetSpec, definition: Definition) -> Iterable[str]:

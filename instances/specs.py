@@ -97,6 +97,18 @@ class RetryPolicy(Spec):
     backoff: Duration = Field(default=dt.timedelta(seconds=30), description="How long after, like 30s or 5m.")
 
 
+def _ambiguous(cron: str) -> str:
+    """Return why Prefect's scheduler might read an expression otherwise than the deadlines do; empty if not."""
+    _, _, day, month, weekday = cron.split()
+    for field in cron.split():
+        names = field.replace("JUL", "").replace("WED", "") if field in (month, weekday) else field
+        if odd := sorted(set(names) & set("LW#?")):
+            return f"{odd[0]!r} is read by some only; use numbers, names, commas, ranges and steps"
+    if day != "*" and weekday != "*" and "*" in day + weekday:
+        return "with both a day of the month and a weekday, neither may hold '*'"
+    return ""
+
+
 class Schedule(Spec):
     """When a flow runs by its own clock; manual means that it has none."""
 
@@ -123,6 +135,8 @@ class Schedule(Spec):
             fields = len(self.expression.split())
             if fields != 5:  # cronsim reads seconds too, Prefect does not
                 raise ValueError(f"{self.expression!r} is not a cron expression: it has {fields} fields, not 5")
+            if problem := _ambiguous(self.expression.upper()):
+                raise ValueError(f"{self.expression!r} is not a cron expression that all read alike: {problem}")
             try:
                 CronSim(self.expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
             except CronSimError as error:

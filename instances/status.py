@@ -97,6 +97,9 @@ def _completed(flow: FlowFacts, run: RunFact, world: World, now: dt.datetime) ->
     if run.provenance is None:
         reason = f"run {short(run.run_id)} completed at {moment(run.at, now)}, but its row is missing"
         return Verdict(FlowStatus.UNKNOWN, reason, run.run_id)
+    if not run.provenance.recorded:
+        reason = f"run {short(run.run_id)} completed at {moment(run.at, now)}, but recorded nothing that it left"
+        return Verdict(FlowStatus.UNKNOWN, reason, run.run_id)
     try:
         missed = unmet(Checked(flow, run, run.provenance, now), world)
     except (Unreadable, ClockError, CalendarError) as error:

@@ -4,17 +4,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, delete, or_, select
+from sqlalchemy import Engine, Select, delete, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, selectin_polymorphic
 
 from definitions.contract import Definition, FlowKind
 from definitions.errors import DefinitionConflict
-from instances.resolution import PARTS, ResolvedInstance
-from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec
+from instances.resolution import PARTS, ResolvedFlow, ResolvedInstance
+from instances.specs import ComponentSpec, DatasetSpec, RunnableSpec, SignalInstanceSpec
 from instances.tables import (
     AccessorInstanceRow,
     AutomationRow,
+    Base,
     DatasetInstanceRow,
     DefinitionRow,
     EdgeRow,
@@ -61,7 +62,7 @@ class Writer:
         ]
 
     def save(self, instances: Sequence[ResolvedInstance]) -> None:
-        """Write the rows, flows and edges of `instances` (parts before what they belong to, upstream first)."""
+        """Write what differs of the rows, flows and edges of `instances` (parts first, then upstream first)."""
         with Session(self.engine) as session, session.begin():
             _note_definitions(session, instances)
             rows = _load(session)
@@ -75,12 +76,17 @@ class Writer:
             session.flush()
             _save_flows(session, instances, rows)
 
+    def remove_flows(self, flows: Collection[tuple[str, FlowKind]]) -> None:
+        """Delete flows that their instances no longer have, with their edges, runs and requests."""
+        with Session(self.engine) as session, session.begin():
+            keys = tuple_(InstanceRow.name, FlowRow.kind).in_([(name, kind.value) for name, kind in flows])
+            _delete_flows(session, select(FlowRow.id).join(FlowRow.instance).where(keys))
+
     def remove(self, names: Collection[str]) -> None:
         """Delete the rows of these instances, with their flows, edges, runs and requests."""
         with Session(self.engine) as session, session.begin():
             ids = select(InstanceRow.id).where(InstanceRow.name.in_(names))
-            flows = select(FlowRow.id).where(FlowRow.instance_id.in_(ids))
-            session.execute(delete(EdgeRow).where(or_(EdgeRow.flow_id.in_(flows), EdgeRow.upstream_flow_id.in_(flows))))
+            _delete_flows(session, select(FlowRow.id).where(FlowRow.instance_id.in_(ids)))
             # One statement, so that a dataset and its parts, which refer to each other, go together.
             session.execute(delete(InstanceRow.__table__).where(InstanceRow.__table__.c.name.in_(names)))  # type: ignore[arg-type]
 
@@ -129,7 +135,6 @@ def _load(session: Session) -> dict[str, InstanceRow]:
 
 
 def _fill(row: InstanceRow, instance: ResolvedInstance, rows: Mapping[str, InstanceRow]) -> None:
-    """Set what differs, so that a row that is right already is not written."""
     spec = instance.spec
     values: dict[str, Any] = {"project": spec.project, "spec": spec.model_dump(mode="json")}
     if isinstance(spec, DatasetSpec):
@@ -144,45 +149,54 @@ def _fill(row: InstanceRow, instance: ResolvedInstance, rows: Mapping[str, Insta
             "definition_version": definition.version,
             "config": spec.config,
         }
+    _set(row, values)
+
+
+def _set(row: Base, values: Mapping[str, Any]) -> None:
+    """Set what differs, so that a row that is right already is not written."""
     for name, value in values.items():
         if getattr(row, name) != value:
             setattr(row, name, value)
 
 
 def _save_flows(session: Session, instances: Sequence[ResolvedInstance], rows: Mapping[str, InstanceRow]) -> None:
-    flows = [flow for instance in instances for flow in instance.flows]
-    if not flows:
-        return
-    specs = {instance.spec.name: instance.spec for instance in instances}
-    statement = insert(FlowRow).values(
-        [
-            {
-                "id": uuid4(),
-                "instance_id": rows[flow.instance].id,
-                "kind": flow.kind.value,
-                "config_hash": flow.config_hash,
-                "settings": specs[flow.instance].flow_settings(flow.kind).model_dump(mode="json"),  # type: ignore[union-attr]
-            }
-            for flow in flows
-        ]
-    )
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["instance_id", "kind"],
-            set_={"config_hash": statement.excluded.config_hash, "settings": statement.excluded.settings},
-        )
-    )
-    keys = select(InstanceRow.name, FlowRow.kind, FlowRow.id).join(FlowRow.instance)
-    ids = {(name, FlowKind(kind)): flow_id for name, kind, flow_id in session.execute(keys)}
-    session.execute(delete(EdgeRow).where(EdgeRow.flow_id.in_([ids[flow.key] for flow in flows])))
-    session.add_all(
-        EdgeRow(
-            flow_id=ids[flow.key],
-            upstream_flow_id=ids[edge.upstream],
-            role=edge.ref.role,
-            required=edge.ref.required,
-            max_age=edge.ref.max_age,
-        )
+    there = {(flow.instance_id, flow.kind): flow for flow in session.scalars(select(FlowRow))}
+    for instance in instances:
+        for flow in instance.flows:
+            assert isinstance(instance.spec, RunnableSpec)
+            key = (rows[flow.instance].id, flow.kind.value)
+            if key not in there:
+                there[key] = FlowRow(id=uuid4(), instance_id=key[0], kind=key[1])
+                session.add(there[key])
+            settings = instance.spec.flow_settings(flow.kind).model_dump(mode="json")
+            _set(there[key], {"config_hash": flow.config_hash, "settings": settings})
+    session.flush()
+    names = {row.id: name for name, row in rows.items()}
+    ids = {(names[instance_id], FlowKind(kind)): flow.id for (instance_id, kind), flow in there.items()}
+    _save_edges(session, [flow for instance in instances for flow in instance.flows], ids)
+
+
+def _save_edges(session: Session, flows: Sequence[ResolvedFlow], ids: Mapping[tuple[str, FlowKind], UUID]) -> None:
+    wanted = {
+        (ids[flow.key], ids[edge.upstream], edge.ref.role): {"required": edge.ref.required, "max_age": edge.ref.max_age}
         for flow in flows
         for edge in flow.edges
-    )
+    }
+    readers = {ids[flow.key] for flow in flows}
+    there = {
+        (edge.flow_id, edge.upstream_flow_id, edge.role): edge
+        for edge in session.scalars(select(EdgeRow))
+        if edge.flow_id in readers
+    }
+    for key in there.keys() - wanted.keys():
+        session.delete(there[key])
+    for key, values in wanted.items():
+        if key in there:
+            _set(there[key], values)
+        else:
+            session.add(EdgeRow(flow_id=key[0], upstream_flow_id=key[1], role=key[2], **values))
+
+
+def _delete_flows(session: Session, ids: Select[tuple[UUID]]) -> None:
+    session.execute(delete(EdgeRow).where(or_(EdgeRow.flow_id.in_(ids), EdgeRow.upstream_flow_id.in_(ids))))
+    session.execute(delete(FlowRow).where(FlowRow.id.in_(ids)), execution_options={"synchronize_session": False})
