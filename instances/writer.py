@@ -87,8 +87,11 @@ class Writer:
         with Session(self.engine) as session, session.begin():
             ids = select(InstanceRow.id).where(InstanceRow.name.in_(names))
             _delete_flows(session, select(FlowRow.id).where(FlowRow.instance_id.in_(ids)))
-            # One statement, so that a dataset and its parts, which refer to each other, go together.
-            session.execute(delete(InstanceRow.__table__).where(InstanceRow.__table__.c.name.in_(names)))  # type: ignore[arg-type]
+            # Before the parts that they refer to: Postgres looks at each reference when its turn comes.
+            datasets = select(DatasetInstanceRow.__table__.c.id)
+            for which in (InstanceRow.id.in_(datasets), InstanceRow.id.not_in(datasets)):
+                table = InstanceRow.__table__
+                session.execute(delete(table).where(InstanceRow.name.in_(names), which))  # type: ignore[arg-type]
 
     def note_automation(self, name: str, automation_id: UUID) -> None:
         """Note an automation as made from this database."""

@@ -123,7 +123,14 @@ def test_it_requires_what_its_spec_requires(block: type[InstanceBlock]) -> None:
 
 @pytest.mark.parametrize("block", COMPONENTS)
 def test_a_component_describes_its_spec(block: type[ComponentBlock]) -> None:
-    fields = {"definition": "x", "definition_version": 3, "config": {"a": [1]}, "project": "lab", "description": "X."}
+    fields = {
+        "definition": "x",
+        "definition_version": 3,
+        "config": {"a": [1]},
+        "project": "lab",
+        "description": "X.",
+        "protect": True,
+    }
     spec = block.model_validate(fields).to_spec("name")
     assert spec.model_dump() == fields | {"name": "name", "type": block.instance_type}
     assert block(definition="x").to_spec("name") == ComponentSpec(name="name", type=block.instance_type, definition="x")
@@ -150,6 +157,11 @@ FLOW_FIELDS: dict[str, Any] = {
     "on_stale": "refresh",
     "auto": True,
     "source_retry": "20m",
+    "protect": True,
+    "work_pool": "cluster",
+    "work_queue": "urgent",
+    "job_variables": {"image": "own:1"},
+    "concurrency": 2,
 }
 SIGNAL_FIELDS: dict[str, Any] = {
     "signal_spec": {

@@ -1,42 +1,22 @@
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from definitions.contract import FlowKind, Kind
-from instances.errors import InvalidSpec, UnknownFlow, UnknownInstance
+from definitions.contract import FlowKind
+from instances.errors import UnknownFlow, UnknownInstance
 from instances.facts import Edge, FlowId
 from instances.repository import FlowRecord, Repository
 from instances.specs import ComponentSpec, DatasetSpec, Schedule, UpstreamRef
-from instances.tables import DatasetInstanceRow, DefinitionRow, EdgeRow, FlowRow, InstanceRow, SignalInstanceRow
-from instances.writer import Writer
-from tests.instances.catalogue import CSV, DELTA, PARTS, component, dataset, definition, resolved, signal
+from instances.tables import EdgeRow
+from tests.instances.catalogue import PARTS, component, dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
 from tests.instances.world import days
-
-
-def updated_at(engine: Engine) -> dict[str, dt.datetime]:
-    with Session(engine) as session:
-        return dict(session.execute(select(InstanceRow.name, InstanceRow.updated_at)).tuples().all())
-
-
-def contents(engine: Engine) -> dict[str, Any]:
-    """Return every row of every table, but for the order."""
-    with engine.connect() as connection:
-        tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'optaic'")).all()
-        return {t: sorted(map(str, connection.execute(text(f"SELECT * FROM optaic.{t}")))) for t in tables}
-
-
-def count(engine: Engine, table: type[Any]) -> int:
-    with Session(engine) as session:
-        return session.scalar(select(func.count()).select_from(table)) or 0
-
 
 # Specs
 
@@ -57,29 +37,6 @@ def test_specs_come_back_as_they_were_saved(database: Engine) -> None:
         assert repository.spec(spec.name) == spec
 
 
-def test_the_tables_have_the_names_that_users_know(database: Engine) -> None:
-    saved(database, dataset("prices"), signal("momentum", "prices", signal_spec={"min": -1}))
-    with database.connect() as connection:
-        row = connection.execute(
-            text(
-                "SELECT i.type, p.name AS pipeline, s.name AS store, a.name AS accessor, g.signal_spec->'min' AS min "
-                "FROM optaic.instance i JOIN optaic.dataset_instance d USING (id)"
-                " JOIN optaic.signal_instance g USING (id) "
-                "JOIN optaic.instance p ON p.id = d.pipeline_instance_id "
-                "JOIN optaic.instance s ON s.id = d.store_instance_id "
-                "JOIN optaic.instance a ON a.id = d.accessor_instance_id WHERE i.name = 'momentum'"
-            )
-        ).one()
-        assert tuple(row) == ("signal", "expression", "delta", "simple", -1)
-        part = connection.execute(
-            text(
-                "SELECT definition, definition_version, config FROM optaic.pipeline_instance JOIN optaic.instance "
-                "USING (id) WHERE name = 'csv'"
-            )
-        ).one()
-        assert tuple(part) == ("csv", 2, {})
-
-
 def test_a_config_may_hold_what_yaml_makes_of_a_date(database: Engine) -> None:
     # YAML reads 2020-01-01 as a date, for which JSON has no type.
     dated = component("dated", "pipeline", "expression", config={"start": dt.date(2020, 1, 1)})
@@ -98,86 +55,6 @@ def test_an_unknown_instance_is_named_with_those_that_are_there(database: Engine
     )
     with pytest.raises(UnknownInstance, match=r"no instance named 'price'; did you mean 'prices'\?"):
         saved(database, dataset("prices")).spec("price")
-
-
-# Saving
-
-
-def test_saving_the_same_again_writes_nothing_visible(database: Engine) -> None:
-    specs = [dataset("prices"), signal("momentum", "prices", {"instance": "prices", "role": "universe"})]
-    repository = saved(database, *specs)
-    repository.set_deployment(refresh_ids(repository)["prices"], uuid4(), "hash-1")
-    before = contents(database)
-    Writer(database).save(resolved(*specs))
-    assert contents(database) == before
-
-
-def test_only_what_changed_is_updated(database: Engine) -> None:
-    repository = saved(database, dataset("prices"), signal("momentum", "prices"))
-    before, ids = updated_at(database), refresh_ids(repository)
-    Writer(database).save(resolved(dataset("prices", description="Daily."), signal("momentum", "prices")))
-    after = updated_at(database)
-    assert {name for name in after if after[name] != before[name]} == {"prices"}
-    assert refresh_ids(repository) == ids
-
-
-def test_a_change_reaches_settings_and_configuration_hash(database: Engine) -> None:
-    repository = saved(database, dataset("a"), signal("s", "a"))
-    Writer(database).save(resolved(dataset("a"), signal("s", "a", on_stale="warn", signal_spec={"min": 0})))
-    flow = next(f for f in repository.flows() if f.instance == "s")
-    (wanted,) = next(
-        i.flows
-        for i in resolved(dataset("a"), signal("s", "a", signal_spec={"min": 0}))
-        if i.flows and i.spec.name == "s"
-    )
-    assert flow.settings.on_stale == "warn"
-    assert flow.config_hash == wanted.config_hash
-
-
-def test_edges_are_replaced(database: Engine) -> None:
-    repository = saved(database, dataset("a"), dataset("b"), dataset("s", "a", {"instance": "b", "max_age": "1d"}))
-    ids = refresh_ids(repository)
-    Writer(database).save(
-        resolved(
-            dataset("a"), dataset("b"), dataset("s", "b", {"instance": "b", "role": "universe", "required": False})
-        )
-    )
-    flow = next(f for f in repository.flows() if f.instance == "s")
-    assert flow.edges == (Edge(ids["b"], "input"), Edge(ids["b"], "universe", required=False))
-
-
-def test_an_instance_may_lose_all_its_edges(database: Engine) -> None:
-    repository = saved(database, dataset("a"), dataset("s", "a"))
-    Writer(database).save(resolved(dataset("a"), dataset("s")))
-    assert count(database, EdgeRow) == 0
-    assert count(database, FlowRow) == 2
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "type_"),
-    [
-        (dataset("x"), component("x", "store", "delta"), "store"),
-        (dataset("x"), signal("x"), "signal"),
-        (signal("x"), dataset("x"), "dataset"),
-    ],
-)
-def test_a_name_keeps_its_type(database: Engine, first: Any, second: Any, type_: str) -> None:
-    repository = saved(database, first)
-    before = contents(database)
-    with pytest.raises(InvalidSpec) as caught:
-        Writer(database).save(resolved(second))
-    assert caught.value.problems == (f"x: is on record with another type than {type_}; choose another name",)
-    assert contents(database) == before
-
-
-def test_a_save_that_fails_writes_nothing(database: Engine) -> None:
-    good = resolved(dataset("a"), dataset("b", "a"))
-    dangling = replace(
-        good[-1].flows[0], edges=(replace(good[-1].flows[0].edges[0], upstream=("x", FlowKind.REFRESH)),)
-    )
-    with pytest.raises(KeyError):
-        Writer(database).save([*good[:-1], replace(good[-1], flows=(dangling,))])
-    assert Repository(database).specs() == ()
 
 
 # Flows
@@ -356,34 +233,6 @@ def _many_flows(engine: Engine, upstreams: int) -> FlowId:
     return last
 
 
-# Definitions
-
-
-def test_definitions_are_noted_once_with_their_schema(database: Engine) -> None:
-    saved(database, dataset("prices"))
-    before = contents(database)
-    saved(database, dataset("prices"))
-    assert contents(database) == before
-    with Session(database) as session:
-        row = session.get_one(DefinitionRow, ("pipeline", "csv", 1))
-        assert row.content_hash == CSV.content_hash
-        assert row.parameters_schema == CSV.schema
-
-
-def test_a_definition_that_changed_under_its_version_is_a_problem(database: Engine) -> None:
-    saved(database, dataset("prices"))
-    changed = definition(Kind.STORE, "delta", parameters=CSV.parameters)
-    described = [
-        replace(instance, definition=changed) if instance.definition == DELTA else instance
-        for instance in resolved(dataset("prices"))
-    ]
-    assert Writer(database).problems(described) == [
-        "store delta@1 has changed under the same version: its schema, flows or roles differ from those on record. "
-        "Raise its version; a version's content never changes.",
-    ]
-    assert Writer(database).problems(resolved(dataset("prices"))) == []
-
-
 # Handles
 
 
@@ -395,9 +244,3 @@ def test_a_deployment_belongs_to_one_flow(database: Engine) -> None:
     repository.set_deployment(ids["a"], deployment, "hash-2")
     (found,) = repository.flows(instances=["a"])
     assert (found.deployment_id, found.deployment_hash) == (deployment, "hash-2")
-
-
-def test_a_signal_has_the_rows_of_a_dataset(database: Engine) -> None:
-    saved(database, dataset("prices"), signal("momentum", "prices"))
-    assert count(database, DatasetInstanceRow) == 2
-    assert count(database, SignalInstanceRow) == 1

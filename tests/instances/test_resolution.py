@@ -20,9 +20,11 @@ class NoCredentials:
         raise AssertionError(block_name)
 
 
-def problems(*specs: ComponentSpec | DatasetSpec, resources: Resources | None = None) -> tuple[str, ...]:
+def problems(
+    *specs: ComponentSpec | DatasetSpec, resources: Resources | None = None, sources: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     with pytest.raises(InvalidSpec) as caught:
-        resolve([*PARTS, *specs], DEFINITIONS, resources=resources)
+        resolve([*PARTS, *specs], DEFINITIONS, resources=resources, sources=sources)
     return caught.value.problems
 
 
@@ -92,6 +94,11 @@ def test_a_long_chain_resolves_whatever_its_order() -> None:
         {"source_retry": "1h"},
         {"project": "other"},
         {"description": "Other."},
+        {"protect": True},
+        {"work_pool": "other"},
+        {"work_queue": "other"},
+        {"job_variables": {"image": "other"}},
+        {"concurrency": 2},
     ],
 )
 def test_schedules_tags_and_policies_do_not_count(change: dict[str, Any]) -> None:
@@ -156,11 +163,13 @@ def test_a_config_that_does_not_fit_names_each_field() -> None:
     )
 
 
-def test_a_source_is_asked_for_only_with_resources() -> None:
+def test_a_source_is_asked_for_only_with_resources_and_where_it_is_named() -> None:
     missing = component("p", "pipeline", "csv", config={"path": "missing.csv"})
-    assert resolved(missing)
     resources = Resources("/data", "p", NoCredentials())
-    assert problems(missing, resources=resources) == ("p: there is no file 'missing.csv'",)
+    assert resolved(missing)
+    assert resolve([*PARTS, missing], DEFINITIONS, resources=resources, sources={"csv"})
+    assert resolve([*PARTS, missing], DEFINITIONS, sources={"p"})
+    assert problems(missing, resources=resources, sources=("p",)) == ("p: there is no file 'missing.csv'",)
 
 
 def test_a_name_that_is_there_twice() -> None:
