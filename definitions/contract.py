@@ -198,6 +198,7 @@ class Definition:
     """Code plus a parameters schema, under a kind, a name and a version.
 
     `factory(parameters, resources)` makes the plugin: a `Pipeline`, a `Store`, ... according to `kind`.
+    `uses(parameters)` names what else decides what the plugin computes, like the operators of an expression.
     """
 
     kind: Kind
@@ -209,6 +210,7 @@ class Definition:
     flows: tuple[FlowKind, ...] = ()
     roles: tuple[Role, ...] = ()
     aggregation: Aggregation = field(default_factory=Aggregation)
+    uses: Callable[[Any], tuple[str, ...]] = field(default=lambda parameters: ())
 
     @property
     def ref(self) -> str:

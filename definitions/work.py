@@ -58,7 +58,7 @@ def refresh(
 
 
 def _summary(frame: pl.DataFrame, version: str, rows: int, *, changed: bool, watermark: dt.date | None) -> str:
-    said = f"committed version **v{version}**" if changed else f"nothing new; version **v{version}** stays"
+    said = f"committed version **{version}**" if changed else f"nothing new; version **{version}** stays"
     lines = [
         f"{frame.height:,} rows read, {said}: {rows:,} rows up to {watermark or 'no date'}.",
         "",

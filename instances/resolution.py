@@ -215,8 +215,9 @@ def _flows(
 def _part_content(part: ComponentSpec | DatasetSpec, found: Mapping[str, Definition]) -> dict[str, Any]:
     definition = found[part.name]
     assert isinstance(part, ComponentSpec)
-    parameters = definition.parse(part.config).model_dump(mode="json")
-    return {"definition": definition.ref, "config": parameters}
+    parameters = definition.parse(part.config)
+    content = {"definition": definition.ref, "config": parameters.model_dump(mode="json")}
+    return content | ({"uses": list(uses)} if (uses := definition.uses(parameters)) else {})
 
 
 def _upstream_first(instances: Sequence[ResolvedInstance]) -> list[ResolvedInstance]:

@@ -35,8 +35,10 @@ def about(length: dt.timedelta) -> str:
 
 
 def version_of(version: str) -> str:
-    """Return 'v12' for the version '12'; versions that are not numbers stay as they are."""
-    return f"v{version}" if version.isdecimal() else version
+    """Return 'v12' for the versions '12' and '12-1a2b3c4d', of one table; others stay as they are."""
+    number, dash, mark = version.partition("-")
+    of_table = not dash or len(mark) == 8
+    return f"v{number}" if number.isdecimal() and of_table else version
 
 
 def short(identifier: RunId | FlowId) -> str:

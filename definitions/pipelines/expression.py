@@ -1,5 +1,6 @@
 """The `expression` pipeline: computes a value from the columns of other instances."""
 
+import ast
 from collections.abc import Sequence
 
 import polars as pl
@@ -88,6 +89,13 @@ def _values(one: Input, *, alone: bool) -> pl.DataFrame:
     return rows.rename({name: f"{prefix}_{name}" for name in rows.columns if name not in KEYS})
 
 
+def _operators_used(parameters: ExpressionParameters) -> tuple[str, ...]:
+    """Return the references of the operators that the expression calls, in their newest versions."""
+    calls = (node for node in ast.walk(ast.parse(" ".join(parameters.expression.split()), mode="eval")) if isinstance(node, ast.Call))
+    names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+    return tuple(sorted(d.ref for d in default_registry().newest(Kind.OPERATOR) if d.name in names))
+
+
 def _pipeline(parameters: ExpressionParameters, resources: Resources) -> ExpressionPipeline:
     return ExpressionPipeline(parameters)
 
@@ -101,4 +109,5 @@ EXPRESSION = Definition(
     factory=_pipeline,
     flows=(FlowKind.REFRESH,),
     roles=(Role("input", required=True, many=True),),
+    uses=_operators_used,
 )

@@ -62,10 +62,13 @@ class DeltaStore:
         if table is None:
             raise StoreError(f"{self.location} has no table yet: refresh the instance first")
         newest = table.version()
-        if not version.isdecimal() or int(version) > newest:
+        number, _, mark = version.partition("-")
+        if not number.isdecimal() or int(number) > newest:
             raise StoreError(f"{self.location} has no version {version!r}: its versions are 0 to {newest}")
+        if mark != _mark(table):
+            raise StoreError(f"version {version!r} is of another table than the one now at {self.location}")
         with self._translated(f"version {version} can't be read"):
-            table.load_as_version(int(version))
+            table.load_as_version(int(number))
             return pl.scan_delta(table, storage_options=self.storage_options)
 
     def delete(self) -> None:
@@ -171,6 +174,11 @@ def _seen(version: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction("optaic", version + 1)])
 
 
+def _mark(table: DeltaTable) -> str:
+    """Return what tells the versions of this table from those of another one that was at the same place before."""
+    return str(table.metadata().id)[:8]
+
+
 def _describe(table: DeltaTable, *, changed: bool = False) -> StoreVersion:
     """Count the rows and find the watermark in the log, whose statistics hold both for every file."""
     files = pl.DataFrame(table.get_add_actions(flatten=True))
@@ -179,7 +187,8 @@ def _describe(table: DeltaTable, *, changed: bool = False) -> StoreVersion:
     if row_count:
         known = files["max.knowledge_date"].max() if "max.knowledge_date" in files.columns else None
         watermark = Watermark(date=files["max.date"].max(), knowledge_date=known)  # type: ignore[arg-type]
-    return StoreVersion(version=str(table.version()), row_count=row_count, watermark=watermark, changed=changed)
+    version = f"{table.version()}-{_mark(table)}"
+    return StoreVersion(version=version, row_count=row_count, watermark=watermark, changed=changed)
 
 
 def _updated(rows: pl.DataFrame, kept: pl.DataFrame, keys: list[str]) -> pl.DataFrame:

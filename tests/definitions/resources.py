@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from definitions.contract import Kind, Resources
+from definitions.contract import Kind, Resources, Store
 from definitions.errors import MissingSecret
 from definitions.registry import default_registry
 
@@ -34,3 +34,16 @@ def make(kind: Kind, name: str, config: Mapping[str, Any], given: Resources | No
     """Make a plugin as the platform does: look it up, check its config, call its factory."""
     definition = default_registry().get(kind, name)
     return definition.factory(definition.parse(config), given or resources())
+
+
+def newest(store: Store) -> str:
+    """Return the store's newest version."""
+    head = store.head()
+    assert head is not None
+    return head.version
+
+
+def number(version: str | None) -> str:
+    """Return the number of a Delta table's version, without the mark of the table."""
+    assert version is not None
+    return version.partition("-")[0]

@@ -7,7 +7,7 @@ import pytest
 from definitions.contract import Accessor, Kind, ReadRequest
 from definitions.errors import StoreError
 from definitions.stores.delta import DeltaStore
-from tests.definitions.resources import make
+from tests.definitions.resources import make, newest
 
 
 def day(n: int) -> dt.date:
@@ -37,7 +37,7 @@ POINT_IN_TIME: Accessor = make(Kind.ACCESSOR, "point-in-time", {})
 
 
 def test_simple_reads_all_rows_sorted_by_entity_and_date(plain: DeltaStore) -> None:
-    assert SIMPLE.read(plain, ReadRequest("0")).rows() == [
+    assert SIMPLE.read(plain, ReadRequest(newest(plain))).rows() == [
         (day(1), "A", 4, 8),
         (day(3), "A", 3, 7),
         (day(1), "B", 2, 6),
@@ -46,31 +46,31 @@ def test_simple_reads_all_rows_sorted_by_entity_and_date(plain: DeltaStore) -> N
 
 
 def test_dates_are_inclusive_and_columns_chosen(plain: DeltaStore) -> None:
-    read = SIMPLE.read(plain, ReadRequest("0", start=day(2), end=day(3), columns=("volume",)))
+    read = SIMPLE.read(plain, ReadRequest(newest(plain), start=day(2), end=day(3), columns=("volume",)))
 
     assert read.columns == ["date", "entity", "volume"]
     assert read.rows() == [(day(3), "A", 7), (day(2), "B", 5)]
 
 
 def test_simple_hides_what_is_dated_after_as_of(plain: DeltaStore) -> None:
-    assert SIMPLE.read(plain, ReadRequest("0", as_of=day(1)))["date"].unique().to_list() == [day(1)]
+    assert SIMPLE.read(plain, ReadRequest(newest(plain), as_of=day(1)))["date"].unique().to_list() == [day(1)]
 
 
 def test_point_in_time_reads_what_was_known(revised: DeltaStore) -> None:
     def read(request: ReadRequest) -> list[tuple[object, ...]]:
         return POINT_IN_TIME.read(revised, request).rows()
 
-    assert read(ReadRequest("0")) == [(day(1), "A", day(9), 2.0), (day(2), "A", day(3), 3.0)]
-    assert read(ReadRequest("0", as_of=day(8))) == [(day(1), "A", day(1), 1.0), (day(2), "A", day(3), 3.0)]
-    assert read(ReadRequest("0", as_of=day(2), columns=("gdp",))) == [(day(1), "A", day(1), 1.0)]
-    assert read(ReadRequest("0", start=day(2))) == [(day(2), "A", day(3), 3.0)]
+    assert read(ReadRequest(newest(revised))) == [(day(1), "A", day(9), 2.0), (day(2), "A", day(3), 3.0)]
+    assert read(ReadRequest(newest(revised), as_of=day(8))) == [(day(1), "A", day(1), 1.0), (day(2), "A", day(3), 3.0)]
+    assert read(ReadRequest(newest(revised), as_of=day(2), columns=("gdp",))) == [(day(1), "A", day(1), 1.0)]
+    assert read(ReadRequest(newest(revised), start=day(2))) == [(day(2), "A", day(3), 3.0)]
 
 
 def test_each_accessor_refuses_the_table_of_the_other(plain: DeltaStore, revised: DeltaStore) -> None:
     with pytest.raises(StoreError) as simple:
-        SIMPLE.read(revised, ReadRequest("0"))
+        SIMPLE.read(revised, ReadRequest(newest(revised)))
     with pytest.raises(StoreError) as point_in_time:
-        POINT_IN_TIME.read(plain, ReadRequest("0"))
+        POINT_IN_TIME.read(plain, ReadRequest(newest(plain)))
 
     assert str(simple.value) == (
         "the table has a knowledge_date, so its rows may be revised, and the accessor 'simple' can't say "
@@ -84,7 +84,7 @@ def test_each_accessor_refuses_the_table_of_the_other(plain: DeltaStore, revised
 
 def test_an_unknown_column_is_named(plain: DeltaStore) -> None:
     with pytest.raises(StoreError) as caught:
-        SIMPLE.read(plain, ReadRequest("0", columns=("clsoe",)))
+        SIMPLE.read(plain, ReadRequest(newest(plain), columns=("clsoe",)))
 
     assert str(caught.value) == (
         "the table has no column 'clsoe'. Did you mean 'close'? Its columns are: close, volume."

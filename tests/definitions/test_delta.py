@@ -25,8 +25,15 @@ def rows(*given: tuple[int, str, float | None]) -> pl.DataFrame:
     return pl.DataFrame([(day(n), entity, close) for n, entity, close in given], schema=SCHEMA, orient="row")
 
 
-def content(store: DeltaStore, version: str) -> list[tuple[object, ...]]:
-    return store.scan(version).sort("date", "entity").collect().rows()
+def numbered(store: DeltaStore, number: int) -> str:
+    """Return the version of that number of the store's table."""
+    head = store.head()
+    assert head is not None
+    return f"{number}-{head.version.partition('-')[2]}"
+
+
+def content(store: DeltaStore, number: int) -> list[tuple[object, ...]]:
+    return store.scan(numbered(store, number)).sort("date", "entity").collect().rows()
 
 
 @pytest.fixture
@@ -44,11 +51,11 @@ def test_versions_count_commits_and_stay_readable(store: DeltaStore) -> None:
     first = store.write(rows((0, "A", 1.0)))
     second = store.write(rows((1, "A", 2.0), (0, "A", 1.5)))
 
-    assert first == StoreVersion("0", 1, Watermark(day(0)), changed=True)
-    assert second == StoreVersion("1", 2, Watermark(day(1)), changed=True)
-    assert store.head() == StoreVersion("1", 2, Watermark(day(1)))
-    assert content(store, "0") == [(day(0), "A", 1.0)]
-    assert content(store, "1") == [(day(0), "A", 1.5), (day(1), "A", 2.0)]
+    assert first == StoreVersion(numbered(store, 0), 1, Watermark(day(0)), changed=True)
+    assert second == StoreVersion(numbered(store, 1), 2, Watermark(day(1)), changed=True)
+    assert store.head() == StoreVersion(numbered(store, 1), 2, Watermark(day(1)))
+    assert content(store, 0) == [(day(0), "A", 1.0)]
+    assert content(store, 1) == [(day(0), "A", 1.5), (day(1), "A", 2.0)]
 
 
 @pytest.mark.parametrize("replace", [False, True])
@@ -56,7 +63,9 @@ def test_what_changes_nothing_commits_nothing(store: DeltaStore, *, replace: boo
     frame = rows((0, "A", 1.0), (0, "B", None), (0, "C", float("nan")))
     store.write(frame)
 
-    assert store.write(frame.reverse(), replace=replace) == StoreVersion("0", 3, Watermark(day(0)), changed=False)
+    assert store.write(frame.reverse(), replace=replace) == StoreVersion(
+        numbered(store, 0), 3, Watermark(day(0)), changed=False
+    )
 
 
 def test_a_missing_value_and_nan_are_different(store: DeltaStore) -> None:
@@ -69,8 +78,10 @@ def test_a_missing_value_and_nan_are_different(store: DeltaStore) -> None:
 def test_an_update_leaves_all_else(store: DeltaStore) -> None:
     store.write(rows((0, "A", 1.0), (0, "B", 2.0), (5, "A", 3.0)))
 
-    assert store.write(rows((0, "B", 2.5), (5, "A", 3.0))) == StoreVersion("1", 3, Watermark(day(5)), changed=True)
-    assert content(store, "1") == [(day(0), "A", 1.0), (day(0), "B", 2.5), (day(5), "A", 3.0)]
+    assert store.write(rows((0, "B", 2.5), (5, "A", 3.0))) == StoreVersion(
+        numbered(store, 1), 3, Watermark(day(5)), changed=True
+    )
+    assert content(store, 1) == [(day(0), "A", 1.0), (day(0), "B", 2.5), (day(5), "A", 3.0)]
 
 
 def test_replace_leaves_exactly_the_frame_and_may_change_the_columns(store: DeltaStore) -> None:
@@ -78,17 +89,17 @@ def test_replace_leaves_exactly_the_frame_and_may_change_the_columns(store: Delt
 
     written = store.write(rows((0, "A", 1.0)).rename({"close": "price"}), replace=True)
 
-    assert written == StoreVersion("1", 1, Watermark(day(0)), changed=True)
-    assert store.scan("1").collect_schema().names() == ["date", "entity", "price"]
-    assert content(store, "0") == [(day(0), "A", 1.0), (day(9), "A", 2.0)]
+    assert written == StoreVersion(numbered(store, 1), 1, Watermark(day(0)), changed=True)
+    assert store.scan(numbered(store, 1)).collect_schema().names() == ["date", "entity", "price"]
+    assert content(store, 0) == [(day(0), "A", 1.0), (day(9), "A", 2.0)]
 
 
 def test_an_empty_frame(store: DeltaStore) -> None:
-    assert store.write(rows()) == StoreVersion("0", 0, None, changed=True)
-    assert store.write(rows()) == StoreVersion("0", 0, None, changed=False)
+    assert store.write(rows()) == StoreVersion(numbered(store, 0), 0, None, changed=True)
+    assert store.write(rows()) == StoreVersion(numbered(store, 0), 0, None, changed=False)
     assert store.write(rows((0, "A", 1.0))).row_count == 1
-    assert store.write(rows()) == StoreVersion("1", 1, Watermark(day(0)), changed=False)
-    assert store.write(rows(), replace=True) == StoreVersion("2", 0, None, changed=True)
+    assert store.write(rows()) == StoreVersion(numbered(store, 1), 1, Watermark(day(0)), changed=False)
+    assert store.write(rows(), replace=True) == StoreVersion(numbered(store, 2), 0, None, changed=True)
 
 
 def test_revisions_are_keys_of_their_own_and_set_the_watermark(store: DeltaStore) -> None:
@@ -98,14 +109,14 @@ def test_revisions_are_keys_of_their_own_and_set_the_watermark(store: DeltaStore
     store.write(revision(1, 1.0))
 
     assert store.write(revision(4, 2.0)).watermark == Watermark(day(0), day(4))
-    assert sorted(content(store, "1")) == [(day(0), "A", day(1), 1.0), (day(0), "A", day(4), 2.0)]
+    assert sorted(content(store, 1)) == [(day(0), "A", day(1), 1.0), (day(0), "A", day(4), 2.0)]
 
 
 def test_integers_fit_a_column_of_floats_and_nulls_any(store: DeltaStore) -> None:
     store.write(rows((0, "A", 1.0)).with_columns(sector=pl.lit("tech")))
     store.write(rows((1, "A", 2.0)).with_columns(pl.col("close").cast(pl.Int32), sector=pl.lit(None)))
 
-    assert content(store, "1") == [(day(0), "A", 1.0, "tech"), (day(1), "A", 2.0, None)]
+    assert content(store, 1) == [(day(0), "A", 1.0, "tech"), (day(1), "A", 2.0, None)]
 
 
 def test_columns_that_do_not_fit_are_refused(store: DeltaStore) -> None:
@@ -122,7 +133,7 @@ def test_columns_that_do_not_fit_are_refused(store: DeltaStore) -> None:
         f"whose columns are date, entity, close. {remedy}"
     )
     assert str(retyped.value) == f"column 'close' holds String, but Float64 in the table at {store.location}. {remedy}"
-    assert store.head() == StoreVersion("0", 1, Watermark(day(0)))
+    assert store.head() == StoreVersion(numbered(store, 0), 1, Watermark(day(0)))
 
 
 def test_duplicate_and_missing_keys_are_refused(store: DeltaStore) -> None:
@@ -142,6 +153,16 @@ def test_an_unknown_version_says_which_there_are(store: DeltaStore, version: str
         store.scan(version)
 
 
+def test_a_version_of_a_table_that_was_there_before_is_not_read_from_the_new_one(store: DeltaStore) -> None:
+    before = store.write(rows((0, "A", 1.0))).version
+    store.delete()
+    store.delete()  # nothing is there any more
+    after = store.write(rows((0, "A", 2.0))).version
+    assert before != after
+    with pytest.raises(StoreError, match="is of another table than the one now at"):
+        store.scan(before)
+
+
 @pytest.mark.parametrize("close", [1.0, 2.0])
 def test_of_two_writers_at_once_one_commits(store: DeltaStore, monkeypatch: pytest.MonkeyPatch, close: float) -> None:
     store.write(rows((0, "A", 1.0)))
@@ -157,7 +178,7 @@ def test_of_two_writers_at_once_one_commits(store: DeltaStore, monkeypatch: pyte
         f"{store.location}: the rows can't be committed: another writer committed meanwhile. "
         "Run it again; nothing of it was written."
     )
-    assert content(store, "1") == [(day(0), "A", 1.0), (day(1), "A", 1.0)]
+    assert content(store, 1) == [(day(0), "A", 1.0), (day(1), "A", 1.0)]
 
 
 def test_a_place_that_can_not_be_written_is_named() -> None:
@@ -185,9 +206,9 @@ def test_the_store_is_a_dict_with_versions(writes: list[tuple[dict[tuple[int, st
             written = store.write(rows(*((n, entity, value) for (n, entity), value in given.items())), replace=replace)
 
             watermark = Watermark(day(max(n for n, _ in model))) if model else None
-            assert written == StoreVersion(str(len(history) - 1), len(model), watermark, changed=changed)
+            assert written == StoreVersion(numbered(store, len(history) - 1), len(model), watermark, changed=changed)
         for version, expected in enumerate(history):
-            found = content(store, str(version))
+            found = content(store, version)
             assert repr(found) == repr([(day(n), entity, value) for (n, entity), value in sorted(expected.items())])
 
 

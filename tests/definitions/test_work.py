@@ -9,7 +9,7 @@ from definitions.contract import Input, Kind
 from definitions.stores.delta import DeltaStore
 from definitions.work import refresh
 from research.signal_values import SignalValuesError, check_signal
-from tests.definitions.resources import make
+from tests.definitions.resources import make, newest, number
 
 
 def prices(*closes: float) -> pl.DataFrame:
@@ -28,8 +28,8 @@ def test_a_revised_input_changes_and_removes_rows(store: DeltaStore) -> None:
 
     outcome = refresh(pipeline, store, inputs=[Input("prices", "input", prices(1.0, 5.0))])
 
-    assert (outcome.version, outcome.row_count, outcome.watermark) == ("1", 2, dt.date(2024, 1, 2))
-    assert sorted(store.scan("1").collect()["value"]) == [2.0, 10.0]
+    assert (number(outcome.version), outcome.row_count, outcome.watermark) == ("1", 2, dt.date(2024, 1, 2))
+    assert sorted(store.scan(newest(store)).collect()["value"]) == [2.0, 10.0]
     assert not refresh(pipeline, store, inputs=[Input("prices", "input", prices(1.0, 5.0))]).found_new
 
 
