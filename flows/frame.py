@@ -17,7 +17,7 @@ from definitions.errors import DefinitionError
 from definitions.work import Outcome
 from flows.cascade import start_due, tell
 from flows.context import Context, gather
-from flows.guard import Checked, check_upstream_freshness, look_upstream, only_logged, report_row
+from flows.guard import Finding, check_upstream_freshness, look_upstream, only_logged, report_row
 from flows.services import Services, load_platform, opened
 from instances.admission import Admission, admit, to_refresh
 from instances.errors import OptaicError
@@ -117,7 +117,7 @@ def _identify(services: Services, kind: FlowKind, instance: str, options: Option
     return _Run(services, RunId(current.id), flow, options)
 
 
-def _record_guard(run: _Run, checked: Checked) -> Admission:
+def _record_guard(run: _Run, checked: Finding) -> Admission:
     """Decide how the run goes on, and write the guard's findings to its row before any work."""
     report, facts = checked.report, checked.world[run.flow.flow_id]
     admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force)
@@ -140,7 +140,7 @@ def _record_guard(run: _Run, checked: Checked) -> Admission:
     return admission
 
 
-async def _blocked(run: _Run, checked: Checked) -> State[None]:
+async def _blocked(run: _Run, checked: Finding) -> State[None]:
     ledger, now = run.services.ledger, checked.report.checked_at
     ledger.request([run.flow.flow_id], parameters=run.options.as_parameters(), run_id=run.run_id, now=now)
     later = "It is asked for, and starts when its inputs are ready."
@@ -154,7 +154,7 @@ async def _blocked(run: _Run, checked: Checked) -> State[None]:
     return Cancelled(name=BLOCKED, message=f"{checked.report.why}. {later}")
 
 
-def _skipped(run: _Run, checked: Checked) -> State[None]:
+def _skipped(run: _Run, checked: Finding) -> State[None]:
     confirmed = checked.world[run.flow.flow_id].completed
     assert confirmed is not None  # what made it a skip
     run.services.ledger.confirm(run.run_id, confirmed.run_id, _now())
@@ -165,7 +165,7 @@ def _skipped(run: _Run, checked: Checked) -> State[None]:
     )
 
 
-async def _worked(run: _Run, checked: Checked, work: Work) -> State[None]:
+async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
     if nothing_to_read := _without_version(run, checked):
         return Failed(message=f"There is no version to read of {', '.join(nothing_to_read)}. Run that first.")
     last = checked.world[run.flow.flow_id].completed
@@ -195,7 +195,7 @@ async def _worked(run: _Run, checked: Checked, work: Work) -> State[None]:
     return Completed(message=_left(outcome))
 
 
-def _without_version(run: _Run, checked: Checked) -> list[str]:
+def _without_version(run: _Run, checked: Finding) -> list[str]:
     """Return the required inputs that were pinned to nothing: a forced or warned run can't work without them."""
     pinned = {pin.upstream for pin in checked.report.pins}
     missing = dict.fromkeys(e.upstream for e in run.flow.edges if e.required and e.upstream not in pinned)

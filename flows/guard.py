@@ -20,7 +20,7 @@ from instances.readiness import FreshnessReport, assess
 
 
 @dataclass(frozen=True)
-class Checked:
+class Finding:
     """A guard's report, with the world that it was made on."""
 
     report: FreshnessReport
@@ -29,16 +29,16 @@ class Checked:
 
 async def look_upstream(
     services: Services, flow_id: FlowId, now: dt.datetime, *, all_ancestors: bool = False
-) -> Checked:
+) -> Finding:
     """Read the facts that judging `flow_id` needs, or all its ancestors' too, and judge it."""
     starts = [flow_id, *services.repository.ancestors(flow_id)] if all_ancestors else [flow_id]
     async with get_client() as client:
         world = await read_world(services.repository, services.ledger, PrefectReader(client), starts, now=now)
-    return Checked(assess(world[flow_id], world, now), world)
+    return Finding(assess(world[flow_id], world, now), world)
 
 
 @task(name="check_upstream_freshness", persist_result=False, cache_policy=NO_CACHE)
-async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: Services) -> Checked:
+async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: Services) -> Finding:
     """Say whether all upstream flows are READY, and pin the versions of the inputs.
 
     The report is kept as an artifact on the run's page.

@@ -111,7 +111,7 @@ class Judged:
     now: dt.datetime
 
 
-async def read_world(session: Session) -> Judged:
+async def read_judged(session: Session) -> Judged:
     """Return the world of all flows now."""
     from flows.board import read_all
 

@@ -92,7 +92,7 @@ def why(
         async with session() as open_session:
             repository = open_session.services.repository
             flow_id = repository.flow_id(instance, flow or repository.only_flow(instance))
-            judged = await actions.read_world(open_session)
+            judged = await actions.read_judged(open_session)
         explanation = explain(judged.world[flow_id], judged.world, judged.now)
         console = Console()
         console.print(show.cause_tree(explanation))
@@ -111,7 +111,7 @@ def freshness() -> None:
 
     async def work() -> None:
         async with session() as open_session:
-            judged = await actions.read_world(open_session)
+            judged = await actions.read_judged(open_session)
         facts = [judged.world[flow.flow_id] for flow in judged.flows]
         Console().print(show.freshness_table(facts, judged.world, judged.now))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flows.services import Services
 
 
-class Unreachable(OptaicError):
+class ServerSilent(OptaicError):
     """The Prefect server does not answer."""
 
     def __init__(self, target: Target, error: Exception) -> None:
@@ -35,7 +35,7 @@ class Session:
 
 @asynccontextmanager
 async def session() -> AsyncIterator[Session]:
-    """Open the servers for the length of a block. Raises `NoStack`, `Unreachable`, `NoPlatform`, `NotMigrated`."""
+    """Open the servers for the length of a block. Raises `NoStack`, `ServerSilent`, `NoPlatform`, `NotMigrated`."""
     target = connect()
     use(target)
     # The logs of flows that run in this process go to the server, not to the terminal.
@@ -53,4 +53,4 @@ async def session() -> AsyncIterator[Session]:
             with opened(await load_platform()) as services:
                 yield Session(target, client, services)
     except httpx.TransportError as error:
-        raise Unreachable(target, error) from error
+        raise ServerSilent(target, error) from error
