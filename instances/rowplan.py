@@ -1,11 +1,13 @@
 """Rows as fields: what the row of an instance is to hold, and what it holds, in one form that a plan can compare."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, aliased
 
+from definitions.contract import FlowKind
 from instances.plan import Fields
 from instances.resolution import ResolvedFlow, ResolvedInstance
 from instances.tables import (
@@ -51,6 +53,15 @@ def rows_on_record(engine: Engine) -> dict[str, Fields]:
         for name, kind, flow_id, config_hash in session.execute(flows):
             found[name]["flows"][kind] = {"config_hash": config_hash, "reads": reads[flow_id]}
     return dict(found)
+
+
+def without_flows(rows: Mapping[str, Fields], flows: Iterable[tuple[str, FlowKind]]) -> dict[str, Fields]:
+    """Return the rows without some of their flows, which are deleted in steps of their own."""
+    left = dict(rows)
+    for name, kind in flows:
+        kept = {key: value for key, value in left[name]["flows"].items() if key != kind}
+        left[name] = left[name] | {"flows": kept}
+    return left
 
 
 def _reads(session: Session) -> defaultdict[Any, dict[str, Any]]:

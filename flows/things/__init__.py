@@ -7,9 +7,9 @@ from flows.things.automations import Automations
 from flows.things.base import Things, Tools, Wanted
 from flows.things.blocks import Blocks
 from flows.things.deployments import Deployments
-from flows.things.rows import Rows
+from flows.things.rows import Flows, Rows
 
 # In this order they are made; they are deleted in the reverse one.
-ALL: tuple[Things, ...] = (Blocks(), Rows(), Deployments(), Automations())
+ALL: tuple[Things, ...] = (Blocks(), Rows(), Flows(), Deployments(), Automations())
 
 __all__ = ["ALL", "Things", "Tools", "Wanted"]

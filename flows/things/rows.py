@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from definitions.contract import FlowKind
 from flows.things.base import Tools, Wanted
 from instances.plan import Action, Step, compare
-from instances.rowplan import rows_on_record, wanted_row
+from instances.rowplan import rows_on_record, wanted_row, without_flows
 
 
 class Rows:
@@ -17,7 +18,8 @@ class Rows:
 
     async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
         desired = {instance.spec.name: wanted_row(instance) for instance in wanted.instances}
-        return compare(self.kind, desired, rows_on_record(tools.services.engine), gone=wanted.gone)
+        actual = without_flows(rows_on_record(tools.services.engine), surplus_flows(wanted, tools))
+        return compare(self.kind, desired, actual, gone=wanted.gone)
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         writer = tools.services.writer
@@ -29,3 +31,30 @@ class Rows:
             writer.remove(deleted)
         for step in steps:
             done(step)
+
+
+class Flows:
+    """Flows on record that the definitions call for no more; those that are called for come with their rows."""
+
+    kind = "flow"
+
+    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
+        return []
+
+    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+        surplus = [f"{name}.{kind}" for name, kind in surplus_flows(wanted, tools)]
+        return compare(self.kind, {}, {name: {} for name in surplus}, gone=surplus)
+
+    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+        keys = [step.name.partition(".") for step in steps]
+        tools.services.writer.remove_flows([(name, FlowKind(kind)) for name, _, kind in keys])
+        for step in steps:
+            done(step)
+
+
+def surplus_flows(wanted: Wanted, tools: Tools) -> list[tuple[str, FlowKind]]:
+    """Return the flows on record that instances which stay do not have any more."""
+    called_for = {flow.key for instance in wanted.instances for flow in instance.flows}
+    staying = [instance.spec.name for instance in wanted.instances]
+    on_record = [(flow.instance, flow.kind) for flow in tools.services.repository.flows(instances=staying)]
+    return [key for key in on_record if key not in called_for]
