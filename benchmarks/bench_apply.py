@@ -1,0 +1,223 @@
+"""What bootstrap's plan and apply cost, beside bare API calls and `prefect deploy --all` on the same server.
+
+    make bench        or        python benchmarks/bench_apply.py [INSTANCES]
+
+The rates of one run on one server are compared, so that a slower machine changes both sides alike.
+"""
+
+import asyncio
+import datetime as dt
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from sqlalchemy import event
+
+from blocks.base import AnyInstanceSpec
+from definitions.contract import FlowKind
+from flows.deployments import Storage, desired_deployment, write_deployment
+from flows.planning import Planned, Scope, carry_out, make_plan
+from flows.services import load_platform, opened
+from flows.things import Tools
+from flows.things.base import AT_ONCE, a_few_at_once
+from instances.plan import Step
+from instances.specs import RunnableSpec
+from optaic.manifest import read_manifest
+from optaic.stack import Home, use
+from optaic.stack.lifecycle import down, up
+from optaic.stack.worker import POOL
+
+BARE = 200  # calls, enough for a rate
+DEPLOYED = 100  # by `prefect deploy --all`
+STORAGE = Storage(POOL, "default", {}, None, (), "flows")
+
+
+@dataclass
+class Costs:
+    """What was asked of the servers meanwhile."""
+
+    requests: int = 0
+    writes: Counter[str] = field(default_factory=Counter)
+    statements: int = 0
+    sql_writes: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        written = sum(self.writes.values()) + self.sql_writes
+        return f"{self.seconds:7.2f} s {self.requests:6} requests {self.statements:6} statements {written:6} writes"
+
+
+@contextmanager
+def counted(tools: Tools) -> Iterator[Costs]:
+    """Count requests, statements, and what of them writes."""
+    costs = Costs()
+
+    async def on_request(request: httpx.Request) -> None:
+        costs.requests += 1
+        if request.method != "GET" and not request.url.path.endswith(("/filter", "/count", "/paginate")):
+            costs.writes[f"{request.method} {request.url.path.split('/')[2]}"] += 1
+
+    def on_statement(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        costs.statements += 1
+        costs.sql_writes += statement.startswith(("INSERT", "UPDATE", "DELETE"))
+
+    hooks, engine = tools.client._client.event_hooks, tools.services.engine
+    tools.client._client.event_hooks = {**hooks, "request": [*hooks["request"], on_request]}
+    event.listen(engine, "before_cursor_execute", on_statement)
+    started = time.perf_counter()
+    try:
+        yield costs
+    finally:
+        costs.seconds = time.perf_counter() - started
+        event.remove(engine, "before_cursor_execute", on_statement)
+        tools.client._client.event_hooks = hooks
+
+
+def write_manifest(folder: Path, count: int) -> Path:
+    """Describe datasets with their parts in place; every fifth is computed from the four before it."""
+    prices = folder / "prices.csv"
+    prices.write_text("date,entity,close\n2024-01-02,A,1.0\n")
+    entries: list[dict[str, Any]] = []
+    for number in range(count):
+        parts: dict[str, Any] = {
+            "store_instance": {"definition": "delta"},
+            "accessor_instance": {"definition": "simple"},
+            "pipeline_instance": {"definition": "csv", "config": {"path": str(prices)}},
+        }
+        entry: dict[str, Any] = {"name": f"dataset-{number}", "type": "dataset", **parts}
+        if number % 5 == 4:
+            entry["pipeline_instance"] = {"definition": "expression", "config": {"expression": "close * 2"}}
+            entry["upstream_refs"] = [{"instance": f"dataset-{number - 4}"}]
+        elif number % 5 == 3:
+            entry["schedule"] = {"type": "cron", "expression": "0 18 * * 1-5"}
+        entries.append(entry)
+    manifest = folder / "instances.yaml"
+    manifest.write_text(yaml.safe_dump({"project": "bench", "instances": entries}))
+    return manifest
+
+
+async def bare_rate(client: PrefectClient, make: Callable[[int], Awaitable[object]]) -> float:
+    """Return how many calls a second are answered, a few at a time."""
+    started = time.perf_counter()
+
+    async def one(number: int) -> None:
+        await make(number)
+
+    await a_few_at_once(one, range(BARE))
+    return BARE / (time.perf_counter() - started)
+
+
+async def bare_rates(client: PrefectClient, spec: RunnableSpec) -> tuple[float, float]:
+    """Return the rates of bare `create_deployment` calls: with a name only, and with all that ours have."""
+    flow = await client.create_flow_from_name("bare")
+    named = await bare_rate(client, lambda n: client.create_deployment(flow_id=flow, name=f"named-{n}"))
+
+    async def whole(number: int) -> None:
+        other = spec.model_copy(update={"name": f"whole-{number}"})
+        await write_deployment(client, desired_deployment(FlowKind.REFRESH, other, STORAGE, "bench"), None, flow)
+
+    return named, await bare_rate(client, whole)
+
+
+async def planned(tools: Tools, specs: tuple[AnyInstanceSpec, ...]) -> Planned:
+    return await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
+
+
+async def applied(tools: Tools, specs: tuple[AnyInstanceSpec, ...]) -> tuple[Costs, dict[str, tuple[int, float]]]:
+    """Plan and apply; return what that cost, and for each kind of thing how many were made in how long."""
+    ends: dict[str, tuple[int, float]] = {}
+
+    def done(step: Step) -> None:
+        ends[step.kind] = (ends.get(step.kind, (0, 0.0))[0] + 1, time.perf_counter())
+
+    with counted(tools) as costs:
+        wanted = await planned(tools, specs)
+        before = time.perf_counter()
+        await carry_out(wanted, tools, done)
+    phases: dict[str, tuple[int, float]] = {}
+    for kind, (count, end) in ends.items():
+        phases[kind] = (count, end - before)
+        before = end
+    return costs, phases
+
+
+async def measure(manifest: Path, count: int) -> None:
+    specs = read_manifest(manifest)
+    runnable = next(spec for spec in specs if isinstance(spec, RunnableSpec))
+    async with get_client() as client:
+        with opened(await load_platform()) as services:
+            tools = Tools(services, client)
+            first_named, first_whole = await bare_rates(client, runnable)
+            costs, phases = await applied(tools, specs)
+            print(f"first apply    {costs}   of {count} instances")
+            for kind, (things, seconds) in phases.items():
+                print(f"  {kind + 's':<13}{seconds:7.2f} s {things:6} made, {things / seconds:6.1f} a second")
+            rate = phases["deployment"][0] / phases["deployment"][1]
+            print(
+                f"bare calls, {AT_ONCE} at once: {first_named:.1f} a second with a name only, "
+                f"{first_whole:.1f} with all that ours have"
+            )
+            print(f"  our deployments' rate is {rate / first_named:.0%} and {rate / first_whole:.0%} of these")
+            costs, _ = await applied(tools, specs)
+            print(f"second apply   {costs}")
+            changed = tuple(
+                spec.model_copy(update={"description": "changed"}) if spec.name == runnable.name else spec
+                for spec in specs
+            )
+            costs, phases = await applied(tools, changed)
+            made = ", ".join(f"{things} {kind}" for kind, (things, _) in phases.items())
+            print(f"one changed    {costs}   {made}; {dict(costs.writes)}, {costs.sql_writes} rows")
+
+
+def prefect_deploy(folder: Path) -> float:
+    """Return how long `prefect deploy --all` takes for as many deployments."""
+    folder.mkdir(exist_ok=True)
+    (folder / "flow.py").write_text("from prefect import flow\n\n\n@flow\ndef work(instance: str) -> None: ...\n")
+    deployments = [
+        {
+            "name": f"deployed-{number}",
+            "entrypoint": "flow.py:work",
+            "parameters": {"instance": f"dataset-{number}"},
+            "work_pool": {"name": POOL},
+            "concurrency_limit": 1,
+        }
+        for number in range(DEPLOYED)
+    ]
+    pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]
+    (folder / "prefect.yaml").write_text(yaml.safe_dump({"name": "bench", "pull": pull, "deployments": deployments}))
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    subprocess.run(command, cwd=folder, env={**os.environ}, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def main(count: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="optaic-bench-") as name:
+        folder = Path(name)
+        home = Home(folder / "home")
+        use(up(home, deploy=False))
+        try:
+            asyncio.run(measure(write_manifest(folder, count), count))
+            first, second = prefect_deploy(folder / "project"), prefect_deploy(folder / "project")
+            print(
+                f"`prefect deploy --all` of {DEPLOYED}: {first:.1f} s, {DEPLOYED / first:.1f} a second; "
+                f"{second:.1f} s again, unchanged"
+            )
+        finally:
+            down(home)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
