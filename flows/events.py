@@ -1,3 +1,74 @@
 """Events: changes that automations can react to, sent to Prefect."""
 
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from uuid import UUID, uuid5
+
+from prefect.client.orchestration import PrefectClient
+from prefect.events import emit_event
+
+from instances.deadlines import Missed, missed_deadline
+from instances.facts import FlowFacts
+
 OVERDUE = "optaic.flow.overdue"
+_PAGE = 50  # events that the Prefect API gives in one answer
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A flow that has missed a deadline. The same one has the same id, whoever finds it and whenever."""
+
+    flow: FlowFacts
+    missed: Missed
+
+    @property
+    def event_id(self) -> UUID:
+        return uuid5(self.flow.flow_id, self.missed.due.astimezone(dt.UTC).isoformat())
+
+    def emit(self) -> None:
+        """Send the event; it is on its way when this returns."""
+        flow = self.flow
+        deployment = {
+            "prefect.resource.id": f"prefect.deployment.{flow.deployment_id}",
+            "prefect.resource.role": "deployment",
+            "prefect.resource.name": flow.instance,
+        }
+        emit_event(
+            event=OVERDUE,
+            id=self.event_id,
+            resource={
+                "prefect.resource.id": f"optaic.flow.{flow.flow_id}",
+                "prefect.resource.name": flow.label,
+                "optaic.instance": flow.instance,
+                "optaic.kind": flow.kind.value,
+            },
+            related=[deployment] if flow.deployment_id else [],
+            payload={"reason": self.missed.reason, "due": self.missed.due.isoformat()},
+        )
+
+
+async def emit_overdue(client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime) -> tuple[Overdue, ...]:
+    """Send the event `optaic.flow.overdue` for each deadline that was missed, and return those not sent before.
+
+    Prefect itself knows an id only for a quarter of an hour, so its events are asked: for as long as it keeps
+    them, a week unless it is set up otherwise, a missed deadline is told once.
+    """
+    found = [Overdue(flow, missed) for flow in flows if (missed := missed_deadline(flow, now))]
+    told = await _known(client, [overdue.event_id for overdue in found])
+    new = tuple(overdue for overdue in found if overdue.event_id not in told)
+    for overdue in new:
+        overdue.emit()
+    return new
+
+
+async def _known(client: PrefectClient, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the ids whose events Prefect has."""
+    known: set[UUID] = set()
+    remaining = iter(ids)
+    while page := list(islice(remaining, _PAGE)):
+        wanted = {"id": {"id": [str(event_id) for event_id in page]}, "event": {"name": [OVERDUE]}}
+        response = await client.request("POST", "/events/filter", json={"limit": _PAGE, "filter": wanted})
+        known |= {UUID(event["id"]) for event in response.json()["events"]}
+    return known

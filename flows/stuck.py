@@ -16,10 +16,13 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a run may be pending or cancelling, and how long a running one may give no sign of life."""
+    """How long a run may be pending or cancelling, and how long a running one may give no sign of life.
+
+    Prefect sends a heartbeat every 3 minutes unless told otherwise: shorter than two of them would end healthy runs.
+    """
 
     pending: dt.timedelta = dt.timedelta(minutes=15)
-    heartbeat: dt.timedelta = dt.timedelta(minutes=3)
+    heartbeat: dt.timedelta = dt.timedelta(minutes=10)
 
 
 async def end_stuck_runs(

@@ -7,19 +7,23 @@ from prefect import flow, get_client, get_run_logger
 
 from flows.board import read_all
 from flows.cascade import start_due, tell
+from flows.events import emit_overdue
+from flows.graph import keep_lineage
 from flows.services import Services, load_platform, opened
 from flows.stuck import Patience, end_stuck_runs
 from instances.cascade import Start, withdrawn_at
 from instances.facts import World
+from instances.graph import lineage_graph
 
 
 @flow(name="sweep", persist_result=False)
-async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: int = 3) -> int:
+async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: int = 10) -> int:
     """Decide for every flow whether a run of it is due, start those that are, and return how many that were.
 
     Args:
         pending_timeout_minutes: How long a run may stay pending before it is ended as Crashed.
-        heartbeat_timeout_minutes: How long a running one may send no heartbeat before it is.
+        heartbeat_timeout_minutes: How long a running one may send no heartbeat before it is; Prefect sends one
+            every 3 minutes, unless PREFECT_FLOWS_HEARTBEAT_FREQUENCY says otherwise where the run is.
     """
     patience = Patience(
         pending=dt.timedelta(minutes=pending_timeout_minutes), heartbeat=dt.timedelta(minutes=heartbeat_timeout_minutes)
@@ -29,14 +33,17 @@ async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: in
 
 
 async def sweep_once(services: Services, patience: Patience) -> int:
-    """End what is stuck, withdraw what people cancelled, and start what is due."""
+    """End what is stuck, tell what is overdue, withdraw what people cancelled, start what is due, draw it all."""
     logger, now = get_run_logger(), dt.datetime.now(dt.UTC)
     async with get_client() as client:
         flows, world = await read_all(services, client, now)
         for sentence in await end_stuck_runs(client, world.values(), now, patience):
             logger.warning("ended as crashed: %s", sentence)
-    _withdraw(services, world)
-    looked = await start_due(services, [flow.flow_id for flow in flows])
+        for overdue in await emit_overdue(client, world.values(), now):
+            logger.warning("overdue: %s: %s", overdue.flow.label, overdue.missed.reason)
+        _withdraw(services, world)
+        looked = await start_due(services, [flow.flow_id for flow in flows])
+        await keep_lineage(client, lineage_graph(looked.world, now))
     tell(replace(looked, decisions=tuple(d for d in looked.decisions if isinstance(d, Start))), logger)
     logger.info("looked at %d flows, started %d", len(flows), len(looked.started))
     return len(looked.started)

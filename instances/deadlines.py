@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from instances.calendars import CalendarError, next_session
 from instances.clock import ClockError, next_tick
 from instances.facts import FlowFacts
+from instances.freshness import Checked, missed
 from instances.wording import span
 
 _DAY = dt.timedelta(days=1)
@@ -18,6 +19,14 @@ class Deadline:
 
     due: dt.datetime
     rule: str
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A deadline that has passed, and why it was not met."""
+
+    due: dt.datetime
+    reason: str
 
 
 def policy_words(flow: FlowFacts) -> str:
@@ -49,6 +58,23 @@ def next_deadline(flow: FlowFacts, now: dt.datetime) -> Deadline | None:
     except (ClockError, CalendarError):
         return None
     return min(ahead, key=lambda deadline: deadline.due, default=None)
+
+
+def missed_deadline(flow: FlowFacts, now: dt.datetime) -> Missed | None:
+    """Return the earliest deadline that the newest completed run does not meet, whatever the flow is doing now.
+
+    A flow that waits for a worker or has failed misses its deadline too. None without a completed run, and
+    where it can't be computed: the flow's status is then UNKNOWN.
+    """
+    run = flow.completed
+    if run is None or run.provenance is None:
+        return None
+    try:
+        unmet = missed(Checked(flow, run, run.provenance, now))
+    except (ClockError, CalendarError):
+        return None
+    first = min(unmet, key=lambda check: check.since, default=None)
+    return Missed(first.since, first.reason) if first else None
 
 
 def _deadlines(flow: FlowFacts, now: dt.datetime) -> Iterator[Deadline]:

@@ -56,14 +56,15 @@ def unmet(checked: Checked, world: World) -> tuple[Unmet, ...]:
 
     Raises `Unreadable`, `ClockError` or `CalendarError` when a check cannot be made.
     """
-    return (
-        *_configuration(checked),
-        *_inputs(checked, world),
-        *_age_of_run(checked),
-        *_deadline(checked),
-        *_age_of_data(checked),
-        *_calendar(checked),
-    )
+    return (*_configuration(checked), *_inputs(checked, world), *missed(checked))
+
+
+def missed(checked: Checked) -> tuple[Unmet, ...]:
+    """Return the unmet checks that time alone makes unmet: `since` is the moment that was missed.
+
+    Raises `ClockError` or `CalendarError` when a check cannot be made.
+    """
+    return (*_age_of_run(checked), *_deadline(checked), *_age_of_data(checked), *_calendar(checked))
 
 
 def newest_version(flow: FlowFacts | None) -> str | None:

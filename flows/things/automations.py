@@ -10,13 +10,15 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
 from flows.events import OVERDUE
-from flows.stuck import HEARTBEAT
+from flows.stuck import HEARTBEAT, Patience
 from flows.things.base import Tools, Wanted
 from instances.plan import Fields, Step, compare
+from instances.wording import span
 
-# What a run sends when it has ended, by the name of its state.
-_ENDS = {f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed", "Cancelled", "Blocked", "Crashed")}
-SILENT_AFTER = timedelta(minutes=3)
+# What a run sends, by the name of its state, when it has ended or sends no heartbeats for a good reason.
+_ENDS = ("Completed", "Skipped", "Failed", "TimedOut", "Cancelled", "Blocked", "Crashed")
+_RESTS = ("Paused", "Suspended", "AwaitingRetry")
+SILENT_AFTER = Patience().heartbeat
 
 
 def wanted_automations() -> Mapping[str, AutomationCore]:
@@ -29,14 +31,18 @@ def wanted_automations() -> Mapping[str, AutomationCore]:
         trigger=EventTrigger(
             posture=Posture.Proactive,
             after={HEARTBEAT},
-            expect={HEARTBEAT, *_ENDS},
+            expect={HEARTBEAT, *(f"prefect.flow-run.{name}" for name in (*_ENDS, *_RESTS))},
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
             match_related=ResourceSpecification(ours),
             for_each={"prefect.resource.id"},
             threshold=1,
             within=SILENT_AFTER,
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Its process sent no heartbeat for 3 minutes.")],
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, message=f"Its process has sent no heartbeat for {span(SILENT_AFTER)}."
+            )
+        ],
     )
     overdue = AutomationCore(
         name="optaic: missed deadlines",
