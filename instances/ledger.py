@@ -44,7 +44,7 @@ class GuardedRun:
 
 
 class Ledger:
-    """Runs, requests and claims. Every method is one transaction."""
+    """Runs, requests and claims. Every method is one transaction, but for `request`."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -179,10 +179,11 @@ class Ledger:
     ) -> None:
         """Ask for a run of each flow; a flow's open request is renewed, and takes the parameters on.
 
-        It counts as made now, so that a cancellation before now does not withdraw it.
+        It counts as made now, so that a cancellation before now does not withdraw it. Each flow is a
+        transaction of its own: none who asks waits for one flow while holding another.
         """
-        with Session(self.engine) as session, session.begin():
-            for flow_id in dict.fromkeys(flow_ids):
+        for flow_id in dict.fromkeys(flow_ids):
+            with Session(self.engine) as session, session.begin():
                 session.execute(select(FlowRow.id).where(FlowRow.id == flow_id).with_for_update())  # one at a time
                 open_request = session.scalar(select(RequestRow).where(RequestRow.flow_id == flow_id, _open()).limit(1))
                 if open_request is None:

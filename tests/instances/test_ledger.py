@@ -1,4 +1,5 @@
 import datetime as dt
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -92,6 +93,7 @@ def test_the_guard_writes_what_a_run_is_to_consume(ledger: Ledger, ids: Ids) -> 
         config_hash="config-1",
         inputs={ids["prices"]: "12", ids["universe"]: "3"},
         forced=True,
+        recorded=False,
     )
     (row,) = rows(ledger.engine, RunRow)
     assert (row.kind, row.admission, row.report, row.guarded_at) == ("RefreshRun", "go", {"all_ready": True}, NOW)
@@ -107,6 +109,18 @@ def test_a_retry_overwrites_what_its_guard_wrote(ledger: Ledger, ids: Ids) -> No
     found = only(ledger, "m1")
     assert (found.inputs, found.fingerprint) == ({ids["prices"]: "13"}, "f-2")
     assert len(rows(ledger.engine, RunRow)) == 1
+
+
+def test_a_retry_forgets_what_the_first_try_left(ledger: Ledger, ids: Ids) -> None:
+    ledger.record_guard(guarded("p1", ids["prices"]))
+    outcome = Outcome("7", dt.date(2026, 3, 10), 500, found_new=False, metrics={"rows": 500.0})
+    ledger.record_outcome(run_id("p1"), outcome, NOW)
+    assert only(ledger, "p1").recorded
+    ledger.record_guard(guarded("p1", ids["prices"], at=NOW + hours(1)))
+    found = only(ledger, "p1")
+    assert (found.version, found.watermark, found.found_new, found.recorded) == (None, None, True, False)
+    (row,) = rows(ledger.engine, RunRow)
+    assert (row.recorded_at, row.row_count, row.metrics) == (None, None, None)
 
 
 def test_the_outcome_is_on_the_run_and_on_its_dataset(ledger: Ledger, ids: Ids) -> None:
@@ -238,18 +252,44 @@ def test_a_withdrawn_request_is_not_spent_and_the_other_way_round(ledger: Ledger
 
 def test_a_request_made_after_the_cancellation_stays(ledger: Ledger, ids: Ids) -> None:
     ledger.request([ids["prices"]], parameters={"n": 1}, run_id=None, now=NOW)
-    ledger.request([ids["prices"]], parameters={"n": 2}, run_id=None, now=NOW + minutes(1))
+    ledger.withdraw_requests(ids["prices"], NOW)
+    ledger.request([ids["prices"]], parameters={"m": 2}, run_id=None, now=NOW + minutes(1))
     ledger.withdraw_requests(ids["prices"], NOW)
     (request,) = ledger.open_requests([ids["prices"]])[ids["prices"]]
-    assert request.parameters == {"n": 2}
+    assert request.parameters == {"m": 2}  # what was withdrawn is not taken on
 
 
-def test_asking_again_for_the_same_renews_the_request(ledger: Ledger, ids: Ids) -> None:
-    for minute, parameters in enumerate([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {}, {"a": 1}]):
-        ledger.request([ids["prices"]] * 2, parameters=parameters, run_id=None, now=NOW + minutes(minute))
-    requests = ledger.open_requests([ids["prices"]])[ids["prices"]]
-    assert [r.parameters for r in requests] == [{"a": 1, "b": 2}, {}, {"a": 1}]
-    assert [r.created_at for r in requests] == [NOW + minutes(1), NOW + minutes(2), NOW + minutes(3)]
+def test_asking_again_renews_the_request_and_merges_the_parameters(ledger: Ledger, ids: Ids) -> None:
+    for minute, parameters in enumerate([{"a": 1, "b": 2}, {}, {"b": 3}, {"c": 4}]):
+        asking = run_id(f"m{minute}")
+        ledger.request([ids["prices"]] * 2, parameters=parameters, run_id=asking, now=NOW + minutes(minute))
+    (request,) = ledger.open_requests([ids["prices"]])[ids["prices"]]
+    assert (request.parameters, request.created_at) == ({"a": 1, "b": 3, "c": 4}, NOW + minutes(3))
+    (row,) = rows(ledger.engine, RequestRow)
+    assert (row.id, row.requested_by_run) == (request.request_id, run_id("m3"))
+
+
+def test_a_flow_has_one_open_request_however_many_ask_at_once(ledger: Ledger, ids: Ids) -> None:
+    def ask(number: int) -> None:
+        ledger.request(ids.values(), parameters={f"p{number}": number}, run_id=None, now=NOW)
+
+    at_once(ask)
+    found = ledger.open_requests(list(ids.values()))
+    assert set(found) == set(ids.values())
+    for (request,) in found.values():
+        assert request.parameters == {f"p{number}": number for number in range(THREADS)}
+    assert len(rows(ledger.engine, RequestRow)) == len(ids)
+
+
+def test_flows_asked_for_in_any_order_at_once_do_not_wait_for_each_other_for_ever(ledger: Ledger, ids: Ids) -> None:
+    def ask(number: int) -> None:
+        order = list(ids.values())
+        random.Random(number).shuffle(order)
+        ledger.request(order, parameters={}, run_id=None, now=NOW)
+
+    for _ in range(5):
+        at_once(ask)
+    assert len(rows(ledger.engine, RequestRow)) == len(ids)
 
 
 def test_a_renewed_request_outlives_a_cancellation_before_it(ledger: Ledger, ids: Ids) -> None:
@@ -282,28 +322,46 @@ def test_open_requests_cost_one_statement(ledger: Ledger, ids: Ids) -> None:
 # Claims
 
 
-def claim(ledger: Ledger, ids: Ids, key: str = "key") -> bool:
-    return ledger.claim(key, ids["prices"], fingerprint="f", reason="its inputs are newer", now=NOW)
+def claim(ledger: Ledger, ids: Ids, key: str = "key", fingerprint: str = "f") -> RunId | None:
+    return ledger.claim(key, ids["prices"], fingerprint=fingerprint, reason="its inputs are newer", now=NOW)
 
 
 def test_a_claim_is_one_however_many_take_it_at_once(ledger: Ledger, ids: Ids) -> None:
-    assert any(at_once(lambda _: claim(ledger, ids)))
+    assert at_once(lambda _: claim(ledger, ids)) == [None] * THREADS
     assert [row.key for row in rows(ledger.engine, ClaimRow)] == ["key"]
 
 
-def test_of_a_claim_that_was_started_nothing_more_comes(ledger: Ledger, ids: Ids) -> None:
-    assert claim(ledger, ids)
+def test_a_claim_tells_which_run_has_come_of_it(ledger: Ledger, ids: Ids) -> None:
+    assert claim(ledger, ids) is None
     ledger.note_started("key", run_id("p1"))
-    assert at_once(lambda _: claim(ledger, ids)) == [False] * THREADS
+    assert at_once(lambda _: claim(ledger, ids)) == [run_id("p1")] * THREADS
     (row,) = rows(ledger.engine, ClaimRow)
     assert (row.prefect_run_id, row.flow_id, row.reason) == (run_id("p1"), ids["prices"], "its inputs are newer")
 
 
 def test_a_claim_of_a_process_that_died_can_be_taken_again(ledger: Ledger, ids: Ids) -> None:
-    assert claim(ledger, ids)
-    assert claim(ledger, ids)
+    assert claim(ledger, ids) is None
+    assert claim(ledger, ids) is None
+
+
+def test_a_claim_can_be_noted_again_when_its_run_was_deleted(ledger: Ledger, ids: Ids) -> None:
+    assert claim(ledger, ids) is None
+    ledger.note_started("key", run_id("p1"))
+    ledger.note_started("key", run_id("p2"))
+    assert claim(ledger, ids) == run_id("p2")
+    assert ledger.claimed([run_id("p1"), run_id("p2")]) == {run_id("p2"): "f"}
+
+
+def test_started_runs_tell_for_which_fingerprint(ledger: Ledger, ids: Ids) -> None:
+    for number in (1, 2, 3):
+        claim(ledger, ids, f"key-{number}", f"f-{number}")
+    ledger.note_started("key-1", run_id("p1"))
+    ledger.note_started("key-2", run_id("p2"))
+    assert ledger.claimed([run_id("p1"), run_id("p2"), run_id("by hand")]) == {run_id("p1"): "f-1", run_id("p2"): "f-2"}
+    assert ledger.claimed([run_id("p2")]) == {run_id("p2"): "f-2"}
+    assert ledger.claimed([]) == {}
 
 
 def test_each_key_is_a_claim_of_its_own(ledger: Ledger, ids: Ids) -> None:
-    assert at_once(lambda number: claim(ledger, ids, f"key-{number}")) == [True] * THREADS
+    assert at_once(lambda number: claim(ledger, ids, f"key-{number}")) == [None] * THREADS
     assert len(rows(ledger.engine, ClaimRow)) == THREADS
