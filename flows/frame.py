@@ -168,8 +168,9 @@ def _skipped(run: _Run, checked: Finding) -> State[None]:
 async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
     if nothing_to_read := _without_version(run, checked):
         return Failed(message=f"There is no version to read of {', '.join(nothing_to_read)}. Run that first.")
-    last = checked.world[run.flow.flow_id].completed
-    reconfigured = last is None or last.provenance is None or last.provenance.config_hash != run.flow.config_hash
+    completed = checked.world[run.flow.flow_id].completed
+    last = completed.provenance if completed else None
+    reconfigured = last is None or not last.recorded or last.config_hash != run.flow.config_hash
 
     def everything_that_blocks() -> Outcome:
         # What is newer than the store's watermark is not all that another configuration gives.

@@ -28,7 +28,7 @@ def admit(flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force:
     if not report.all_ready:
         return Admission.WARNED if on_stale == "warn" else Admission.BLOCKED
     last = flow.completed.provenance if flow.completed else None
-    if flow.edges and last is not None and last.fingerprint == report.fingerprint:
+    if flow.edges and last is not None and last.recorded and last.fingerprint == report.fingerprint:
         return Admission.SKIPPED
     return Admission.READY
 

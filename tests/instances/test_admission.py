@@ -60,6 +60,11 @@ def test_only_the_last_completed_run_counts_for_a_skip() -> None:
     assert admission(failed_since, READY_PRICES) is Admission.SKIPPED
 
 
+def test_a_run_that_recorded_nothing_is_not_one_to_skip_for() -> None:
+    by_hand = completed(fingerprint=CURRENT, version=None, recorded=False)
+    assert admission(signal(by_hand), READY_PRICES) is Admission.READY
+
+
 def test_a_flow_without_inputs_is_never_skipped() -> None:
     source = flow("prices", completed(fingerprint=fingerprint_of(flow("prices"))))
     assert admission(source) is Admission.READY
@@ -126,6 +131,13 @@ def test_a_running_source_is_left_out_but_a_running_follower_may_have_old_inputs
     top = flow("top", edges=[strict("follower")])
     follower = flow("follower", live(), edges=[strict("source")])
     assert asked(top, follower, flow("source", live())) == ["follower"]
+
+
+def test_what_cannot_be_judged_is_left_out_but_not_what_is_behind_it() -> None:
+    top = flow("top", edges=[strict("unreadable"), strict("unrecorded")])
+    unreadable = flow("unreadable", edges=[strict("prices")], unreadable="no answer")
+    unrecorded = flow("unrecorded", completed(version=None, recorded=False))
+    assert asked(top, unreadable, unrecorded, flow("prices")) == ["prices"]
 
 
 def test_an_input_that_is_not_required_is_not_asked_for() -> None:

@@ -82,6 +82,7 @@ def provenance(
     found_new: bool = True,
     config_hash: str = CONFIG,
     fingerprint: str = "fingerprint-1",
+    recorded: bool = True,
 ) -> Provenance:
     return Provenance(
         fingerprint=fingerprint,
@@ -90,6 +91,7 @@ def provenance(
         version=version,
         watermark=dt.date.fromisoformat(watermark) if watermark else None,
         found_new=found_new,
+        recorded=recorded,
     )
 
 
@@ -105,23 +107,30 @@ def skipped(ago: dt.timedelta = HOUR, **of_provenance: Any) -> RunFact:
 
 
 def failed(ago: dt.timedelta = HOUR, message: str = "", **of_provenance: Any) -> RunFact:
-    attempted = provenance(**({"version": None} | of_provenance))
+    attempted = provenance(**({"version": None, "recorded": False} | of_provenance))
     return _run(RunState.FAILED, ago, message=message, provenance=attempted)
 
 
+def unjudged(state: RunState, ago: dt.timedelta = HOUR, claimed: str | None = None) -> RunFact:
+    """Return a run that ended before its guard had judged."""
+    return _run(state, ago, claimed=claimed)
+
+
 def crashed(ago: dt.timedelta = HOUR, message: str = "", **of_provenance: Any) -> RunFact:
-    attempted = provenance(**({"version": None} | of_provenance))
+    attempted = provenance(**({"version": None, "recorded": False} | of_provenance))
     return _run(RunState.CRASHED, ago, message=message, provenance=attempted)
 
 
 def cancelled(ago: dt.timedelta = HOUR, **of_provenance: Any) -> RunFact:
     """Return a run that a person cancelled."""
-    return _run(RunState.CANCELLED, ago, provenance=provenance(**({"version": None} | of_provenance)))
+    return _run(
+        RunState.CANCELLED, ago, provenance=provenance(**({"version": None, "recorded": False} | of_provenance))
+    )
 
 
 def blocked(ago: dt.timedelta = HOUR, **of_provenance: Any) -> RunFact:
     """Return a run that its guard stopped."""
-    stopped = provenance(**({"version": None} | of_provenance))
+    stopped = provenance(**({"version": None, "recorded": False} | of_provenance))
     return _run(RunState.CANCELLED, ago, state_name=BLOCKED, provenance=stopped)
 
 
@@ -146,7 +155,7 @@ def flow(name: str, *runs: RunFact, edges: Iterable[Edge] = (), **fields: Any) -
         decisive=next((r for r in ended if r.state in DECISIVE), None),
         completed=next((r for r in ended if r.state is RunState.COMPLETED), None),
         last_ended=next(iter(ended), None),
-        crashes_in_row=_crashes(r for r in ended if not r.blocked),
+        crashes_in_row=_crashes(r for r in ended if r.state in DECISIVE),
     )
     return replace(facts, **fields)
 
@@ -167,7 +176,7 @@ def _run(state: RunState, ago: dt.timedelta, *, state_name: str = "", **fields: 
 def _crashes(newest_first: Iterable[RunFact]) -> int:
     count = 0
     for run in newest_first:
-        if run.state is not RunState.CRASHED:
+        if run.state is RunState.COMPLETED or (run.state is RunState.FAILED and run.provenance is not None):
             break
         count += 1
     return count
