@@ -1,12 +1,13 @@
 """Whether a run is started: each reason to start one, each reason to leave it, the claim, and the requests."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from instances.cascade import Leave, Start, decide, open_requests, withdrawn_at
-from instances.facts import Calendar, Edge, FlowFacts, Policy, Request, RunFact, RunId, RunState
+from instances.facts import Calendar, Edge, FlowFacts, Policy, Request, RunFact, RunState
 from instances.readiness import assess
 from instances.status import judge
 from instances.wording import short
@@ -17,6 +18,7 @@ from tests.instances.world import (
     completed,
     crashed,
     days,
+    deployment_id,
     failed,
     flow,
     hours,
@@ -24,6 +26,7 @@ from tests.instances.world import (
     minutes,
     skipped,
     strict,
+    unjudged,
     world,
 )
 
@@ -67,6 +70,7 @@ def test_what_never_ran_is_started() -> None:
     assert found == Start(
         flow_id=signal().flow_id,
         label="signal.refresh",
+        deployment_id=deployment_id("signal"),
         fingerprint=CURRENT,
         reason="it is NOT_INITIALIZED: it has not run yet",
         after=None,
@@ -88,6 +92,8 @@ def test_what_is_ready_is_left() -> None:
 
 
 def test_what_is_unknown_is_left() -> None:
+    unrecorded = completed(hours(1), inputs={"prices": "7"}, version=None, recorded=False)
+    assert left(signal(unrecorded), PRICES).endswith("completed at 17:00 UTC, but recorded nothing that it left")
     assert left(signal(decisive=blocked()), PRICES) == "it is UNKNOWN: a run that is CANCELLED decides nothing"
 
 
@@ -121,8 +127,8 @@ def test_what_the_guard_would_block_is_left() -> None:
             "it has crashed 3 times in a row; run it by hand when the cause is gone",
         ),
         (
-            signal(last_ended=RunFact(RunId(UUID(int=5)), RunState.FAILED, "Failed", NOW)),
-            "run 00000000 failed before its guard had judged; run it by hand when the cause is gone",
+            signal(unjudged(RunState.FAILED, hours(1)), crashed(hours(2)), unjudged(RunState.FAILED, hours(3))),
+            "it has crashed 3 times in a row; run it by hand when the cause is gone",
         ),
     ],
 )
@@ -144,7 +150,7 @@ def _with(facts: FlowFacts, **fields: object) -> FlowFacts:
 def test_a_crash_is_retried_with_the_same_fingerprint_up_to_three_in_a_row() -> None:
     twice = signal(crashed(hours(1), fingerprint=CURRENT), crashed(hours(2), fingerprint=CURRENT))
     assert started(twice, PRICES).reason == "its last run crashed, and the reason may have gone"
-    early = RunFact(RunId(UUID(int=5)), RunState.CRASHED, "Crashed", NOW - hours(1))  # before its guard
+    early = unjudged(RunState.CRASHED)
     assert started(signal(early), PRICES).after == early.run_id
 
 
@@ -156,9 +162,15 @@ def test_a_failure_is_retried_only_when_the_fingerprint_differs() -> None:
     assert isinstance(decision(signal(same, requests=(asked(1),)), PRICES), Start)
 
 
-def test_a_run_blocked_after_an_early_failure_does_not_make_it_worth_retrying() -> None:
-    early = RunFact(RunId(UUID(int=5)), RunState.FAILED, "Failed", NOW - hours(1))
-    assert left(signal(early, blocked(minutes(1))), PRICES) == "it is ERROR: failed at 17:00 UTC, run 00000000"
+def test_a_failure_before_the_guard_is_retried_like_a_crash() -> None:
+    early = unjudged(RunState.FAILED, hours(1))
+    found = started(signal(early), PRICES)
+    assert (found.reason, found.after) == ("its last run failed, and the reason may have gone", early.run_id)
+    last = blocked(minutes(1))
+    assert started(signal(early, last), PRICES).after == last.run_id
+    thrice = [unjudged(RunState.FAILED, hours(n)) for n in (1, 2, 3)]
+    assert isinstance(decision(signal(*thrice[:2], failed(hours(3), fingerprint=CURRENT)), PRICES), Start)
+    assert "crashed 3 times in a row" in left(signal(cancelled(minutes(1), fingerprint="another"), *thrice), PRICES)
 
 
 # Cancelled by a person
@@ -172,12 +184,22 @@ def test_a_cancelled_run_is_not_started_again_for_the_same_fingerprint() -> None
 
 
 def test_a_run_cancelled_before_its_guard_waits_for_an_input_to_complete() -> None:
-    run = RunFact(RunId(UUID(int=5)), RunState.CANCELLED, "Cancelled", NOW - hours(1))
-    assert left(signal(run), PRICES).startswith("run 00000000 was cancelled")
-    assert left(signal(run), flow("prices", completed(hours(1)))).startswith("run 00000000 was cancelled")
+    run = unjudged(RunState.CANCELLED, hours(1))
+    cancelled_already = f"run {short(run.run_id)} was cancelled"
+    assert left(signal(run), PRICES).startswith(cancelled_already)
+    assert left(signal(run), flow("prices", completed(hours(1)))).startswith(cancelled_already)
     assert isinstance(decision(signal(run), flow("prices", completed(minutes(59)))), Start)
     source = flow("prices", run)
-    assert left(source).startswith("run 00000000 was cancelled")
+    assert left(source).startswith(cancelled_already)
+
+
+def test_a_run_cancelled_before_its_guard_is_compared_by_what_it_was_started_for() -> None:
+    same = signal(unjudged(RunState.CANCELLED, hours(3), claimed=CURRENT))
+    assert "its inputs are still the same" in left(same, PRICES)  # though they completed again since
+    other = signal(unjudged(RunState.CANCELLED, hours(1), claimed="another"))
+    assert isinstance(decision(other, PRICES), Start)  # though none has completed since
+    judged = cancelled(hours(1), fingerprint="another")
+    assert isinstance(decision(signal(replace(judged, claimed=CURRENT)), PRICES), Start)  # what it had counts
 
 
 def test_a_blocked_run_was_not_cancelled_by_a_person() -> None:
@@ -212,8 +234,8 @@ def test_a_delayed_flow_with_inputs_is_asked_again_only_for_other_inputs() -> No
 # Requests
 
 
-def test_the_oldest_request_is_granted_with_its_parameters() -> None:
-    requests = (asked(1, ago=30, everything=True), asked(2, ago=10))
+def test_a_request_is_granted_with_its_parameters() -> None:
+    requests = (asked(1, ago=30, everything=True),)
     found = started(signal(completed(hours(3)), auto=False, requests=requests), PRICES)
     assert found.reason == "asked for at 17:30 UTC"
     assert found.parameters == {"everything": True}
@@ -244,16 +266,18 @@ def test_no_other_end_withdraws_a_request(last: RunFact) -> None:
 # The claim
 
 
-def test_one_run_starts_for_each_flow_fingerprint_and_last_ended_run() -> None:
+def test_one_run_starts_for_each_deployment_fingerprint_and_last_ended_run() -> None:
     first = started(signal(), PRICES)
-    assert first.key == f"{first.flow_id}:{CURRENT}:none"
+    start_of = f"{first.flow_id}:{deployment_id('signal')}"
+    assert first.key == f"{start_of}:{CURRENT}:none"
     crash = crashed(hours(1), fingerprint=CURRENT)
-    assert started(signal(crash), PRICES).key == f"{first.flow_id}:{CURRENT}:{crash.run_id}"
+    assert started(signal(crash), PRICES).key == f"{start_of}:{CURRENT}:{crash.run_id}"
     newer = started(signal(), flow("prices", completed(hours(1), version="8")))
     edited = started(signal(config_hash="config-2"), PRICES)
     other = started(flow("other", edges=[strict("prices")]), PRICES)
-    keys = {found.key for found in (first, started(signal(crash), PRICES), newer, edited, other)}
-    assert len(keys) == 5
+    made_anew = started(signal(deployment_id=deployment_id("another")), PRICES)
+    keys = {found.key for found in (first, started(signal(crash), PRICES), newer, edited, other, made_anew)}
+    assert len(keys) == 6
 
 
 def test_whoever_decides_and_why_the_claim_is_the_same() -> None:

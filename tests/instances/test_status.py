@@ -66,6 +66,14 @@ def test_a_completed_run_without_a_row_is_unknown() -> None:
     assert found == Verdict(S.UNKNOWN, reason, run.run_id)
 
 
+def test_a_completed_run_that_recorded_nothing_is_unknown() -> None:
+    run = completed(hours(1), version=None, recorded=False)
+    found = verdict("prices", run)
+    reason = f"run {short(run.run_id)} completed at 17:00 UTC, but recorded nothing that it left"
+    assert found == Verdict(S.UNKNOWN, reason, run.run_id)
+    assert status("prices", run, config_hash="config-2") is S.UNKNOWN
+
+
 def test_facts_that_contradict_each_other_are_unknown() -> None:
     decisive = completed(hours(1))
     assert status("prices", decisive, completed=completed(hours(2))) is S.UNKNOWN
