@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from prefect import flow, get_client, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
+from flows.board import read_all
+from flows.graph import keep_lineage
 from flows.planning import BOOTSTRAP, Scope, carry_out, make_plan, storage_of_bootstrap
 from flows.services import load_platform, opened
 from flows.things import Tools
+from instances.graph import lineage_graph
 from instances.plan import Action, Plan, Step
 
 
@@ -27,6 +30,8 @@ class Bootstrapped:
 async def bootstrap(prune: bool = False) -> Bootstrapped:
     """Plan what must change so that the world matches the blocks, keep the plan as an artifact, and apply it.
 
+    What it leaves is drawn as the artifact `lineage`.
+
     Refuses before it writes: all problems are reported together. Waits for another apply to end.
 
     Args:
@@ -41,6 +46,10 @@ async def bootstrap(prune: bool = False) -> Bootstrapped:
             await acreate_markdown_artifact(plan_markdown(planned.plan), key="plan", description=planned.plan.summary)
             planned.check_fuse()
             await carry_out(planned, tools, lambda step: logger.info("%s %s", step.action, step.label))
+            if planned.plan.changes:
+                now = dt.datetime.now(dt.UTC)
+                _, world = await read_all(services, client, now)
+                await keep_lineage(client, lineage_graph(world, now))
     counts = Counter(step.action for step in planned.plan.steps)
     logger.info(planned.plan.summary)
     return Bootstrapped(*(counts[action] for action in (Action.CREATE, Action.UPDATE, Action.DELETE, Action.UNCHANGED)))
