@@ -22,7 +22,8 @@ def optaic(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_demo_ends_ready_with_the_real_prices(stack: Target) -> None:
     deploy_missing(stack)
-    asyncio.run(_pause("sweep/sweep"))  # the other tests of this session decide themselves when it runs
+    for deployment in ("sweep/sweep", "bootstrap/bootstrap"):
+        asyncio.run(_pause(deployment))  # the other tests of this session decide themselves when they run
 
     demo = optaic("demo")
     assert demo.returncode == 0, demo.stdout + demo.stderr
