@@ -31,7 +31,7 @@ from flows.deployments import Storage, desired_deployment, write_deployment
 from flows.planning import Planned, Scope, carry_out, make_plan
 from flows.services import load_platform, opened
 from flows.things import Tools
-from flows.things.base import AT_ONCE, a_few_at_once
+from flows.things.base import AT_ONCE
 from instances.plan import Step
 from instances.specs import RunnableSpec
 from optaic.manifest import read_manifest
@@ -108,27 +108,29 @@ def write_manifest(folder: Path, count: int) -> Path:
     return manifest
 
 
-async def bare_rate(client: PrefectClient, make: Callable[[int], Awaitable[object]]) -> float:
+async def bare_rate(make: Callable[[int], Awaitable[object]]) -> float:
     """Return how many calls a second are answered, a few at a time."""
-    started = time.perf_counter()
+    slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> None:
-        await make(number)
+        async with slots:
+            await make(number)
 
-    await a_few_at_once(one, range(BARE))
+    started = time.perf_counter()
+    await asyncio.gather(*(one(number) for number in range(BARE)))
     return BARE / (time.perf_counter() - started)
 
 
 async def bare_rates(client: PrefectClient, spec: RunnableSpec) -> tuple[float, float]:
     """Return the rates of bare `create_deployment` calls: with a name only, and with all that ours have."""
     flow = await client.create_flow_from_name("bare")
-    named = await bare_rate(client, lambda n: client.create_deployment(flow_id=flow, name=f"named-{n}"))
+    named = await bare_rate(lambda n: client.create_deployment(flow_id=flow, name=f"named-{n}"))
 
     async def whole(number: int) -> None:
         other = spec.model_copy(update={"name": f"whole-{number}"})
         await write_deployment(client, desired_deployment(FlowKind.REFRESH, other, STORAGE, "bench"), None, flow)
 
-    return named, await bare_rate(client, whole)
+    return named, await bare_rate(whole)
 
 
 async def planned(tools: Tools, specs: tuple[AnyInstanceSpec, ...]) -> Planned:

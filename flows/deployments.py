@@ -25,6 +25,7 @@ from instances.specs import RunnableSpec
 
 # Which module of this package has the flow; the function has the flow's name.
 MODULES: Mapping[FlowKind, str] = {FlowKind.REFRESH: "dataset"}
+COLLISION = ConcurrencyLimitStrategy.ENQUEUE  # what becomes of a run beyond the limit
 DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
 
 
@@ -103,6 +104,7 @@ class DesiredDeployment:
             "enforce_parameter_schema": True,
             "schedules": {self.slug: dict(self.schedule)} if self.schedule else {},
             "concurrency_limit": self.concurrency,
+            "collision_strategy": COLLISION.value,
             "work_pool": self.storage.work_pool,
             "work_queue": self.storage.work_queue,
             "job_variables": dict(self.storage.job_variables),
@@ -122,7 +124,7 @@ def hashed(content: Any) -> str:
 
 def actual_fields(deployment: DeploymentResponse) -> Fields:
     """Return what a deployment is, in the form of `DesiredDeployment.fields`; whether it is paused is left out."""
-    limit = deployment.global_concurrency_limit
+    limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
     return {
         "version": deployment.version,
         "entrypoint": deployment.entrypoint,
@@ -133,6 +135,7 @@ def actual_fields(deployment: DeploymentResponse) -> Fields:
         "enforce_parameter_schema": deployment.enforce_parameter_schema,
         "schedules": {each.slug or str(each.id): _schedule_fields(each.schedule) for each in deployment.schedules},
         "concurrency_limit": limit.limit if limit else None,
+        "collision_strategy": options.collision_strategy.value if options else None,
         "work_pool": deployment.work_pool_name,
         "work_queue": deployment.work_queue_name,
         "job_variables": deployment.job_variables,
@@ -204,7 +207,7 @@ async def write_deployment(
         schedules=_schedules(desired, existing),
         paused=existing.paused if existing else False,
         concurrency_limit=desired.concurrency,
-        concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        concurrency_options=ConcurrencyOptions(collision_strategy=COLLISION),
         work_pool_name=storage.work_pool,
         work_queue_name=storage.work_queue,
         job_variables=dict(storage.job_variables),

@@ -1,7 +1,7 @@
 """Planning: reads the world, says what must change, and does exactly that."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -58,7 +58,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, with what it is to bring about."""
+    """A plan, with what it is to bring about; `members` counts all instances, described or on record."""
 
     plan: Plan
     wanted: Wanted
@@ -66,7 +66,7 @@ class Planned:
 
     def check_fuse(self) -> None:
         """Raise `WouldRemoveMost` when more than half of all instances would go."""
-        gone = sum(step.action is Action.DELETE for step in self.plan.of("instance"))
+        gone = len(self.wanted.gone)
         if 2 * gone > self.members:
             raise WouldRemoveMost(gone, self.members)
 
@@ -93,10 +93,11 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     described = blocks.merged(scope.manifest)
     gone, kept = _leaving(scope, described, on_record)
     staying = [spec for spec in described if spec.name not in gone]
-    problems = [*_protected(gone, on_record), *_still_read(gone, staying)]
+    problems = [*_protected(gone, described, on_record), *_still_read(gone, staying)]
     try:
         instances = resolve(
-            staying,
+            # What can't go is there, for what is told of the others.
+            described if problems else staying,
             tools.services.registry,
             resources=tools.services.resources,
             sources={spec.name for spec in scope.manifest},
@@ -110,9 +111,8 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     if problems:
         raise InvalidSpec(problems)
     steps = [step for things in ALL for step in await things.plan(wanted, tools)]
-    return Planned(
-        Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=advice(instances, now)), wanted, len(on_record)
-    )
+    plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=advice(instances, now))
+    return Planned(plan, wanted, len(on_record.keys() | {spec.name for spec in described}))
 
 
 def _leaving(
@@ -134,11 +134,14 @@ def _leaving(
     return gone, undescribed - gone
 
 
-def _protected(gone: Iterable[str], on_record: dict[str, dict[str, object]]) -> list[str]:
+def _protected(
+    gone: Collection[str], described: Iterable[AnyInstanceSpec], on_record: dict[str, dict[str, object]]
+) -> list[str]:
+    protected = {spec.name for spec in described if spec.protect}
+    protected |= {name for name, fields in on_record.items() if fields.get("protect")}
     return [
         f"{name}: is protected; set protect to false and apply, before you delete it"
-        for name in sorted(gone)
-        if on_record.get(name, {}).get("protect")
+        for name in sorted(protected.intersection(gone))
     ]
 
 

@@ -6,7 +6,7 @@ field. Making a plan has no side effects; applying one runs exactly its steps.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -121,8 +121,3 @@ def _nested(name: str, before: Any, after: Any) -> Iterator[Change]:
                 yield from _nested(f"{name}.{key}", before.get(key), after.get(key))
     else:
         yield Change(name, before, after)
-
-
-def too_much_goes(deletions: Sequence[Step], members: int) -> bool:
-    """Say whether a prune would remove more than half of all instances: it then needs a person's word."""
-    return 2 * len(deletions) > members

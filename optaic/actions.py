@@ -76,22 +76,27 @@ def stores_of(session: Session, names: "tuple[str, ...]") -> "tuple[Store, ...]"
 async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     """Make ours what exists already, and return what that was; of the named instances, or of all.
 
-    A deployment with the name of one of our flows is noted as that flow's: the next apply makes it match.
-    An instance on record whose block is gone gets its block again.
+    A deployment with the name of a flow that an instance has or could have gets our mark: the next apply
+    makes it match. An instance on record whose block is gone gets its block again.
     """
-    from blocks.documents import BlockWriter, in_place, read_blocks
-    from flows.prefect_reader import PrefectReader
+    from prefect.client.schemas.actions import DeploymentUpdate
 
-    repository = session.services.repository
-    adopted: list[str] = []
-    flows = {f"{f.kind}/{f.instance}": f for f in repository.flows() if not names or f.instance in names}
-    found = await PrefectReader(session.client).deployments_named(flows.keys())
-    for name, deployment in found.items():
-        if flows[name].deployment_id != deployment.id:
-            repository.set_deployment(flows[name].flow_id, deployment.id, "")
-            adopted.append(f"deployment {name}")
+    from blocks.documents import BlockWriter, in_place, read_blocks
+    from flows.deployments import MODULES
+    from flows.prefect_reader import PrefectReader
+    from flows.things import Tools
+
+    repository, mark = session.services.repository, Tools(session.services, session.client).mark
     blocks = await read_blocks(session.client)
     described = {spec.name for spec in blocks.specs}
+    wanted = names or tuple(described | {spec.name for spec in repository.specs()})
+    recorded = {flow.deployment_id for flow in repository.flows()}
+    adopted: list[str] = []
+    candidates = [f"{kind}/{name}" for name in wanted for kind in MODULES]
+    for name, deployment in (await PrefectReader(session.client).deployments_named(candidates)).items():
+        if deployment.id not in recorded and deployment.version != mark:
+            await session.client.update_deployment(deployment.id, DeploymentUpdate(version=mark))
+            adopted.append(f"deployment {name}")
     lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
     writer = BlockWriter(session.client, blocks)
     inside = {part.name for spec in lost.values() for part in in_place(spec, lost).values()}

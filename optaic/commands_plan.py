@@ -105,8 +105,11 @@ def import_(
         console = Console()
         async with session() as open_session:
             with open_session.services.exclusive():
-                for adopted in await actions.adopt(open_session, tuple(instances or ())):
-                    console.print(f"[green]✓[/] adopted {adopted}", highlight=False)
+                adopted = await actions.adopt(open_session, tuple(instances or ()))
+        for thing in adopted:
+            console.print(f"[green]✓[/] adopted {thing}", highlight=False)
+        if not adopted:
+            console.print("there is nothing to adopt", highlight=False)
 
     asyncio.run(work())
 

@@ -3,20 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from prefect.client.orchestration import PrefectClient
+from prefect.exceptions import PrefectHTTPStatusError
 
 from blocks.base import AnyInstanceSpec
 from blocks.documents import SavedBlocks
 from flows.deployments import Storage
 from flows.services import Services
+from instances.errors import OptaicError
 from instances.plan import Step
 from instances.resolution import ResolvedInstance
 
 AT_ONCE = 4  # requests; more are slower: the server is the bottleneck
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,33 @@ class Things(Protocol):
         ...
 
 
-async def a_few_at_once(work: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-    """Do the work for all items, a few at a time; the first error stops those that have not begun."""
+class Refused(OptaicError):
+    """Prefect does not take a thing as it is to be."""
+
+    def __init__(self, step: Step, error: PrefectHTTPStatusError) -> None:
+        super().__init__(
+            f"Prefect refused to {step.action} the {step.label}: {error.response.text or error}. "
+            "What was done before it stays; correct this and apply again."
+        )
+
+
+async def a_few_at_once(work: Callable[[Step], Awaitable[None]], steps: Iterable[Step]) -> None:
+    """Do the work for all steps, a few at a time; the first error stops the others.
+
+    Raises `Refused` when the server does not take something.
+    """
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(item: T) -> None:
+    async def one(step: Step) -> None:
         async with slots:
-            await work(item)
+            try:
+                await work(step)
+            except PrefectHTTPStatusError as error:
+                raise Refused(step, error) from error
 
-    async with asyncio.TaskGroup() as group:
-        for item in items:
-            group.create_task(one(item))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(one(step))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors

@@ -1,6 +1,9 @@
 """The blocks of instances, where a manifest describes them."""
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from prefect.exceptions import ObjectNotFound
 
 from blocks.base import AnyInstanceSpec
 from blocks.documents import BlockWriter, in_place
@@ -39,7 +42,7 @@ class Blocks:
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
-                await tools.client.delete_block_document(wanted.blocks.by_name[step.name].document_id)
+                await _delete(tools, wanted.blocks.by_name[step.name].document_id)
             else:
                 await writer.save(specs[step.name], in_place(specs[step.name], inside))
             done(step)
@@ -50,6 +53,13 @@ class Blocks:
         deleting = any(step.action is Action.DELETE for step in steps)
         for group in (others, parts) if deleting else (parts, others):
             await a_few_at_once(one, group)
+
+
+async def _delete(tools: Tools, document_id: UUID) -> None:
+    try:
+        await tools.client.delete_block_document(document_id)
+    except ObjectNotFound:
+        return  # somebody was faster
 
 
 def _inside(wanted: Wanted) -> set[str]:

@@ -7,7 +7,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
 from flows.deployments import DesiredDeployment, actual_fields, desired_deployment, write_deployment
-from flows.prefect_reader import PrefectReader
+from flows.prefect_reader import PAGE, PrefectReader
 from flows.things.base import Tools, Wanted, a_few_at_once
 from instances.plan import Action, Step, compare
 from instances.specs import RunnableSpec
@@ -20,11 +20,19 @@ class Deployments:
 
     async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
         found = await _found(wanted, tools)
-        return [
-            f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; rename or delete it, "
+        pools = {pool.name for pool in await tools.client.read_work_pools(limit=PAGE)}
+        foreign = (
+            f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; delete it, "
             f"or adopt it with `optaic import {name.partition('/')[2]}`"
             for name in sorted(found.foreign)
-        ]
+        )
+        nowhere = (
+            f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
+            f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}"
+            for wish in _desired(wanted, tools)
+            if wish.storage.work_pool is not None and wish.storage.work_pool not in pools
+        )
+        return [*foreign, *nowhere]
 
     async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
         found = await _found(wanted, tools)
