@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
+from httpx import codes
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, DoNothing
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.events import OVERDUE
 from flows.stuck import HEARTBEAT, Patience
@@ -92,14 +94,20 @@ async def _ours(tools: Tools) -> dict[str, Automation]:
     """Return our automations that are there: by the id on record or, after a crash, by name and tag."""
     recorded, found = tools.services.repository.automations(), dict[str, Automation]()
     for name in wanted_automations():
-        try:
-            by_id = await tools.client.read_automation(recorded[name]) if name in recorded else None
-        except ObjectNotFound:
-            by_id = None
+        by_id = await _there(tools, recorded[name]) if name in recorded else None
         named = [by_id] if by_id else await tools.client.read_automations_by_name(name)
         if named:
             found[name] = named[0]
     return found
+
+
+async def _there(tools: Tools, automation_id: UUID) -> Automation | None:
+    try:
+        return await tools.client.read_automation(automation_id)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code == codes.NOT_FOUND:
+            return None
+        raise
 
 
 def _fields(automation: AutomationCore) -> Fields:
