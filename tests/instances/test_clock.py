@@ -4,12 +4,14 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from prefect.server.schemas.schedules import CronSchedule
+from pydantic import ValidationError
 
 from instances.clock import ORIGIN, ClockError, NaiveMoment, last_tick, next_tick
 from instances.facts import Clock
+from instances.specs import Schedule
 from tests.instances.world import days, hours, minutes, utc
 
 LONDON = "Europe/London"
@@ -115,6 +117,58 @@ def test_cron_ticks_are_those_of_prefects_scheduler(clock: Clock, start: dt.date
         ours.append(following)
         tick = following
     assert ours == sorted(tick.astimezone(dt.UTC) for tick in theirs)
+
+
+# Cron expressions of the whole grammar, of which most are refused: what is left must tick as Prefect's does.
+
+BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+MONTHS = ("jan", "Feb", "MAR", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "DEC")
+WEEKDAYS = ("sun", "MON", "Tue", "wed", "thu", "fri", "sat")
+
+
+def values(place: int) -> st.SearchStrategy[str]:
+    """Return what may stand in a field: numbers within and just beyond its bounds, and names."""
+    low, high = BOUNDS[place]
+    numbers = st.integers(low, high).map(str) | st.sampled_from((str(low), str(high), f"0{low}", str(high + 1), "0"))
+    names = {3: MONTHS, 4: WEEKDAYS}.get(place)
+    return numbers | st.sampled_from(names) if names else numbers
+
+
+def fields(place: int) -> st.SearchStrategy[str]:
+    value, step = values(place), st.integers(0, BOUNDS[place][1] + 2)
+    spans = st.builds("{}-{}".format, value, value)
+    items = st.one_of(
+        value,
+        spans,
+        st.builds("{}/{}".format, spans, step),
+        st.builds("*/{}".format, step),
+        st.builds("{}/{}".format, value, step),
+        st.sampled_from(("*", "L", "W", "?", "1W", "1#2", "5L", "*-5", "1-", "-1")),
+    )
+    return st.just("*") | value | st.lists(items, min_size=1, max_size=3).map(",".join)
+
+
+expressions = st.tuples(*(fields(place) for place in range(5))).map(" ".join)
+
+
+def accepted(expression: str) -> bool:
+    try:
+        Schedule(type="cron", expression=expression)
+    except ValidationError:
+        return False
+    return True
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(cron=expressions, start=moments, zone=st.sampled_from(("UTC", "Asia/Tokyo")))
+def test_what_the_spec_accepts_ticks_as_prefects_schedule_does(cron: str, start: dt.datetime, zone: str) -> None:
+    assume(accepted(cron))
+    theirs = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(n=8, start=start))
+    ours, tick = [], start - dt.timedelta(microseconds=1)
+    while len(ours) < 8 and (following := next_tick(Clock(cron=cron, timezone=zone), tick)) is not None:
+        ours.append(following)
+        tick = following
+    assert ours == [their.astimezone(dt.UTC) for their in theirs]
 
 
 def test_intervals_count_from_their_origin() -> None:

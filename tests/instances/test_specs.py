@@ -131,6 +131,37 @@ def test_a_cron_expression_has_no_seconds() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("0 18 L * *", "'L' is read by some only; use numbers, names, commas, ranges and steps"),
+        ("0 18 ? * 1", "'?' is read by some only; use numbers, names, commas, ranges and steps"),
+        ("0 18 1W * *", "'W' is read by some only; use numbers, names, commas, ranges and steps"),
+        ("0 18 * * fri#2", "'#' is read by some only; use numbers, names, commas, ranges and steps"),
+        ("0 18 */2 * 1-5", "with both a day of the month and a weekday, neither may hold '*'"),
+        ("5/15 * * * *", "the step of '5/15' needs a range, from where to where"),
+        ("0 18 * * mon-1", "'MON-1' is a range with one end only; write MON"),
+        ("0 9-09 * * *", "'9-09' is a range with one end only; write 9"),
+    ],
+)
+def test_a_cron_expression_that_not_all_read_alike_is_rejected(expression: str, why: str) -> None:
+    assert problem(Schedule, type="cron", expression=expression) == (
+        f"Value error, {expression!r} is not a cron expression that all read alike: {why}"
+    )
+
+
+@pytest.mark.parametrize("weekday", ["*", "0", "mon-fri"])
+def test_a_date_that_never_comes_is_rejected_beside_a_weekday_too(weekday: str) -> None:
+    assert "is not a cron expression: " in problem(Schedule, type="cron", expression=f"0 18 30 2 {weekday}")
+
+
+@pytest.mark.parametrize(
+    "expression", ["0 18 * jul wed", "0 18 1,15 * 1-5", "5-59/15 9-17 * * MON-FRI", "*/10 * * * *"]
+)
+def test_the_usual_cron_expressions_are_taken(expression: str) -> None:
+    assert Schedule(type="cron", expression=expression).ticks
+
+
 def test_retries_have_bounds() -> None:
     assert RetryPolicy().max_retries == 0
     assert problem(RetryPolicy, max_retries=21) == "Input should be less than or equal to 20"
