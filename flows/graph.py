@@ -44,7 +44,7 @@ _ENTRY, _LINE = 240.0, 24.0  # of the legend
 def to_svg(graph: Graph) -> str:
     """Return the picture as SVG, with a legend of what it shows."""
     entries = [*_status_entries(graph), *_edge_entries(graph)]
-    columns = max(2, int(graph.width // _ENTRY))
+    columns = max(3, int(graph.width // _ENTRY))
     rows = -(-len(entries) // columns)
     top = _MARGIN + rows * _LINE + 10
     width = max(graph.width, min(len(entries), columns) * _ENTRY) + 2 * _MARGIN
