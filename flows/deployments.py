@@ -1,11 +1,9 @@
 """Deployments: what each flow's Prefect deployment must look like, and the way to make it so."""
 
-import datetime as dt
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -14,10 +12,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.utilities.callables import parameter_schema
 
 from definitions.contract import FlowKind
+from flows.found import FoundDeployment, hashed, interval_fields
 from instances.clock import ORIGIN
 from instances.plan import Fields
 from instances.policy import clock_of
@@ -93,7 +92,7 @@ class DesiredDeployment:
         return f"{self.name}-{self.flow_name}"
 
     def fields(self) -> Fields:
-        """Return it in the form that `actual_fields` gives of a deployment that is there."""
+        """Return it in the form that `FoundDeployment` has them of one that is there."""
         return {
             "version": self.mark,
             "entrypoint": self.entrypoint,
@@ -117,47 +116,6 @@ class DesiredDeployment:
         return hashed(self.fields())
 
 
-def hashed(content: Any) -> str:
-    """Return a short hash of JSON content."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def actual_fields(deployment: DeploymentResponse) -> Fields:
-    """Return what a deployment is, in the form of `DesiredDeployment.fields`; whether it is paused is left out."""
-    limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
-    return {
-        "version": deployment.version,
-        "entrypoint": deployment.entrypoint,
-        "description": deployment.description or "",
-        "tags": sorted(deployment.tags),
-        "parameters": deployment.parameters,
-        "parameter_schema": hashed(deployment.parameter_openapi_schema),
-        "enforce_parameter_schema": deployment.enforce_parameter_schema,
-        "schedules": {each.slug or str(each.id): _schedule_fields(each.schedule) for each in deployment.schedules},
-        "concurrency_limit": limit.limit if limit else None,
-        "collision_strategy": options.collision_strategy.value if options else None,
-        "work_pool": deployment.work_pool_name,
-        "work_queue": deployment.work_queue_name,
-        "job_variables": deployment.job_variables,
-        "path": deployment.path,
-        "pull_steps": deployment.pull_steps or [],
-    }
-
-
-def _schedule_fields(schedule: SCHEDULE_TYPES) -> Fields:
-    match schedule:
-        case CronSchedule():
-            return {"cron": schedule.cron, "timezone": schedule.timezone}
-        case IntervalSchedule():
-            return _interval_fields(schedule.interval, schedule.anchor_date)
-        case other:
-            return other.model_dump(mode="json")
-
-
-def _interval_fields(interval: dt.timedelta, anchor: dt.datetime) -> Fields:
-    return {"interval": interval.total_seconds(), "anchor_date": anchor.astimezone(dt.UTC).isoformat()}
-
-
 def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mark: str) -> DesiredDeployment:
     """Return the deployment that a flow must have: run where bootstrap runs, unless its spec says otherwise."""
     clock = clock_of(spec.flow_settings(kind).schedule)
@@ -165,7 +123,7 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mar
     if clock is not None and clock.cron is not None:
         schedule = {"cron": clock.cron, "timezone": clock.timezone}
     elif clock is not None and clock.interval is not None:
-        schedule = _interval_fields(clock.interval, ORIGIN)
+        schedule = interval_fields(clock.interval, ORIGIN)
     reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.upstream_refs))
     about = [spec.description, f"Reads: {reads}." if reads else ""]
     return DesiredDeployment(
@@ -190,7 +148,7 @@ def flow_schema(kind: FlowKind) -> dict[str, Any]:
 
 
 async def write_deployment(
-    client: PrefectClient, desired: DesiredDeployment, existing: DeploymentResponse | None, flow_id: UUID
+    client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment | None, flow_id: UUID
 ) -> UUID:
     """Create or update a deployment with its whole spec; what an operator has paused stays paused."""
     storage = desired.storage
@@ -216,13 +174,15 @@ async def write_deployment(
     )
 
 
-def _schedules(desired: DesiredDeployment, existing: DeploymentResponse | None) -> list[DeploymentScheduleCreate]:
+def _schedules(desired: DesiredDeployment, existing: FoundDeployment | None) -> list[DeploymentScheduleCreate]:
     if desired.schedule is None:
         return []
-    kind = CronSchedule if "cron" in desired.schedule else IntervalSchedule
-    paused = {schedule.slug for schedule in existing.schedules if not schedule.active} if existing else set()
-    return [
-        DeploymentScheduleCreate(
-            schedule=kind.model_validate(desired.schedule), active=desired.slug not in paused, slug=desired.slug
-        )
-    ]
+    schedule = _schedule(json.dumps(desired.schedule))
+    paused = existing is not None and desired.slug in existing.paused_schedules
+    return [DeploymentScheduleCreate(schedule=schedule, active=not paused, slug=desired.slug)]
+
+
+@lru_cache
+def _schedule(content: str) -> CronSchedule | IntervalSchedule:
+    """Return a schedule as Prefect has it, which looks through all time zones of the machine to make one."""
+    return (CronSchedule if "cron" in json.loads(content) else IntervalSchedule).model_validate_json(content)

@@ -83,7 +83,7 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
 
     from blocks.documents import BlockWriter, in_place, read_blocks
     from flows.deployments import MODULES
-    from flows.prefect_reader import PrefectReader
+    from flows.found import deployments_named
     from flows.things import Tools
 
     repository, mark = session.services.repository, Tools(session.services, session.client).mark
@@ -93,9 +93,9 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     recorded = {flow.deployment_id for flow in repository.flows()}
     adopted: list[str] = []
     candidates = [f"{kind}/{name}" for name in wanted for kind in MODULES]
-    for name, deployment in (await PrefectReader(session.client).deployments_named(candidates)).items():
-        if deployment.id not in recorded and deployment.version != mark:
-            await session.client.update_deployment(deployment.id, DeploymentUpdate(version=mark))
+    for name, deployment in (await deployments_named(session.client, candidates)).items():
+        if deployment.deployment_id not in recorded and deployment.mark != mark:
+            await session.client.update_deployment(deployment.deployment_id, DeploymentUpdate(version=mark))
             adopted.append(f"deployment {name}")
     lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
     writer = BlockWriter(session.client, blocks)

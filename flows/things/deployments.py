@@ -1,13 +1,14 @@
 """The deployments of flows: one for each, found again by its id or, after a crash, by its name and mark."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from flows.deployments import DesiredDeployment, actual_fields, desired_deployment, write_deployment
-from flows.prefect_reader import PAGE, PrefectReader
+from flows.deployments import DesiredDeployment, desired_deployment, write_deployment
+from flows.found import FoundDeployment, deployments_named, deployments_with_ids
+from flows.prefect_reader import PAGE
 from flows.things.base import Tools, Wanted, a_few_at_once
 from instances.plan import Action, Step, compare
 from instances.specs import RunnableSpec
@@ -38,7 +39,7 @@ class Deployments:
         found = await _found(wanted, tools)
         desired = {d.full_name: d.fields() | {"on_record": True} for d in _desired(wanted, tools)}
         actual = {
-            name: actual_fields(deployment) | {"on_record": deployment.id in found.recorded}
+            name: deployment.fields | {"on_record": deployment.deployment_id in found.recorded}
             for name, deployment in found.ours.items()
         }
         known = {*wanted.gone, *(instance.spec.name for instance in wanted.instances)}
@@ -60,9 +61,9 @@ class Deployments:
             if step.action is not Action.DELETE:
                 wish = desired[step.name]
                 deployment = await write_deployment(tools.client, wish, existing, prefect_flows[wish.flow_name])
-                repository.set_deployment(flow_ids[step.name], deployment, wish.content_hash)
+                await asyncio.to_thread(repository.set_deployment, flow_ids[step.name], deployment, wish.content_hash)
             elif existing is not None:
-                await _delete(tools, existing.id)
+                await _delete(tools, existing.deployment_id)
             done(step)
 
         await a_few_at_once(one, steps)
@@ -74,11 +75,11 @@ class _Found:
     def __init__(self, recorded: set[UUID], mark: str) -> None:
         self.recorded = recorded
         self.mark = mark
-        self.ours: dict[str, DeploymentResponse] = {}
+        self.ours: dict[str, FoundDeployment] = {}
         self.foreign: set[str] = set()
 
-    def add(self, name: str, deployment: DeploymentResponse) -> None:
-        if deployment.id in self.recorded or deployment.version == self.mark:
+    def add(self, name: str, deployment: FoundDeployment) -> None:
+        if deployment.deployment_id in self.recorded or deployment.mark == self.mark:
             self.ours[name] = deployment
         else:
             self.foreign.add(name)
@@ -88,11 +89,10 @@ async def _found(wanted: Wanted, tools: Tools) -> _Found:
     flows = tools.services.repository.flows()
     ids = {flow.deployment_id: f"{flow.kind}/{flow.instance}" for flow in flows if flow.deployment_id}
     found = _Found(set(ids), tools.mark)
-    reader = PrefectReader(tools.client)
-    for deployment_id, deployment in (await reader.deployments(ids)).items():
-        found.add(ids[deployment_id], deployment)
+    for deployment in await deployments_with_ids(tools.client, ids):
+        found.add(ids[deployment.deployment_id], deployment)
     names = {f"{flow.kind}/{flow.instance}" for instance in wanted.instances for flow in instance.flows}
-    for name, deployment in (await reader.deployments_named(names - found.ours.keys())).items():
+    for name, deployment in (await deployments_named(tools.client, names - found.ours.keys())).items():
         found.add(name, deployment)
     return found
 
