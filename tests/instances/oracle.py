@@ -69,7 +69,7 @@ class Oracle:
 
     def _what_is_not_met(self, flow: FlowFacts, run: RunFact) -> tuple[bool, list[dt.datetime]]:
         """Return whether the flow itself has something to do, and since when data is due from its source."""
-        if run.provenance is None:
+        if run.provenance is None or not run.provenance.recorded:
             raise CannotTell
         policy, watermark = flow.policy, run.provenance.watermark
         own_fault = run.provenance.config_hash != flow.config_hash
@@ -184,24 +184,31 @@ class Oracle:
         return "skipped" if self.world[flow_id].edges and self._nothing_new(flow_id) else "ready"
 
     def _nothing_new(self, flow_id: FlowId) -> bool:
-        return self._is_current(flow_id, self.world[flow_id].completed)
+        completed = self.world[flow_id].completed
+        if completed is None or completed.provenance is None or not completed.provenance.recorded:
+            return False
+        return self._is_current(flow_id, completed)
 
     def _is_current(self, flow_id: FlowId, run: RunFact | None) -> bool:
         """Say whether the run was for the configuration and the inputs of now."""
         if run is None or run.provenance is None:
             return False
-        return self.signatures.get(run.provenance.fingerprint) == self.signature(flow_id)
+        return self._stands_for_now(flow_id, run.provenance.fingerprint)
+
+    def _stands_for_now(self, flow_id: FlowId, fingerprint: str) -> bool:
+        return self.signatures.get(fingerprint) == self.signature(flow_id)
 
     def asked_upstream(self, flow_id: FlowId) -> set[FlowId]:
         """Return the flows that a run blocked with `on_stale: refresh` asks for."""
         asked: set[FlowId] = set()
         self._ask_above(flow_id, asked)
-        return {
-            ancestor
-            for ancestor in asked - {flow_id}
-            # What a running source is about to leave is all that another run would find.
-            if self.status(ancestor) != "RUNNING" or self.world[ancestor].edges
-        }
+        return {ancestor for ancestor in asked - {flow_id} if self._another_run_may_help(ancestor)}
+
+    def _another_run_may_help(self, flow_id: FlowId) -> bool:
+        if self.status(flow_id) == "UNKNOWN":  # nobody knows whether it needs one
+            return False
+        # What a running source is about to leave is all that another run would find.
+        return self.status(flow_id) != "RUNNING" or len(self.world[flow_id].edges) > 0
 
     def _ask_above(self, flow_id: FlowId, asked: set[FlowId]) -> None:
         for blocker in self.blockers(flow_id):
@@ -217,8 +224,6 @@ class Oracle:
         if flow.unreadable is not None or flow.live or flow.deployment_id is None or flow.paused:
             return None
         if flow.crashes_in_row >= 3:
-            return None
-        if last is not None and last.state == "FAILED" and last.provenance is None:
             return None
         if self.blockers(flow_id):
             return None
@@ -240,6 +245,8 @@ class Oracle:
             return False
         if last.provenance is not None:
             return self._is_current(flow.flow_id, last)
+        if last.claimed is not None:
+            return self._stands_for_now(flow.flow_id, last.claimed)
         for edge in flow.edges:
             upstream = self.world.get(edge.upstream)
             if upstream is not None and upstream.completed is not None and upstream.completed.at > last.at:
@@ -251,9 +258,9 @@ class Oracle:
         if status in ("NOT_INITIALIZED", "STALE"):
             return True
         if status == "ERROR" and flow.decisive is not None:
-            if flow.decisive.state == "CRASHED":
+            if flow.decisive.state == "CRASHED" or flow.decisive.provenance is None:
                 return True
-            return flow.decisive.provenance is not None and not self._is_current(flow.flow_id, flow.decisive)
+            return not self._is_current(flow.flow_id, flow.decisive)
         if status == "STALE_SOURCE_DELAYED" and flow.completed is not None:
             if flow.edges and self._is_current(flow.flow_id, flow.completed):
                 return False

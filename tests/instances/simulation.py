@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from definitions.contract import FlowKind
 from instances.admission import Admission, admit, to_refresh
@@ -54,6 +54,7 @@ class Flow:
     on_stale: OnStale = "block"
     config: int = 1
     paused: bool = False
+    deployment: UUID | None = field(default_factory=uuid4)
 
 
 @dataclass
@@ -67,12 +68,14 @@ class Run:
     force: bool = False
     automatic: bool = False
     on_old_reading: bool = False  # started by a hook that had read the world some time before
+    claimed: str | None = None  # the fingerprint that the cascade has started it for
     state: RunState = RunState.SCHEDULED
     name: str = "Scheduled"
     provenance: Provenance | None = None
     admission: Admission | None = None
     guarded_at: dt.datetime | None = None
     confirms: RunId | None = None
+    by_hand: bool = False  # set to Completed by a person
     killed: bool = False  # its process is gone, and Prefect does not know
 
     @property
@@ -85,10 +88,11 @@ class Run:
 
     @property
     def worked(self) -> bool:
-        return self.state is RunState.COMPLETED and self.name != SKIPPED
+        return self.state is RunState.COMPLETED and self.name != SKIPPED and not self.by_hand
 
     def fact(self, *, told: bool) -> RunFact:
-        return RunFact(self.run_id, self.state, self.name, self.at, "", self.provenance if told else None)
+        row = (self.provenance, self.claimed) if told else (None, None)
+        return RunFact(self.run_id, self.state, self.name, self.at, "", *row)
 
 
 @dataclass
@@ -167,14 +171,14 @@ class House:
         flow = self.flows[flow_id]
         ended = sorted((run for run in self.runs[flow_id] if run.ended), key=lambda run: run.at, reverse=True)
         decisive = [run for run in ended if run.state in DECISIVE]
-        crashes = list(itertools.takewhile(lambda run: run.state is RunState.CRASHED, decisive))
+        crashes = list(itertools.takewhile(_crashed, decisive))
         live = (run for run in self.runs[flow_id] if not run.ended and not (run.waiting and run.at > self.now))
         return FlowFacts(
             flow_id=flow_id,
             instance=flow.name,
             kind=FlowKind.REFRESH,
             config_hash=f"config-{flow.config}",
-            deployment_id=flow_id,
+            deployment_id=flow.deployment,
             paused=flow.paused and deciding,
             policy=flow.policy,
             auto=flow.auto,
@@ -193,22 +197,34 @@ class House:
         """Read the world, and decide."""
         world = self.world(flow_ids, deciding=True)
         decisions = [decide(world[flow_id], world, self.now) for flow_id in flow_ids]
+        for flow_id in flow_ids:
+            self._note(assess(world[flow_id], world, self.now), world[flow_id])
         return Reading(tuple(decision for decision in decisions if isinstance(decision, Start)), self.now)
 
     def act(self, *readings: Reading) -> None:
         """Claim, start and note what was decided; several readers at once take each of the steps together."""
         on_old_reading = len(readings) == 1 and readings[0].at < self.now
-        claimed = [start for reading in readings for start in reading.starts if self.claim(start)]
+        claimed = [start for reading in readings for start in reading.starts if not self._has_come_of(start)]
+        claimed = [start for start in claimed if self.flows[start.flow_id].deployment == start.deployment_id]
         for start in claimed:
             if start.key not in self.by_key:  # Prefect's idempotency
                 self.by_key[start.key] = self.schedule(
-                    start.flow_id, parameters=start.parameters, automatic=True, on_old_reading=on_old_reading
+                    start.flow_id,
+                    parameters=start.parameters,
+                    automatic=True,
+                    on_old_reading=on_old_reading,
+                    claimed=start.fingerprint,
                 )
         for start in claimed:
             self.claims[start.key] = self.by_key[start.key].run_id
 
-    def claim(self, start: Start) -> bool:
-        return self.claims.setdefault(start.key, None) is None
+    def claim(self, start: Start) -> RunId | None:
+        return self.claims.setdefault(start.key, None)
+
+    def _has_come_of(self, start: Start) -> bool:
+        """Take the claim; say whether a run that is still there has come of it."""
+        run_id = self.claim(start)
+        return any(run.run_id == run_id for run in self.by_key.values())
 
     def hook(self, run: Run) -> Reading:
         """Do what the hook does up to its decisions."""
@@ -254,14 +270,14 @@ class House:
             config_hash=facts.config_hash,
             inputs={pin.upstream: pin.version for pin in report.pins},
             forced=run.admission is Admission.FORCED,
+            recorded=False,
         )
-        pins = {(pin.upstream, pin.role, pin.version) for pin in report.pins}
-        self.signatures[report.fingerprint] = signature_of(facts.config_hash, pins)
+        self._note(report, facts)
         self._set(run, RunState.RUNNING)
         if run.admission is Admission.BLOCKED:
             self._ask([run.flow_id], run.parameters, now)
             if on_stale == "refresh":
-                upstream = to_refresh(report, world)
+                upstream = self.asked_upstream(report)
                 self._ask(upstream, {}, now)
                 self.act(self.read(upstream))
         else:
@@ -272,6 +288,19 @@ class House:
             run.confirms = facts.completed.run_id
         return report
 
+    def asked_upstream(self, report: FreshnessReport) -> tuple[FlowId, ...]:
+        return to_refresh(report, self.world([report.flow_id, *self.ancestors(report.flow_id)], deciding=False))
+
+    def ancestors(self, flow_id: FlowId) -> set[FlowId]:
+        """Return all flows upstream over required edges."""
+        direct = {edge.upstream for edge in self.flows[flow_id].edges if edge.required}
+        return direct.union(*(self.ancestors(upstream) for upstream in direct))
+
+    def _note(self, report: FreshnessReport, facts: FlowFacts) -> None:
+        """Keep what a fingerprint stands for."""
+        pins = {(pin.upstream, pin.role, pin.version) for pin in report.pins}
+        self.signatures[report.fingerprint] = signature_of(facts.config_hash, pins)
+
     def end(self, run: Run, how: str = "completed") -> None:
         """End a judged run: one that is to work as `how` says, any other as its guard has said."""
         assert run.provenance is not None
@@ -281,8 +310,8 @@ class House:
         if run.admission is Admission.SKIPPED:
             source = next(other for other in self.runs[run.flow_id] if other.run_id == run.confirms).provenance
             assert source is not None
-            left = replace(run.provenance, version=source.version, watermark=source.watermark, found_new=False)
-            run.provenance = left
+            left = {"version": source.version, "watermark": source.watermark, "found_new": False, "recorded": True}
+            run.provenance = replace(run.provenance, **left)
             self._set(run, RunState.COMPLETED, SKIPPED)
             self.hooks.append(run)
             return
@@ -304,7 +333,7 @@ class House:
             store = Store(store.version + 1, watermark, self.revisions[run.flow_id])
         self.stores[run.flow_id] = store
         left = str(store.version) if version else None
-        run.provenance = replace(pinned, version=left, watermark=store.watermark, found_new=found_new)
+        run.provenance = replace(pinned, version=left, watermark=store.watermark, found_new=found_new, recorded=True)
 
     def fail_early(self, run: Run, state: RunState) -> None:
         """End a run before its guard has judged."""
@@ -317,6 +346,26 @@ class House:
         self._set(run, RunState.CANCELLED)
         if under_way:
             self.hooks.append(run)
+
+    def call_completed(self, run: Run) -> None:
+        """Let a person set an ended run to Completed: it keeps the time when it ended, and no hook runs."""
+        run.by_hand, run.state, run.name = True, RunState.COMPLETED, "Completed"
+
+    def delete(self, run: Run) -> None:
+        """Let a person delete a run; its idempotency key goes with it."""
+        self.runs[run.flow_id].remove(run)
+        self.by_key = {key: other for key, other in self.by_key.items() if other is not run}
+
+    def delete_deployment(self, flow_id: FlowId) -> None:
+        """Let a person delete a deployment; its runs belong to nothing any more, and neither do their hooks."""
+        self.flows[flow_id].deployment = None
+        self.runs[flow_id].clear()
+        self.hooks = [run for run in self.hooks if run.flow_id != flow_id]
+
+    def bootstrap(self) -> None:
+        """Make the deployments anew that are gone."""
+        for flow in self.flows.values():
+            flow.deployment = flow.deployment or uuid4()
 
     def run_hooks(self) -> None:
         while self.hooks:
@@ -348,7 +397,7 @@ class House:
         before, self.now = self.now, self.now + by
         for flow in self.flows.values():
             tick = last_tick(flow.policy.clock, self.now) if flow.policy.clock else None
-            if tick is not None and tick > before and not flow.paused:
+            if tick is not None and tick > before and not flow.paused and flow.deployment is not None:
                 self.schedule(flow.flow_id, at=tick)
 
     def pass_time(self) -> dt.datetime:
@@ -359,16 +408,22 @@ class House:
         run.state, run.name, run.at = state, name or state.title(), self.pass_time()
 
     def _ask(self, flow_ids: Iterable[FlowId], parameters: Mapping[str, Any], now: dt.datetime) -> None:
+        """Renew the open request of each flow, or make one."""
         for flow_id in flow_ids:
-            same = (w for w in self.wishes if w.open and w.flow_id == flow_id and w.request.parameters == parameters)
-            if next(same, None) is None:
-                request = Request(UUID(int=next(self.numbers)), now, parameters)
-                self.wishes.append(Wish(request, flow_id))
+            wish = next((wish for wish in self.wishes if wish.open and wish.flow_id == flow_id), None)
+            if wish is None:
+                wish = Wish(Request(UUID(int=next(self.numbers)), now), flow_id)
+                self.wishes.append(wish)
+            wish.request = replace(wish.request, created_at=now, parameters={**wish.request.parameters, **parameters})
 
     def _withdraw(self, flow_id: FlowId, cancelled_at: dt.datetime) -> None:
         for wish in self.wishes:
             if wish.flow_id == flow_id and wish.request.created_at <= cancelled_at:
                 wish.open = False
+
+
+def _crashed(run: Run) -> bool:
+    return run.state is RunState.CRASHED or (run.state is RunState.FAILED and run.provenance is None)
 
 
 def _first(runs: Iterable[Run]) -> RunFact | None:

@@ -134,9 +134,9 @@ class WorldMaker:
         newest_first = draft.ended[::-1]
         crashes = 0
         for run in newest_first:
-            if run.state is RunState.CRASHED:
+            if run.state is RunState.CRASHED or (run.state is RunState.FAILED and run.provenance is None):
                 crashes += 1
-            elif run.state is not RunState.CANCELLED:
+            elif run.state in DECISIVE:
                 break
         facts = FlowFacts(
             flow_id=draft.flow_id,
@@ -179,7 +179,9 @@ class WorldMaker:
         printed = fingerprint(config_hash, pins)
         self.case.signatures[printed] = signature_of(config_hash, pinned)
         dated = draft.policy.calendar is not None or self._one_in(3)
-        outcome = {"version": "3", "watermark": self.now.date() if dated else None} if completed else {}
+        outcome = {"version": "3", "watermark": self.now.date() if dated else None}
+        if not completed:
+            outcome = {"recorded": False}
         return Provenance(printed, config_hash, inputs, **(outcome | fields))
 
     def row_with_other_inputs(self, draft: _Draft, *, completed: bool) -> Provenance | None:
@@ -190,7 +192,7 @@ class WorldMaker:
         inputs = dict(last.inputs)
         changed = self.random.choice(sorted(inputs))
         inputs[changed] = "2"
-        if self._one_in(3):
+        if self._one_in(2):
             del inputs[changed]
         return self.row(draft, inputs, completed=completed)
 
@@ -252,10 +254,16 @@ def failed_with_other_inputs(maker: WorldMaker, draft: _Draft) -> None:
 
 def cancelled(maker: WorldMaker, draft: _Draft) -> None:
     ago = minutes(maker.random.choice((5, 22, 28)))
+    other = maker.row_with_other_inputs(draft, completed=False)
     if maker.random.random() < 0.6:
         draft.ended.clear()
-    row = maker.random.random() < 0.5
-    draft.ended.append(maker.run(draft, RunState.CANCELLED, ago, row=row))
+    run = maker.run(draft, RunState.CANCELLED, ago, row=maker.random.random() < 0.3)
+    if maker.random.random() < 0.8:  # the cascade had started it, for the inputs of now or for others
+        same = run.provenance or maker.run(draft, RunState.CANCELLED, ago).provenance
+        started_for = maker.random.choice((same, other, other)) or same
+        assert started_for is not None
+        run = replace(run, claimed=started_for.fingerprint)
+    draft.ended.append(run)
     draft.ended.sort(key=lambda run: run.at)
 
 
@@ -265,6 +273,15 @@ def blocked(maker: WorldMaker, draft: _Draft) -> None:
 
 def no_row(maker: WorldMaker, draft: _Draft) -> None:
     draft.ended.append(maker.run(draft, RunState.COMPLETED, minutes(3), row=False))
+
+
+def unrecorded(maker: WorldMaker, draft: _Draft) -> None:
+    """Let a person call a run completed that has left nothing."""
+    row = maker.run(draft, RunState.FAILED, minutes(3)).provenance
+    if maker.random.random() < 0.3:
+        row = maker.row_with_other_inputs(draft, completed=False) or row
+    run = maker.run(draft, RunState.COMPLETED, minutes(3), row=False)
+    draft.ended.append(replace(run, provenance=row))
 
 
 def no_version(maker: WorldMaker, draft: _Draft) -> None:
@@ -345,14 +362,18 @@ FAULTS: tuple[Callable[[WorldMaker, _Draft], None], ...] = (
     missing,
     live,
     ended_badly,
+    ended_badly,
     failed_with_other_inputs,
     cancelled,
     blocked,
     no_row,
+    unrecorded,
     no_version,
     long_ago,
     long_ago,
+    cancelled,
     other_configuration,
+    other_inputs,
     other_inputs,
     other_inputs,
     old_data,

@@ -112,8 +112,14 @@ class CheckedHouse(House):
         pins = oracle.pins(run.flow_id)
         report = super().guard(run)
         assert run.admission == admission
+        assert sum(wish.open for wish in self.wishes if wish.flow_id == run.flow_id) <= 1
         assert {(pin.upstream, pin.role, pin.version) for pin in report.pins} == pins
         return report
+
+    def asked_upstream(self, report: FreshnessReport) -> tuple[FlowId, ...]:
+        asked = super().asked_upstream(report)
+        assert set(asked) == self.oracle.asked_upstream(report.flow_id)
+        return asked
 
     def end(self, run: Run, how: str = "completed") -> None:
         guarded, version = run.provenance, self.oracle.version(run.flow_id)
@@ -150,13 +156,41 @@ class Walk(RuleBasedStateMachine):
     )
     def a_person_starts_a_run(self, place: int, force: bool, on_stale: str | None) -> None:
         parameters = {"on_stale": on_stale} if on_stale else {}
-        self.house.schedule(self.flow(place).flow_id, parameters=parameters, force=force)
+        if self.flow(place).deployment is not None:
+            self.house.schedule(self.flow(place).flow_id, parameters=parameters, force=force)
 
     @precondition(lambda self: any(not run.ended for run in self.house.every_run()))
     @rule(number=st.integers(0, 7))
     def a_person_cancels_a_run(self, number: int) -> None:
         runs = [run for run in self.house.every_run() if not run.ended]
         self.house.cancel(runs[number % len(runs)])
+
+    @precondition(lambda self: any(run.waiting for run in self.house.every_run()))
+    @rule(number=st.integers(0, 7))
+    def a_person_deletes_a_waiting_run(self, number: int) -> None:
+        runs = [run for run in self.house.every_run() if run.waiting]
+        self.house.delete(runs[number % len(runs)])
+
+    @precondition(lambda self: self.failed_runs())
+    @rule(number=st.integers(0, 7))
+    def a_person_calls_a_failed_run_completed(self, number: int) -> None:
+        self.house.call_completed(self.failed_runs()[-1 - number % len(self.failed_runs())])
+
+    def failed_runs(self) -> list[Run]:
+        """Return those that may be called completed: with what one has recorded, its version would come back."""
+        failed = [run for run in self.house.every_run() if run.state in (RunState.FAILED, RunState.CRASHED)]
+        return [run for run in failed if self.goes_back or run.provenance is None or not run.provenance.recorded]
+
+    @rule(place=st.integers(0, 7), at_once=st.booleans())
+    def a_deployment_is_deleted(self, place: int, at_once: bool) -> None:
+        self.house.delete_deployment(self.flow(place).flow_id)
+        if at_once:
+            self.house.bootstrap()
+
+    @precondition(lambda self: any(flow.deployment is None for flow in self.house.flows.values()))
+    @rule()
+    def bootstrap_runs(self) -> None:
+        self.house.bootstrap()
 
     @rule(place=st.integers(0, 7), back=st.booleans())
     def a_person_edits_a_configuration(self, place: int, back: bool) -> None:
@@ -179,7 +213,7 @@ class Walk(RuleBasedStateMachine):
     @rule(random=st.randoms(use_true_random=True), trouble=TROUBLE)
     def all_sources_run_and_the_workers_are_busy(self, random: Random, trouble: float) -> None:
         for flow in self.house.flows.values():
-            if not flow.edges:
+            if not flow.edges and flow.deployment is not None:
                 self.house.revise(flow.flow_id)
                 self.house.schedule(flow.flow_id)
         self.the_workers_are_busy_for_a_while(random, 60, trouble)
@@ -262,6 +296,7 @@ class Walk(RuleBasedStateMachine):
         house = self.house
         for reading in self.old_readings:
             house.act(reading)
+        house.bootstrap()
         for flow in house.flows.values():
             flow.paused = False
         house.step_clock(minutes(20))
@@ -273,7 +308,8 @@ class Walk(RuleBasedStateMachine):
             if flow_id not in need_a_person and not self.upstream_of(flow_id) & need_a_person:
                 assert house.oracle.status(flow_id) == "READY", house.flows[flow_id].name
         for flow_id in house.flows:  # upstream first
-            house.schedule(flow_id, force=flow_id in need_a_person and house.oracle.version(flow_id) is None)
+            nothing_left = house.oracle.status(flow_id) == "READY" and house.oracle.version(flow_id) is None
+            house.schedule(flow_id, force=nothing_left)  # unforced it would have nothing new to do
             self.house.work_through()
         self.sweep_until_rest()
         assert {house.oracle.status(flow_id) for flow_id in house.flows} == {"READY"}
@@ -300,9 +336,10 @@ class Walk(RuleBasedStateMachine):
         if oracle.status(flow_id) == "READY":
             return oracle.version(flow_id) is None
         if facts.requests:
-            return last is not None and last.state is RunState.FAILED and last.provenance is None
-        failed = facts.decisive is not None and facts.decisive.state is RunState.FAILED
-        return not facts.auto or failed
+            return False
+        decisive = facts.decisive
+        failed = decisive is not None and decisive.state is RunState.FAILED and decisive.provenance is not None
+        return not facts.auto or failed or oracle.status(flow_id) == "UNKNOWN"
 
     def upstream_of(self, flow_id: FlowId) -> set[FlowId]:
         direct = {edge.upstream for edge in self.house.flows[flow_id].edges}
