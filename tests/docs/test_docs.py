@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -131,6 +132,28 @@ def test_manifests_describe_what_can_exist(body: str, tmp_path: Path) -> None:
     manifest = tmp_path / "instances.yaml"
     manifest.write_text(body, encoding="utf-8")
     assert resolve(read_manifest(manifest), default_registry())
+
+
+def prefect_files() -> Iterator[tuple[str, Any]]:
+    yield "prefect.yaml", yaml.safe_load(text("prefect.yaml"))
+    for number, body in enumerate(fenced(ROOT / "docs" / "deploying.md", "yaml"), start=1):
+        if "deployments" in (content := yaml.safe_load(body)):
+            yield f"deploying.md {number}", content
+
+
+@pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in prefect_files()])
+def test_every_prefect_yaml_deploys_bootstrap_and_the_sweep(content: Any) -> None:
+    deployments = {one["name"]: one for one in content["deployments"]}
+    assert {name: one["entrypoint"] for name, one in deployments.items()} == {
+        "bootstrap": "flows/bootstrap.py:bootstrap",
+        "sweep": "flows/sweep.py:sweep",
+    }
+    for one in deployments.values():
+        assert one["tags"] == ["optaic"]
+        assert one["concurrency_limit"]["limit"] == 1
+        (schedule,) = one["schedules"]
+        assert schedule["slug"]
+    assert content["pull"]
 
 
 @every_page
