@@ -1,0 +1,57 @@
+"""Applies that can be killed: a process that has imported everything forks one for each apply.
+
+Started by the test of kills as `python -m tests.flows.killed`; reads a manifest's path a line, and answers
+with the process id of the apply. The apply writes a line to the standard error for each step that is done.
+"""
+
+import asyncio
+import datetime as dt
+import os
+import sys
+from pathlib import Path
+
+from prefect import get_client
+
+from flows.deployments import Storage
+from flows.planning import Scope, carry_out, make_plan
+from flows.services import load_platform, opened
+from flows.things import Tools
+from instances.plan import Step
+from optaic.manifest import read_manifest
+
+STORAGE = Storage("served-by-no-worker", "default", {}, None, (), "flows")
+
+
+async def apply(manifest: Path) -> None:
+    """Apply a manifest, and say each step that is done."""
+    specs = read_manifest(manifest)
+    async with get_client() as client:
+        with opened(await load_platform()) as services, services.exclusive():
+            tools = Tools(services, client)
+            planned = await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
+            _say(f"planned {len(planned.plan.changes)}")
+            await carry_out(planned, tools, lambda step: _say(_line(step)))
+    _say("applied")
+
+
+def _line(step: Step) -> str:
+    return f"{step.action} {step.label}"
+
+
+def _say(line: str) -> None:
+    os.write(2, f"{line}\n".encode())
+
+
+def main() -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            asyncio.run(apply(Path(line.strip())))
+            os._exit(0)
+        os.write(1, f"{child}\n".encode())
+        os.waitpid(child, 0)
+        _say("gone")
+
+
+if __name__ == "__main__":
+    main()

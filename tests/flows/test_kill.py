@@ -1,0 +1,181 @@
+"""An apply that is killed at any point: the next one ends where an undisturbed one does, with nothing twice."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+from prefect.client.orchestration import PrefectClient
+from sqlalchemy import create_engine, text
+
+from flows.services import Services
+from instances.plan import Action
+from optaic.stack import Target
+from tests.flows.lab import Lab, lab
+from tests.flows.snapshot import Snapshot, snapshot
+
+INSTANCES = 50
+KILLS = 30
+PREFIX = "kill-"
+
+
+@dataclass
+class Applies:
+    """The process that forks applies, and what they say."""
+
+    process: subprocess.Popen[str]
+
+    def start(self, manifest: Path) -> int:
+        """Begin an apply; return its process id."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{manifest}\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def line(self) -> str:
+        """Return the next line that the apply says; 'gone' when it is no more."""
+        errors: IO[str] | None = self.process.stderr
+        assert errors is not None
+        return errors.readline().strip()
+
+    def finish(self, manifest: Path) -> list[str]:
+        """Apply undisturbed; return what was done."""
+        self.start(manifest)
+        lines = self.rest()
+        assert "applied" in lines, "\n".join(lines)
+        return [line for line in lines if line.startswith(tuple(Action))]
+
+    def rest(self) -> list[str]:
+        return list(iter(self.line, "gone"))
+
+    def kill(self, manifest: Path, after: int, delay: float) -> str:
+        """Kill an apply some seconds after so many steps of it are done; return the last that was seen of it."""
+        process, seen, last = self.start(manifest), 0, ""
+        while seen < after or (not last.startswith("planned") and not seen):
+            last = self.line()
+            seen += last.startswith(tuple(Action))
+            assert last not in {"gone", "applied"}, f"nothing was left to kill after {seen} steps"
+        time.sleep(delay)
+        os.kill(process, signal.SIGKILL)
+        self.rest()
+        return last
+
+
+@contextmanager
+def applies() -> Iterator[Applies]:
+    command = [sys.executable, "-m", "tests.flows.killed"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, cwd=Path(__file__).parents[2], **pipes)
+    try:
+        yield Applies(process)
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def write_manifest(folder: Path) -> Path:
+    """Describe 50 datasets: some with a schedule, some with parts in blocks of their own, some that read others."""
+    (folder / "prices.csv").write_text("date,entity,close\n2024-01-02,A,1.0\n")
+    entries: list[dict[str, Any]] = [
+        {"name": f"{PREFIX}store", "type": "store", "definition": "delta"},
+        {"name": f"{PREFIX}accessor", "type": "accessor", "definition": "simple"},
+    ]
+    for number in range(INSTANCES):
+        entry: dict[str, Any] = {
+            "name": f"{PREFIX}{number}",
+            "type": "signal" if number % 10 == 7 else "dataset",
+            "pipeline_instance": {"definition": "csv", "config": {"path": str(folder / "prices.csv")}},
+            "store_instance": f"{PREFIX}store",
+            "accessor_instance": f"{PREFIX}accessor" if number % 2 else {"definition": "simple"},
+        }
+        if number % 5 == 0:
+            entry["schedule"] = {"type": "interval", "interval_minutes": 60 + number}
+        if number % 5 in {2, 4}:
+            entry["pipeline_instance"] = {"definition": "expression", "config": {"expression": "close"}}
+            entry["upstream_refs"] = [
+                {"instance": f"{PREFIX}{upstream}"} for upstream in range(number - number % 5, number)
+            ]
+        entries.append(entry)
+    manifest = folder / "instances.yaml"
+    manifest.write_text(yaml.safe_dump({"project": "kill", "instances": entries}))
+    return manifest
+
+
+def forget(services: Services) -> None:
+    """Make it as before the first apply: no block, row, deployment or automation of ours; fast, so by SQL."""
+    prefect = create_engine(services.engine.url.set(database="prefect"))
+    names = {"ours": f"{PREFIX}%"}
+    with prefect.begin() as connection:
+        connection.execute(text("DELETE FROM deployment WHERE name LIKE :ours"), names)
+        connection.execute(text("DELETE FROM block_document WHERE name LIKE :ours"), names)
+        connection.execute(text("DELETE FROM automation WHERE name LIKE 'optaic:%'"))
+    prefect.dispose()
+    with services.engine.begin() as connection:
+        connection.execute(text("TRUNCATE optaic.instance, optaic.automation, optaic.definition CASCADE"))
+
+
+def points(steps: list[str]) -> list[tuple[int, float]]:
+    """Return after how many steps, and how many seconds later, to kill: some in each kind of step, some before."""
+    chosen = random.Random(20_261_124)
+    kinds = [line.split()[1] for line in steps]
+    first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
+    shares = {"block": 9, "instance": 5, "deployment": 11, "automation": 3}
+    found = [(0, chosen.uniform(0.0, 0.1)) for _ in range(KILLS - sum(shares.values()))]
+    for kind, share in shares.items():
+        count = kinds.count(kind)
+        # All rows are said to be done at once: what is killed there is the transaction, before the first of them.
+        within = 0 if kind == "instance" else count - 1
+        found += [
+            (first[kind] + chosen.randint(0, within), chosen.uniform(0.0, 0.25 if kind == "instance" else 0.05))
+            for _ in range(share)
+        ]
+    return found
+
+
+async def look(client: PrefectClient, services: Services) -> Snapshot:
+    found = await snapshot(client, services.engine, PREFIX)
+    assert len(found.deployments) == found.counts["deployment"]
+    assert len(found.automations) == found.counts["automation"]
+    assert all(deployment["on_record"] for deployment in found.deployments.values())
+    return found
+
+
+def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(stack: Target, tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path)
+
+    async def scenario(opened_lab: Lab) -> None:
+        client, services = opened_lab.client, opened_lab.services
+        forget(services)
+        with applies() as forks:
+            steps = forks.finish(manifest)
+            whole = await look(client, services)
+            assert whole.counts["deployment"] == INSTANCES
+            assert forks.finish(manifest) == []
+            killed_in: set[str] = set()
+            for after, delay in points(steps):
+                forget(services)
+                killed_in.add(forks.kill(manifest, after, delay).split()[0 if not after else 1])
+                forks.finish(manifest)
+                assert await look(client, services) == whole, f"killed after {after} steps and {delay:.3f} s"
+            assert forks.finish(manifest) == []
+            assert killed_in >= {"planned", "block", "deployment", "automation"}
+        forget(services)
+
+    async def main() -> None:
+        async with lab(tmp_path) as opened_lab:
+            await scenario(opened_lab)
+
+    asyncio.run(main())
