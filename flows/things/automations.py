@@ -20,6 +20,7 @@ from instances.wording import span
 # What a run sends, by the name of its state, when it has ended or sends no heartbeats for a good reason.
 _ENDS = ("Completed", "Skipped", "Failed", "TimedOut", "Cancelled", "Blocked", "Crashed")
 _RESTS = ("Paused", "Suspended", "AwaitingRetry")
+TAG = "optaic"
 SILENT_AFTER = Patience().heartbeat
 
 
@@ -29,7 +30,7 @@ def wanted_automations() -> Mapping[str, AutomationCore]:
     silent = AutomationCore(
         name="optaic: runs without a heartbeat",
         description="Ends runs whose process has died without a word as Crashed, so that they are tried again.",
-        tags=["optaic"],
+        tags=[TAG],
         trigger=EventTrigger(
             posture=Posture.Proactive,
             after={HEARTBEAT},
@@ -49,7 +50,7 @@ def wanted_automations() -> Mapping[str, AutomationCore]:
     overdue = AutomationCore(
         name="optaic: missed deadlines",
         description=f"Fires on {OVERDUE}, once for each missed deadline. Add an action: a notification, a webhook.",
-        tags=["optaic"],
+        tags=[TAG],
         trigger=EventTrigger(
             posture=Posture.Reactive,
             expect={OVERDUE},
@@ -72,8 +73,12 @@ class Automations:
         return []
 
     async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
-        actual = {name: _fields(automation) for name, automation in (await _ours(tools)).items()}
-        desired = {name: _fields(automation) for name, automation in wanted_automations().items()}
+        recorded = tools.services.repository.automations()
+        actual = {
+            name: _fields(automation) | {"on_record": recorded.get(name) == automation.id}
+            for name, automation in (await _ours(tools)).items()
+        }
+        desired = {name: _fields(automation) | {"on_record": True} for name, automation in wanted_automations().items()}
         return compare(self.kind, desired, actual)
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
@@ -96,8 +101,9 @@ async def _ours(tools: Tools) -> dict[str, Automation]:
     for name in wanted_automations():
         by_id = await _there(tools, recorded[name]) if name in recorded else None
         named = [by_id] if by_id else await tools.client.read_automations_by_name(name)
-        if named:
-            found[name] = named[0]
+        ours = [automation for automation in named if automation is by_id or TAG in automation.tags]
+        if ours:
+            found[name] = ours[0]
     return found
 
 
