@@ -113,10 +113,14 @@ class Input:
 
 @dataclass(frozen=True)
 class ExtractRequest:
-    """What a refresh asks of its pipeline: rows newer than `since`, or all of them when it is None."""
+    """What a refresh asks of its pipeline: rows newer than `since`, or all of them when it is None.
+
+    `missing` names the inputs that are not required, and have left nothing to read yet.
+    """
 
     since: Watermark | None = None
     inputs: tuple[Input, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class Pipeline(Protocol):

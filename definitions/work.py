@@ -29,6 +29,7 @@ def refresh(
     store: Store,
     *,
     inputs: Sequence[Input] = (),
+    missing: Sequence[str] = (),
     everything: bool = False,
     check: Callable[[pl.DataFrame], object] | None = None,
 ) -> Outcome:
@@ -42,7 +43,7 @@ def refresh(
     head = store.head()
     whole = everything or bool(inputs)
     since = head.watermark if head and not whole else None
-    frame = pipeline.extract(ExtractRequest(since=since, inputs=tuple(inputs)))
+    frame = pipeline.extract(ExtractRequest(since=since, inputs=tuple(inputs), missing=tuple(missing)))
     if check is not None:
         check(frame)
     written = store.write(frame, replace=whole)

@@ -12,11 +12,15 @@ from instances.specs import DatasetSpec
 
 @dataclass(frozen=True)
 class Context:
-    """What the work of a run gets. With `everything` it is to read its source from the beginning."""
+    """What the work of a run gets. With `everything` it is to read its source from the beginning.
+
+    `missing` names the instances that it may read, and that have left nothing to read yet.
+    """
 
     spec: DatasetSpec
     parts: Parts
     inputs: tuple[Input, ...]
+    missing: tuple[str, ...] = ()
     everything: bool = False
 
 
@@ -27,10 +31,12 @@ def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, every
     """
     datasets = services.repository.datasets({flow.instance, *(pin.instance for pin in pins)})
     own = datasets[flow.instance]
+    pinned = {pin.instance for pin in pins}
     return Context(
         spec=own.spec,
         parts=assemble(own, services.registry, services.resources),
         inputs=tuple(_read(services, datasets[pin.instance], pin) for pin in pins),
+        missing=tuple(ref.instance for ref in own.spec.upstream_refs if ref.instance not in pinned),
         everything=everything,
     )
 

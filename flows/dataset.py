@@ -20,7 +20,14 @@ def refresh_rows(context: Context) -> Outcome:
     check = None
     if isinstance(spec, SignalInstanceSpec):
         check = partial(check_signal, **spec.signal_spec.model_dump(exclude={"neutral"}))
-    return work.refresh(parts.pipeline, parts.store, inputs=context.inputs, everything=context.everything, check=check)
+    return work.refresh(
+        parts.pipeline,
+        parts.store,
+        inputs=context.inputs,
+        missing=context.missing,
+        everything=context.everything,
+        check=check,
+    )
 
 
 @flow(

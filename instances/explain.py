@@ -3,11 +3,13 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from instances.cascade import Start, decide
+from instances.cascade import Start, decide, open_requests
+from instances.clock import ClockError, next_tick
 from instances.facts import FlowFacts, FlowId, World
 from instances.lineage import downstream_of, strict_closure, strict_parents
 from instances.readiness import Upstream, assess
 from instances.status import FlowStatus, judge
+from instances.wording import moment
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,23 @@ def _next(flow: FlowFacts, world: World, now: dt.datetime) -> str:
     waits_for = [up.label for up in assess(flow, world, now).blockers if up.verdict.status is FlowStatus.RUNNING]
     if waits_for and flow.auto:
         return f"it is looked at again when these have ended: {', '.join(waits_for)}"
-    if judge(flow, world, now).ready:
+    report = assess(flow, world, now)
+    if open_requests(flow) and not report.all_ready:
+        return "it is asked for, and starts by itself when its inputs are ready"
+    if flow.auto and not report.all_ready and not flow.live:
+        return "it is looked at again when its inputs are ready"
+    if flow.policy.clock is not None and (tick := _tick(flow, now)) is not None:
+        return f"its schedule starts it at {moment(tick, now)}"
+    verdict = judge(flow, world, now)
+    if verdict.ready:
         return "nothing is due"
-    return f"nothing starts it now: {decision.reason}"
+    if verdict.status is FlowStatus.ERROR and flow.auto:
+        return "it is tried again when an input or its configuration has changed; or run it by hand"
+    return f"nothing starts it now: {decision.reason.partition(chr(10))[0]}"
+
+
+def _tick(flow: FlowFacts, now: dt.datetime) -> dt.datetime | None:
+    try:
+        return next_tick(flow.policy.clock, now) if flow.policy.clock else None
+    except ClockError:
+        return None

@@ -23,10 +23,10 @@ POLL = 0.3  # seconds between two looks at a run
 
 
 class NoDeployment(OptaicError):
-    """A flow that bootstrap has not given its deployment yet."""
+    """A flow without a deployment: bootstrap has not made it yet, or somebody deleted it."""
 
     def __init__(self, instance: str, flow: str) -> None:
-        super().__init__(f"{instance}.{flow} has no deployment yet. Run `optaic apply`, or the bootstrap deployment.")
+        super().__init__(f"{instance}.{flow} has no deployment. Run `optaic apply`: it makes what is missing.")
 
 
 async def plan(session: Session, scope: "Scope") -> "Planned":
@@ -156,7 +156,14 @@ async def run(session: Session, instance: str, flow: str, parameters: Mapping[st
     record = next(r for r in repository.flows(instances=[instance]) if r.flow_id == flow_id)
     if record.deployment_id is None:
         raise NoDeployment(instance, flow)
-    created = await session.client.create_flow_run_from_deployment(record.deployment_id, parameters=dict(parameters))
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        created = await session.client.create_flow_run_from_deployment(
+            record.deployment_id, parameters=dict(parameters)
+        )
+    except ObjectNotFound as error:
+        raise NoDeployment(instance, flow) from error
     last: Seen | None = None
     while last is None or not last.ended:
         seen = await _look(session, created.id)

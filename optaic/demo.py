@@ -47,7 +47,8 @@ async def _on_real_prices(console: Console) -> bool:
         await _run(open_session, console, "prices")
 
         _title(console, "5. The signals follow by themselves")
-        lines = await _until_ready(open_session, console)
+        own = {spec.name for spec in specs}
+        lines = await _until_ready(open_session, console, own)
 
         _title(console, "6. Where things stand")
         console.print(show.status_table(lines, dt.datetime.now(dt.UTC)))
@@ -69,13 +70,13 @@ async def _run(open_session: Session, console: Console, instance: str) -> None:
             show.show_seen(console, f"{instance}.refresh", seen)
 
 
-async def _until_ready(open_session: Session, console: Console) -> tuple[InstanceLine, ...]:
-    """Look at the board until every instance is READY, one is in ERROR, or patience is at its end."""
+async def _until_ready(open_session: Session, console: Console, own: set[str]) -> tuple[InstanceLine, ...]:
+    """Look at the board until every instance of the demo is READY, one is in ERROR, or patience is at its end."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     told: dict[str, str] = {}
     with console.status("waiting for the cascade ..."):
         while True:
-            lines = await actions.read_lines(open_session)
+            lines = tuple(line for line in await actions.read_lines(open_session) if line.instance in own)
             for line in lines:
                 if told.get(line.instance) != line.status:
                     colour = show.COLOURS[line.status]

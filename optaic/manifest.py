@@ -11,7 +11,7 @@
 A part is either described in place, or named: then it is an instance of the same file or of the server.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,27 @@ from instances.resolution import PARTS, spec_adapter
 _KEYS = {"project", "instances"}
 
 
+class _Loader(yaml.SafeLoader):
+    """Loads plain YAML, and refuses a key that stands twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    "in a mapping", node.start_mark, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_manifest(path: Path) -> tuple[AnyInstanceSpec, ...]:
     """Return the specs that a manifest describes, parts before the datasets that they belong to.
 
     Raises `InvalidSpec` with every problem of the file.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSpec([f"the manifest {path} cannot be read: {error}"]) from error
     except yaml.YAMLError as error:

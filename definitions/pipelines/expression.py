@@ -53,22 +53,32 @@ class ExpressionPipeline:
             raise SourceError("the expression has no input: name one in upstream_refs")
         name = self.parameters.value_column
         try:
-            rows = evaluate(self.expression, joined(request.inputs), value_column=name)
+            table = joined(request.inputs, missing=request.missing)
+            rows = evaluate(self.expression, self._with_missing(table, request.missing), value_column=name)
         except ExpressionError as error:
             raise SourceError(str(error)) from error
         return rows.drop_nulls(name) if self.parameters.drop_nulls else rows
 
+    def _with_missing(self, table: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
+        """Give the columns that the expression reads of an input that left nothing yet no values."""
+        prefixes = tuple(f"{_prefix(instance)}_" for instance in missing)
+        wanted = {column.name for column in self.expression.columns if column.name.startswith(prefixes)}
+        return table.with_columns(
+            pl.lit(None, pl.Float64).alias(name) for name in sorted(wanted) if name not in table.columns
+        )
 
-def joined(inputs: Sequence[Input]) -> pl.DataFrame:
+
+def joined(inputs: Sequence[Input], *, missing: Sequence[str] = ()) -> pl.DataFrame:
     """Return the inputs' rows side by side: `date`, `entity` and their value columns.
 
-    The value columns of a single input keep their names. With several inputs the name of the instance comes
+    The value columns of a single input keep their names. With several inputs, those that are `missing`
+    counted in, the name of the instance comes
     first, with underscores for dashes (and before a leading digit), like `prices_us_close`. There is a row
     for each (date, entity) of any input, with nulls for the inputs that lack it; the order of the inputs
     makes no difference. An input's knowledge_date is left out. Raises `SourceError` when two columns would
     have one name, or an input has two rows for one (date, entity).
     """
-    frames = [_values(one, alone=len(inputs) == 1) for one in inputs]
+    frames = [_values(one, alone=len(inputs) + len(missing) == 1) for one in inputs]
     table = frames[0]
     for frame, one in zip(frames[1:], inputs[1:], strict=True):
         if shared := (set(table.columns) & set(frame.columns)) - set(KEYS):
@@ -84,14 +94,21 @@ def _values(one: Input, *, alone: bool) -> pl.DataFrame:
     rows = long_form(one.frame.drop("knowledge_date", strict=False), source=f"input {one.instance!r}")
     if alone:
         return rows
-    prefix = one.instance.replace("-", "_")
-    prefix = f"_{prefix}" if prefix[:1].isdigit() else prefix
-    return rows.rename({name: f"{prefix}_{name}" for name in rows.columns if name not in KEYS})
+    return rows.rename({name: f"{_prefix(one.instance)}_{name}" for name in rows.columns if name not in KEYS})
+
+
+def _prefix(instance: str) -> str:
+    prefix = instance.replace("-", "_")
+    return f"_{prefix}" if prefix[:1].isdigit() else prefix
 
 
 def _operators_used(parameters: ExpressionParameters) -> tuple[str, ...]:
     """Return the references of the operators that the expression calls, in their newest versions."""
-    calls = (node for node in ast.walk(ast.parse(" ".join(parameters.expression.split()), mode="eval")) if isinstance(node, ast.Call))
+    calls = (
+        node
+        for node in ast.walk(ast.parse(" ".join(parameters.expression.split()), mode="eval"))
+        if isinstance(node, ast.Call)
+    )
     names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
     return tuple(sorted(d.ref for d in default_registry().newest(Kind.OPERATOR) if d.name in names))
 

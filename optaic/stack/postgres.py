@@ -37,7 +37,8 @@ def start(data: Path, *, socket_dir: Path, log: Path, durable: bool = True) -> R
         let_through(_binary("postgres"))
     if not data.exists():
         _initialise(data, user=user, log=log, durable=durable)
-    _remove_stale_lock(data)
+    for lock in (data / "postmaster.pid", socket_dir / f".s.PGSQL.{_PORT}.lock"):
+        _remove_stale_lock(lock)
     give(socket_dir, user)
     # fmt: off
     command = [
@@ -114,9 +115,8 @@ def _initialise(data: Path, *, user: str | None, log: Path, durable: bool) -> No
     draft.rename(data)
 
 
-def _remove_stale_lock(data: Path) -> None:
-    """Remove the pid file of a dead cluster where PostgreSQL itself would take it for that of a live one."""
-    lock = data / "postmaster.pid"
+def _remove_stale_lock(lock: Path) -> None:
+    """Remove the lock file of a dead cluster where PostgreSQL itself would take it for that of a live one."""
     try:
         process = psutil.Process(int(lock.read_text().split(maxsplit=1)[0]))
         deadline = time.monotonic() + _REAPING_SECONDS

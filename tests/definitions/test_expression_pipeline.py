@@ -95,3 +95,14 @@ def test_it_needs_inputs_and_takes_many() -> None:
     pipeline.check()
 
     assert default_registry().get(Kind.PIPELINE, "expression").roles == (Role("input", required=True, many=True),)
+
+
+def test_an_input_that_left_nothing_yet_gives_no_values_and_changes_no_names() -> None:
+    pipeline = make(Kind.PIPELINE, "expression", {"expression": "prices_close + 0 * extra_close", "drop_nulls": False})
+    inputs = (Input("prices", "input", PRICES),)
+
+    rows = pipeline.extract(ExtractRequest(inputs=inputs, missing=("extra",)))
+
+    assert rows.rows() == [(day(1), "A", None), (day(2), "A", None)]
+    with pytest.raises(SourceError, match="there is no column 'extra_close'"):
+        pipeline.extract(ExtractRequest(inputs=inputs, missing=("other",)))

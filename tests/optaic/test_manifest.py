@@ -56,6 +56,12 @@ def test_text_that_is_not_yaml_shows_the_place(tmp_path: Path) -> None:
     assert "line 2" in problem
 
 
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "instances:\n  - {name: z, name: q, type: store, definition: delta}\n")
+    assert "the key 'name' stands twice" in problem
+    assert "line 2" in problem
+
+
 def test_a_file_without_instances_says_where_to_look(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "prices: {}\n")
     assert problem.endswith("has no list `instances`: see examples/sp500/instances.yaml")
