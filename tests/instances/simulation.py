@@ -310,8 +310,13 @@ class House:
         if run.admission is Admission.SKIPPED:
             source = next(other for other in self.runs[run.flow_id] if other.run_id == run.confirms).provenance
             assert source is not None
-            left = {"version": source.version, "watermark": source.watermark, "found_new": False, "recorded": True}
-            run.provenance = replace(run.provenance, **left)
+            run.provenance = replace(
+                run.provenance,
+                version=source.version,
+                watermark=source.watermark,
+                found_new=False,
+                recorded=True,
+            )
             self._set(run, RunState.COMPLETED, SKIPPED)
             self.hooks.append(run)
             return

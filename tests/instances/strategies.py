@@ -179,7 +179,7 @@ class WorldMaker:
         printed = fingerprint(config_hash, pins)
         self.case.signatures[printed] = signature_of(config_hash, pinned)
         dated = draft.policy.calendar is not None or self._one_in(3)
-        outcome = {"version": "3", "watermark": self.now.date() if dated else None}
+        outcome: dict[str, Any] = {"version": "3", "watermark": self.now.date() if dated else None}
         if not completed:
             outcome = {"recorded": False}
         return Provenance(printed, config_hash, inputs, **(outcome | fields))

@@ -164,7 +164,8 @@ def accepted(expression: str) -> bool:
 def test_what_the_spec_accepts_ticks_as_prefects_schedule_does(cron: str, start: dt.datetime, zone: str) -> None:
     assume(accepted(cron))
     theirs = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(n=8, start=start))
-    ours, tick = [], start - dt.timedelta(microseconds=1)
+    ours: list[dt.datetime] = []
+    tick = start - dt.timedelta(microseconds=1)
     while len(ours) < 8 and (following := next_tick(Clock(cron=cron, timezone=zone), tick)) is not None:
         ours.append(following)
         tick = following
