@@ -118,6 +118,17 @@ def _ambiguous(cron: str) -> str:
     return ""
 
 
+def _loses_days(days: set[int]) -> str:
+    """Return which days Prefect's scheduler would leave out; empty if none.
+
+    From the end of February it goes on as if the month had more days, and so past the first ones of March.
+    """
+    beyond = min((day for day in days if day > 28), default=0)
+    if beyond and min(days) < beyond - 28:
+        return f"with days up to {beyond} some leave out March {min(days)}; let them end at 28, like 1-28/10"
+    return ""
+
+
 def _number(name: str) -> str:
     """Return a month or a weekday as its number; anything else without leading zeros."""
     for names, start in ((_MONTHS, 1), (_WEEKDAYS, 0)):
@@ -157,9 +168,11 @@ class Schedule(Spec):
             try:
                 # Without its weekday too: with one, Feb 30 is never but for some.
                 for expression in (self.expression, " ".join([*self.expression.split()[:4], "*"])):
-                    CronSim(expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+                    days = CronSim(expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC)).days
             except CronSimError as error:
                 raise ValueError(f"{self.expression!r} is not a cron expression: {error}") from error
+            if problem := _loses_days(days):
+                raise ValueError(f"{self.expression!r} is not a cron expression that all read alike: {problem}")
         if self.type == "interval" and self.interval_minutes is None:
             raise ValueError("an interval schedule needs interval_minutes")
         return self

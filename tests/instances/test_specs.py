@@ -141,6 +141,9 @@ def test_a_cron_expression_has_no_seconds() -> None:
         ("0 18 */2 * 1-5", "with both a day of the month and a weekday, neither may hold '*'"),
         ("5/15 * * * *", "the step of '5/15' needs a range, from where to where"),
         ("0 18 * * mon-1", "'MON-1' is a range with one end only; write MON"),
+        ("0 18 */10 * *", "with days up to 31 some leave out March 1; let them end at 28, like 1-28/10"),
+        ("0 18 2,31 * *", "with days up to 31 some leave out March 2; let them end at 28, like 1-28/10"),
+        ("0 18 1,30 2-4 *", "with days up to 30 some leave out March 1; let them end at 28, like 1-28/10"),
         ("0 9-09 * * *", "'9-09' is a range with one end only; write 9"),
     ],
 )
@@ -156,7 +159,16 @@ def test_a_date_that_never_comes_is_rejected_beside_a_weekday_too(weekday: str) 
 
 
 @pytest.mark.parametrize(
-    "expression", ["0 18 * jul wed", "0 18 1,15 * 1-5", "5-59/15 9-17 * * MON-FRI", "*/10 * * * *"]
+    "expression",
+    [
+        "0 18 * jul wed",
+        "0 18 1,15 * 1-5",
+        "5-59/15 9-17 * * MON-FRI",
+        "*/10 * * * *",
+        "0 0 1-28/10 * *",
+        "0 0 31 * *",
+        "0 0 */2 * *",
+    ],
 )
 def test_the_usual_cron_expressions_are_taken(expression: str) -> None:
     assert Schedule(type="cron", expression=expression).ticks
