@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import httpx
@@ -121,16 +122,15 @@ async def bare_rate(make: Callable[[int], Awaitable[object]]) -> float:
     return BARE / (time.perf_counter() - started)
 
 
-async def bare_rates(client: PrefectClient, spec: RunnableSpec) -> tuple[float, float]:
+async def bare_rates(client: PrefectClient, specs: Sequence[RunnableSpec], label: str) -> tuple[float, float]:
     """Return the rates of bare `create_deployment` calls: with a name only, and with all that ours have."""
     flow = await client.create_flow_from_name("bare")
-    named = await bare_rate(lambda n: client.create_deployment(flow_id=flow, name=f"named-{n}"))
-
-    async def whole(number: int) -> None:
-        other = spec.model_copy(update={"name": f"whole-{number}"})
-        await write_deployment(client, desired_deployment(FlowKind.REFRESH, other, STORAGE, "bench"), None, flow)
-
-    return named, await bare_rate(whole)
+    named = await bare_rate(lambda n: client.create_deployment(flow_id=flow, name=f"named-{label}-{n}"))
+    wishes = [
+        desired_deployment(FlowKind.REFRESH, spec.model_copy(update={"name": f"whole-{label}-{n}"}), STORAGE, "bench")
+        for n, spec in enumerate(specs[:BARE])
+    ]
+    return named, await bare_rate(lambda n: write_deployment(client, wishes[n % len(wishes)], None, flow))
 
 
 async def planned(tools: Tools, specs: tuple[AnyInstanceSpec, ...]) -> Planned:
@@ -157,25 +157,26 @@ async def applied(tools: Tools, specs: tuple[AnyInstanceSpec, ...]) -> tuple[Cos
 
 async def measure(manifest: Path, count: int) -> None:
     specs = read_manifest(manifest)
-    runnable = next(spec for spec in specs if isinstance(spec, RunnableSpec))
+    datasets = [spec for spec in specs if isinstance(spec, RunnableSpec)]
     async with get_client() as client:
         with opened(await load_platform()) as services:
             tools = Tools(services, client)
-            first_named, first_whole = await bare_rates(client, runnable)
+            before = await bare_rates(client, datasets, "before")
             costs, phases = await applied(tools, specs)
+            after = await bare_rates(client, datasets, "after")
             print(f"first apply    {costs}   of {count} instances")
             for kind, (things, seconds) in phases.items():
                 print(f"  {kind + 's':<13}{seconds:7.2f} s {things:6} made, {things / seconds:6.1f} a second")
-            rate = phases["deployment"][0] / phases["deployment"][1]
-            print(
-                f"bare calls, {AT_ONCE} at once: {first_named:.1f} a second with a name only, "
-                f"{first_whole:.1f} with all that ours have"
-            )
-            print(f"  our deployments' rate is {rate / first_named:.0%} and {rate / first_whole:.0%} of these")
+            things, seconds = phases["deployment"]
+            print(f"bare calls, {AT_ONCE} at once, before and after; our deployments' rate beside their mean:")
+            for what, *rates in zip(
+                ("with all that ours have", "with a name only"), before[::-1], after[::-1], strict=True
+            ):
+                print(f"  {what:<25}{rates[0]:6.1f} {rates[1]:6.1f} a second   {things / seconds / mean(rates):.0%}")
             costs, _ = await applied(tools, specs)
             print(f"second apply   {costs}")
             changed = tuple(
-                spec.model_copy(update={"description": "changed"}) if spec.name == runnable.name else spec
+                spec.model_copy(update={"description": "changed"}) if spec.name == datasets[0].name else spec
                 for spec in specs
             )
             costs, phases = await applied(tools, changed)
