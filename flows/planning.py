@@ -106,11 +106,11 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
         raise InvalidSpec([*problems, *error.problems]) from error
     to_save = tuple(spec for spec in scope.manifest if spec.name not in gone)
     wanted = Wanted(instances, storage, blocks, to_save, tuple(sorted(gone)))
-    for things in ALL:
-        problems.extend(await things.problems(wanted, tools))
+    proposed = [await things.plan(wanted, tools) for things in ALL]
+    problems.extend(problem for each in proposed for problem in each.problems)
     if problems:
         raise InvalidSpec(problems)
-    steps = [step for things in ALL for step in await things.plan(wanted, tools)]
+    steps = [step for each in proposed for step in each.steps]
     plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=advice(instances, now))
     return Planned(plan, wanted, len(on_record.keys() | {spec.name for spec in described}))
 

@@ -13,7 +13,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.events import OVERDUE
 from flows.stuck import HEARTBEAT, Patience
-from flows.things.base import Tools, Wanted
+from flows.things.base import Proposed, Tools, Wanted
 from instances.plan import Fields, Step, compare
 from instances.wording import span
 
@@ -69,17 +69,14 @@ class Automations:
 
     kind = "automation"
 
-    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
-        return []
-
-    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
         recorded = tools.services.repository.automations()
         actual = {
             name: _fields(automation) | {"on_record": recorded.get(name) == automation.id}
             for name, automation in (await _ours(tools)).items()
         }
         desired = {name: _fields(automation) | {"on_record": True} for name, automation in wanted_automations().items()}
-        return compare(self.kind, desired, actual)
+        return Proposed(compare(self.kind, desired, actual))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         ours = await _ours(tools)

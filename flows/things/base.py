@@ -46,17 +46,21 @@ class Wanted:
     gone: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Proposed:
+    """A step for each thing of one kind, and why they can't be applied, each with its remedy."""
+
+    steps: tuple[Step, ...]
+    problems: tuple[str, ...] = ()
+
+
 class Things(Protocol):
     """One kind of thing. Planning reads and writes nothing; applying does what the steps say, and no more."""
 
     kind: str
 
-    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
-        """Return why the plan can't be applied, each with its remedy."""
-        ...
-
-    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
-        """Return a step for each thing of this kind."""
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
+        """Return what must be done for the things of this kind, from one reading of them."""
         ...
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:

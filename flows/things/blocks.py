@@ -7,7 +7,7 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.base import AnyInstanceSpec
 from blocks.documents import BlockWriter, in_place
-from flows.things.base import Tools, Wanted, a_few_at_once
+from flows.things.base import Proposed, Tools, Wanted, a_few_at_once
 from instances.plan import Action, Fields, Step, compare
 from instances.specs import ComponentSpec
 
@@ -17,15 +17,7 @@ class Blocks:
 
     kind = "block"
 
-    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
-        saved = wanted.blocks.by_name
-        return [
-            f"{spec.name}: there is a {saved[spec.name].spec.type} of this name already; choose another name"
-            for spec in wanted.to_save
-            if spec.name in saved and saved[spec.name].spec.type != spec.type
-        ]
-
-    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
         specs = {spec.name: spec for spec in wanted.to_save}
         inside = _inside(wanted)
         desired = {name: _fields(spec, in_place(spec, specs)) for name, spec in specs.items() if name not in inside}
@@ -33,7 +25,7 @@ class Blocks:
             name: _fields(saved.spec, in_place(saved.spec, {part.name: part for part in saved.parts}))
             for name, saved in wanted.blocks.by_name.items()
         }
-        return compare(self.kind, desired, actual, gone=wanted.gone)
+        return Proposed(compare(self.kind, desired, actual, gone=wanted.gone), _taken_names(wanted))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         specs = {spec.name: spec for spec in wanted.to_save}
@@ -53,6 +45,15 @@ class Blocks:
         deleting = any(step.action is Action.DELETE for step in steps)
         for group in (others, parts) if deleting else (parts, others):
             await a_few_at_once(one, group)
+
+
+def _taken_names(wanted: Wanted) -> tuple[str, ...]:
+    saved = wanted.blocks.by_name
+    return tuple(
+        f"{spec.name}: there is a {saved[spec.name].spec.type} of this name already; choose another name"
+        for spec in wanted.to_save
+        if spec.name in saved and saved[spec.name].spec.type != spec.type
+    )
 
 
 async def _delete(tools: Tools, document_id: UUID) -> None:

@@ -9,7 +9,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.deployments import DesiredDeployment, desired_deployment, write_deployment
 from flows.found import FoundDeployment, deployments_named, deployments_with_ids
 from flows.prefect_reader import PAGE
-from flows.things.base import Tools, Wanted, a_few_at_once
+from flows.things.base import Proposed, Tools, Wanted, a_few_at_once
 from instances.plan import Action, Step, compare
 from instances.specs import RunnableSpec
 
@@ -19,23 +19,7 @@ class Deployments:
 
     kind = "deployment"
 
-    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
-        found = await _found(wanted, tools)
-        pools = {pool.name for pool in await tools.client.read_work_pools(limit=PAGE)}
-        foreign = (
-            f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; delete it, "
-            f"or adopt it with `optaic import {name.partition('/')[2]}`"
-            for name in sorted(found.foreign)
-        )
-        nowhere = (
-            f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
-            f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}"
-            for wish in _desired(wanted, tools)
-            if wish.storage.work_pool is not None and wish.storage.work_pool not in pools
-        )
-        return [*foreign, *nowhere]
-
-    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
         found = await _found(wanted, tools)
         desired = {d.full_name: d.fields() | {"on_record": True} for d in _desired(wanted, tools)}
         actual = {
@@ -44,7 +28,8 @@ class Deployments:
         }
         known = {*wanted.gone, *(instance.spec.name for instance in wanted.instances)}
         gone = [name for name in actual if name.partition("/")[2] in known]  # also of a flow that is called for no more
-        return compare(self.kind, desired, actual, gone=gone)
+        steps = compare(self.kind, desired, actual, gone=gone)
+        return Proposed(steps, (*_foreign(found), *await _nowhere(wanted, tools)))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         found = await _found(wanted, tools)
@@ -95,6 +80,24 @@ async def _found(wanted: Wanted, tools: Tools) -> _Found:
     for name, deployment in (await deployments_named(tools.client, names - found.ours.keys())).items():
         found.add(name, deployment)
     return found
+
+
+def _foreign(found: _Found) -> list[str]:
+    return [
+        f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; delete it, "
+        f"or adopt it with `optaic import {name.partition('/')[2]}`"
+        for name in sorted(found.foreign)
+    ]
+
+
+async def _nowhere(wanted: Wanted, tools: Tools) -> list[str]:
+    pools = {pool.name for pool in await tools.client.read_work_pools(limit=PAGE)}
+    return [
+        f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
+        f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}"
+        for wish in _desired(wanted, tools)
+        if wish.storage.work_pool is not None and wish.storage.work_pool not in pools
+    ]
 
 
 def _desired(wanted: Wanted, tools: Tools) -> list[DesiredDeployment]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from definitions.contract import FlowKind
-from flows.things.base import Tools, Wanted
+from flows.things.base import Proposed, Tools, Wanted
 from instances.plan import Action, Step, compare
 from instances.rowplan import rows_on_record, wanted_row, without_flows
 
@@ -13,13 +13,11 @@ class Rows:
 
     kind = "instance"
 
-    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
-        return tools.services.writer.problems(wanted.instances)
-
-    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
         desired = {instance.spec.name: wanted_row(instance) for instance in wanted.instances}
         actual = without_flows(rows_on_record(tools.services.engine), surplus_flows(wanted, tools))
-        return compare(self.kind, desired, actual, gone=wanted.gone)
+        steps = compare(self.kind, desired, actual, gone=wanted.gone)
+        return Proposed(steps, tuple(tools.services.writer.problems(wanted.instances)))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         writer = tools.services.writer
@@ -38,12 +36,9 @@ class Flows:
 
     kind = "flow"
 
-    async def problems(self, wanted: Wanted, tools: Tools) -> list[str]:
-        return []
-
-    async def plan(self, wanted: Wanted, tools: Tools) -> tuple[Step, ...]:
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
         surplus = [f"{name}.{kind}" for name, kind in surplus_flows(wanted, tools)]
-        return compare(self.kind, {}, {name: {} for name in surplus}, gone=surplus)
+        return Proposed(compare(self.kind, {}, {name: {} for name in surplus}, gone=surplus))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         keys = [step.name.partition(".") for step in steps]
