@@ -9,9 +9,6 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
-    DeploymentFilterName,
-    FlowFilter,
-    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterEndTime,
     FlowRunFilterExpectedStartTime,
@@ -21,7 +18,6 @@ from prefect.client.schemas.filters import (
     Operator,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from instances.facts import DECISIVE, ENDED, RunFact, RunId, RunState
@@ -121,37 +117,6 @@ class PrefectReader:
                 break
             before = page[-1].end_time
         return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
-
-    async def deployments(self, ids: Collection[UUID]) -> dict[UUID, DeploymentResponse]:
-        """Return the deployments that still exist, by id."""
-        found: dict[UUID, DeploymentResponse] = {}
-        ordered = sorted(ids)
-        for start in range(0, len(ordered), PAGE):
-            self.requests += 1
-            part = await self.client.read_deployments(
-                deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=ordered[start : start + PAGE])),
-                limit=PAGE,
-            )
-            found |= {deployment.id: deployment for deployment in part}
-        return found
-
-    async def deployments_named(self, names: Collection[str]) -> dict[str, DeploymentResponse]:
-        """Return the deployments that exist of these 'flow/name' names."""
-        found: dict[str, DeploymentResponse] = {}
-        by_flow: dict[str, list[str]] = {}
-        for name in sorted(names):
-            flow, _, own = name.partition("/")
-            by_flow.setdefault(flow, []).append(own)
-        for flow, own_names in by_flow.items():
-            for start in range(0, len(own_names), PAGE):
-                self.requests += 1
-                part = await self.client.read_deployments(
-                    flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
-                    deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=own_names[start : start + PAGE])),
-                    limit=PAGE,
-                )
-                found |= {f"{flow}/{deployment.name}": deployment for deployment in part}
-        return found
 
     async def _all(
         self, deployments: Collection[UUID], query: FlowRunFilter, sort: FlowRunSort

@@ -7,9 +7,9 @@ from itertools import takewhile
 from uuid import UUID
 
 import httpx
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import PrefectException
 
+from flows.found import FoundDeployment, deployments_with_ids
 from flows.prefect_reader import PrefectReader, RunsByDeployment
 from instances.facts import FlowFacts, FlowId, Provenance, Request, RunFact, RunId, World
 from instances.ledger import Ledger
@@ -37,7 +37,7 @@ async def read_world(
     own = {record.deployment_id for record in records if record.flow_id in deciding_on and record.deployment_id}
     try:
         runs = await reader.runs(ids, deciding=own, now=now)
-        deployments = await reader.deployments(own)
+        deployments = {found.deployment_id: found for found in await deployments_with_ids(reader.client, own)}
     except (httpx.HTTPError, PrefectException) as error:
         why = f"the Prefect API did not answer: {type(error).__name__}: {error}"
         return {record.flow_id: replace(_facts(record), unreadable=why) for record in records}
@@ -79,7 +79,7 @@ def _with_runs(
     provenance: Mapping[RunId, Provenance],
     claimed: Mapping[RunId, str],
     requests: tuple[Request, ...],
-    deployments: Mapping[UUID, DeploymentResponse] | None,
+    deployments: Mapping[UUID, FoundDeployment] | None,
 ) -> FlowFacts:
     deployment_id = facts.deployment_id
     if deployment_id is None or (deployments is not None and deployment_id not in deployments):

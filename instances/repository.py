@@ -23,7 +23,6 @@ from instances.tables import (
     InstallationRow,
     InstanceRow,
     PipelineInstanceRow,
-    SignalInstanceRow,
     StoreInstanceRow,
 )
 
@@ -49,15 +48,6 @@ class AppliedDataset:
 
     spec: DatasetSpec
     parts: Mapping[str, ComponentSpec]
-
-
-_ROWS: Mapping[str, type[InstanceRow]] = {
-    "pipeline": PipelineInstanceRow,
-    "store": StoreInstanceRow,
-    "accessor": AccessorInstanceRow,
-    "dataset": DatasetInstanceRow,
-    "signal": SignalInstanceRow,
-}
 
 
 class Repository:

@@ -70,7 +70,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0
 # As JSON gives it back: YAML reads a date as a date, which would never equal the text that is stored.
 Config = Annotated[dict[str, Any], AfterValidator(to_jsonable_python)]
 
-InstanceType = Literal["pipeline", "store", "accessor", "dataset", "signal"]
 OnStale = Literal["block", "refresh", "warn"]
 
 

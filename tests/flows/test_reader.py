@@ -22,6 +22,7 @@ from prefect.states import (
     Scheduled,
 )
 
+from flows.found import deployments_named, deployments_with_ids
 from flows.prefect_reader import ENOUGH, PAGE, PrefectReader
 from instances.facts import DECISIVE, ENDED, RunFact, RunId, RunState
 from optaic.stack import Target
@@ -139,7 +140,7 @@ def test_of_a_deleted_deployment_there_are_no_runs(ask: Callable[[Look], None]) 
             assert set(found) - {there} <= {gone}
             assert there in found
             assert not found.get(gone)
-        assert set(await PrefectReader(client).deployments(both)) == {there}
+        assert {found.deployment_id for found in await deployments_with_ids(client, both)} == {there}
 
     ask(look)
 
@@ -189,7 +190,7 @@ def test_recent_runs_stop_at_one_that_completed(ask: Callable[[Look], None]) -> 
 
 async def by_name(client: PrefectClient, deployment: UUID) -> dict[str, UUID]:
     name = (await client.read_deployment(deployment)).name
-    return {at: found.id for at, found in (await PrefectReader(client).deployments_named([f"read/{name}"])).items()}
+    return {at: found.deployment_id for at, found in (await deployments_named(client, [f"read/{name}"])).items()}
 
 
 def test_a_run_keeps_the_time_when_it_ended_when_a_person_changes_its_state(ask: Callable[[Look], None]) -> None:
