@@ -79,19 +79,26 @@ async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Round:
     async with get_client() as client:
         reader = PrefectReader(client)
         world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
-        decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
-        started: dict[FlowId, RunId] = {}
-        failed: dict[FlowId, str] = {}
-        for decision in decisions:
-            if not isinstance(decision, Start):
-                continue
-            try:  # one that can't be started must not keep the others from starting
-                run_id = await _start(services, client, decision, now)
-            except (httpx.HTTPError, PrefectException) as error:
-                failed[decision.flow_id] = str(error)
-                continue
-            if run_id is not None:
-                started[decision.flow_id] = run_id
+        return await start_due_in(world, services, client, flow_ids, now)
+
+
+async def start_due_in(
+    world: World, services: Services, client: PrefectClient, flow_ids: Collection[FlowId], now: dt.datetime
+) -> Round:
+    """Decide on each of the flows in a world that was read `deciding` at `now`, and start those that are due."""
+    decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
+    started: dict[FlowId, RunId] = {}
+    failed: dict[FlowId, str] = {}
+    for decision in decisions:
+        if not isinstance(decision, Start):
+            continue
+        try:  # one that can't be started must not keep the others from starting
+            run_id = await _start(services, client, decision, now)
+        except (httpx.HTTPError, PrefectException) as error:
+            failed[decision.flow_id] = str(error)
+            continue
+        if run_id is not None:
+            started[decision.flow_id] = run_id
     return Round(world, decisions, started, failed)
 
 

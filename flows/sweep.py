@@ -6,7 +6,7 @@ from dataclasses import replace
 from prefect import flow, get_client, get_run_logger
 
 from flows.board import read_all
-from flows.cascade import start_due, tell
+from flows.cascade import start_due_in, tell
 from flows.events import emit_overdue
 from flows.graph import keep_lineage
 from flows.services import Services, load_platform, opened
@@ -37,12 +37,16 @@ async def sweep_once(services: Services, patience: Patience) -> int:
     logger, now = get_run_logger(), dt.datetime.now(dt.UTC)
     async with get_client() as client:
         flows, world = await read_all(services, client, now)
-        for sentence in await end_stuck_runs(client, world.values(), now, patience):
+        ended = await end_stuck_runs(client, world.values(), now, patience)
+        for sentence in ended:
             logger.warning("ended as crashed: %s", sentence)
+        if ended:  # the world is another one now
+            now = dt.datetime.now(dt.UTC)
+            flows, world = await read_all(services, client, now)
         for overdue in await emit_overdue(client, world.values(), now):
             logger.warning("overdue: %s: %s", overdue.flow.label, overdue.missed.reason)
         _withdraw(services, world)
-        looked = await start_due(services, [flow.flow_id for flow in flows])
+        looked = await start_due_in(world, services, client, [flow.flow_id for flow in flows], now)
         await keep_lineage(client, lineage_graph(looked.world, now))
     tell(replace(looked, decisions=tuple(d for d in looked.decisions if isinstance(d, Start))), logger)
     logger.info("looked at %d flows, started %d", len(flows), len(looked.started))
