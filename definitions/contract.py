@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from definitions.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 
 class Kind(StrEnum):
@@ -177,10 +181,14 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """Which rows a reader wants; dates are inclusive, `as_of` hides what was not known then."""
+    """Which rows a reader wants; dates are inclusive, `as_of` hides what was not known then.
+
+    With `as_known` the rows are dated by when they were known, so that a row's date never lies before it.
+    """
 
     version: str
     as_of: dt.date | None = None
+    as_known: bool = False
     start: dt.date | None = None
     end: dt.date | None = None
     columns: tuple[str, ...] | None = None  # value columns; keys always come along
@@ -191,6 +199,63 @@ class Accessor(Protocol):
 
     def read(self, store: Store, request: ReadRequest) -> pl.DataFrame:
         """Return rows in long form, one per (date, entity), sorted by entity and date."""
+        ...
+
+
+class Regressor(Protocol):
+    """A fitted model, which can be pickled."""
+
+    def predict(self, features: "pd.DataFrame") -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """Return a prediction for each row of `features`, whose columns are those that it was fitted on."""
+        ...
+
+
+class Module(Protocol):
+    """A way to learn from features; its parameters are those of its definition."""
+
+    def fit(self, features: "pd.DataFrame", target: "pd.Series[float]") -> Regressor:
+        """Return a model fitted on rows of features (Float64, may hold NaN) and their target (no NaN)."""
+        ...
+
+
+@dataclass(frozen=True)
+class AllocationRequest:
+    """What is known when weights are decided, at the close of the last day of `returns`.
+
+    `returns` are simple daily returns: a row for each date, a column for each entity, no NaN. The expected
+    returns are per day, by entity; `covariance` is per day too, entity by entity; `previous` are the
+    weights that are held now. None where it was not given: then the optimizer estimates from `returns`.
+    """
+
+    returns: "pd.DataFrame"
+    expected_returns: "pd.Series[float] | None" = None
+    covariance: "pd.DataFrame | None" = None
+    previous: "pd.Series[float] | None" = None
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Weights by entity, as shares of capital, and how they came about.
+
+    `expected_return` and `volatility` are per year (252 days); `effective_bets` is the effective number of
+    bets; `solver_status` is what the solver said, or 'closed form' where there is none.
+    """
+
+    weights: "pd.Series[float]"
+    expected_return: float
+    volatility: float
+    effective_bets: float
+    solver_status: str
+
+
+class Optimizer(Protocol):
+    """A way to decide on the weights of a portfolio."""
+
+    def allocate(self, request: AllocationRequest) -> Allocation:
+        """Return weights that satisfy every constraint of its parameters.
+
+        Raises `Infeasible`, which names the constraints, where there are none; never falls back silently.
+        """
         ...
 
 

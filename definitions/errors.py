@@ -96,3 +96,17 @@ class MissingSecret(DefinitionError):
             f"there is no {block_type} block named {name!r}. "
             "Create it in the Prefect UI (Blocks), or correct the name in the config."
         )
+
+
+class ModuleError(DefinitionError):
+    """A model that can't be trained or asked, with what it was given."""
+
+
+class Infeasible(DefinitionError):
+    """A portfolio problem that no weights can satisfy."""
+
+    def __init__(self, definition: str, constraints: str, because: str) -> None:
+        super().__init__(
+            f"{definition} finds no weights that satisfy {constraints}: {because}. "
+            "Loosen one of these constraints; nothing was written."
+        )

@@ -4,9 +4,9 @@ from functools import partial
 
 from prefect import State, flow
 
-from definitions import work
 from definitions.contract import FlowKind
-from definitions.work import Outcome
+from definitions.work import refresh as work
+from definitions.work.outcome import Outcome
 from flows.cascade import cascade_hook
 from flows.context import Context
 from flows.frame import Options, guarded_run, run_name

@@ -14,7 +14,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
-from definitions.work import Outcome
+from definitions.work.outcome import Outcome
 from flows.cascade import start_due, tell
 from flows.context import Context, gather
 from flows.guard import Finding, check_upstream_freshness, look_upstream, only_logged, report_row

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from definitions.contract import FlowKind
-from definitions.work import Outcome
+from definitions.work.outcome import Outcome
 from instances.facts import FlowId, Provenance, Request, RunId
 from instances.tables import ClaimRow, DatasetInstanceRow, FlowRow, RequestRow, RunInputRow, RunRow
 

@@ -7,7 +7,7 @@ import pytest
 from definitions.contract import ExtractRequest, Input, Kind, ReadRequest, Watermark
 from definitions.errors import SourceError
 from definitions.stores.delta import DeltaStore
-from definitions.work import refresh
+from definitions.work.refresh import refresh
 from tests.definitions.resources import make, number
 
 SAMPLE = "sp500-sample"

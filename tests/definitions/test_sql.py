@@ -9,7 +9,7 @@ import pytest
 from definitions.contract import ExtractRequest, Kind, Pipeline, Watermark
 from definitions.errors import InvalidConfig, MissingSecret, SourceError
 from definitions.stores.delta import DeltaStore
-from definitions.work import refresh
+from definitions.work.refresh import refresh
 from tests.definitions.resources import FakeCredentials, make, number, resources
 
 ALL = "SELECT date, entity, close FROM prices"

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from blocks.base import AnyInstanceSpec
-from definitions import work
 from definitions.contract import ExtractRequest, Input, Kind, ReadRequest, Watermark
 from definitions.errors import InvalidConfig, SourceError
 from definitions.registry import Registry, default_registry
+from definitions.work import refresh as work
 from instances.resolution import resolve
 from instances.specs import ComponentSpec
 from optaic.manifest import read_manifest

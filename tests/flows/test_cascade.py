@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelled
 
 from definitions.contract import FlowKind
-from definitions.work import Outcome
+from definitions.work.outcome import Outcome
 from flows.context import Context
 from flows.dataset import refresh, refresh_rows
 from flows.frame import Options, guarded_run

@@ -12,7 +12,7 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from definitions.contract import FlowKind
-from definitions.work import Outcome
+from definitions.work.outcome import Outcome
 from instances.facts import FlowId, Provenance, RunId
 from instances.ledger import RUN_KINDS, GuardedRun, Ledger
 from instances.tables import ClaimRow, DatasetInstanceRow, RequestRow, RunRow

@@ -1,27 +1,12 @@
-"""The work of flows: plain functions over plugins, with no server in sight."""
+"""Refreshing a store from its pipeline."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
 from definitions.contract import ExtractRequest, Input, Pipeline, Store
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run left: a version of data with its watermark and row count, metrics, and a summary.
-
-    `found_new` is false when the source had nothing that the store did not have. `summary` is Markdown.
-    """
-
-    version: str | None
-    watermark: dt.date | None = None
-    row_count: int | None = None
-    found_new: bool = True
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    summary: str = ""
+from definitions.work.outcome import Outcome, table
 
 
 def refresh(
@@ -65,12 +50,6 @@ def _summary(frame: pl.DataFrame, version: str, rows: int, *, changed: bool, wat
         "",
         "Last rows read:",
         "",
-        *_table(frame.tail(5)),
+        *table(frame.tail(5)),
     ]
     return "\n".join(lines)
-
-
-def _table(frame: pl.DataFrame) -> list[str]:
-    header = "| " + " | ".join(frame.columns) + " |"
-    rule = "|" + " --- |" * frame.width
-    return [header, rule, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in frame.iter_rows())]

@@ -1,0 +1,1 @@
+"""The work of flows: plain functions over plugins, with no server in sight."""

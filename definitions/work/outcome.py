@@ -1,0 +1,34 @@
+"""Outcome: what the work of a run leaves behind."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from research.pictures import Picture
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: a version of data with its watermark and row count, metrics, and a summary.
+
+    `found_new` is false when the source had nothing that the store did not have. `summary` is Markdown;
+    the pictures follow it in the run's artifact. `handles` are what the instance's row is to hold from now on.
+    """
+
+    version: str | None
+    watermark: dt.date | None = None
+    row_count: int | None = None
+    found_new: bool = True
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+    pictures: tuple[Picture, ...] = ()
+    handles: Mapping[str, str] = field(default_factory=dict)
+
+
+def table(frame: pl.DataFrame) -> list[str]:
+    """Return a frame as the lines of a Markdown table."""
+    header = "| " + " | ".join(frame.columns) + " |"
+    rule = "|" + " --- |" * frame.width
+    return [header, rule, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in frame.iter_rows())]
