@@ -5,15 +5,9 @@ from typing import Any, ClassVar, Literal
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl
 
-from instances.specs import (
-    ComponentSpec,
-    DatasetSpec,
-    Duration,
-    Freshness,
-    OnStale,
-    Schedule,
-    UpstreamRef,
-)
+from instances.schedules import Schedule
+from instances.specs import ComponentSpec, DatasetSpec, Freshness, OnStale, UpstreamRef
+from instances.values import Duration
 
 # Prefect takes only http addresses for a block type's logo and documentation.
 REPOSITORY = "optaic/optaic"

@@ -7,7 +7,8 @@ import datetime as dt
 
 from definitions.contract import FlowKind
 from instances.facts import Calendar, Clock, Policy
-from instances.specs import Freshness, Schedule
+from instances.schedules import Schedule
+from instances.specs import Freshness
 
 TRAIN_MAX_AGE = dt.timedelta(days=7)
 

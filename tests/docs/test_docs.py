@@ -14,13 +14,12 @@ import blocks
 from definitions.contract import Definition
 from definitions.registry import default_registry
 from instances.resolution import resolve
+from instances.schedules import RetryPolicy, Schedule
 from instances.specs import (
     CalendarPolicy,
     ComponentSpec,
     DatasetSpec,
     Freshness,
-    RetryPolicy,
-    Schedule,
     SignalInstanceSpec,
     SignalSpec,
     UpstreamRef,

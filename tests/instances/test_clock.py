@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from instances.clock import ORIGIN, ClockError, NaiveMoment, last_tick, next_tick
 from instances.facts import Clock
-from instances.specs import Schedule
+from instances.schedules import Schedule
 from tests.instances.world import days, hours, minutes, utc
 
 LONDON = "Europe/London"

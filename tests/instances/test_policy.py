@@ -5,7 +5,8 @@ import pytest
 from definitions.contract import FlowKind
 from instances.facts import Calendar, Clock
 from instances.policy import TRAIN_MAX_AGE, auto_of, clock_of, policy_of
-from instances.specs import CalendarPolicy, Freshness, Schedule
+from instances.schedules import Schedule
+from instances.specs import CalendarPolicy, Freshness
 from tests.instances.world import days, hours, minutes
 
 MANUAL = Schedule()

@@ -12,7 +12,8 @@ from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance
 from instances.facts import Edge, FlowId
 from instances.repository import FlowRecord, Repository
-from instances.specs import ComponentSpec, DatasetSpec, Schedule, UpstreamRef
+from instances.schedules import Schedule
+from instances.specs import ComponentSpec, DatasetSpec, UpstreamRef
 from instances.tables import EdgeRow
 from tests.instances.catalogue import PARTS, component, dataset, signal
 from tests.instances.database import refresh_ids, saved, statements

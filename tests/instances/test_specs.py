@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from definitions.contract import FlowKind
-from instances.specs import Duration, FlowSettings, RetryPolicy, Schedule, SignalSpec, UpstreamRef
+from instances.schedules import RetryPolicy, Schedule
+from instances.specs import FlowSettings, SignalSpec, UpstreamRef
+from instances.values import Duration
 from tests.instances.catalogue import component, dataset
 from tests.instances.world import days, hours, minutes
 
