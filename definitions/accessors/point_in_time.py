@@ -2,17 +2,18 @@
 
 import polars as pl
 
-from definitions.accessors.selection import ordered, selected
+from definitions.accessors.selection import between, ordered, selected
 from definitions.contract import Definition, Kind, ReadRequest, Resources, Store
 from definitions.errors import StoreError
 from definitions.parameters import NoParameters
-from research.point_in_time import point_in_time
+from research.point_in_time import as_known, point_in_time
 
 
 class PointInTimeAccessor:
     """Reads, for each (date, entity), the newest row that was known at `as_of`; see `research.point_in_time`.
 
-    The rows keep their `knowledge_date`. A table without it is refused with a `StoreError`.
+    The rows keep their `knowledge_date`. With `as_known` they are dated by when they were known instead, and
+    the dates asked for are those. A table without it is refused with a `StoreError`.
     """
 
     def read(self, store: Store, request: ReadRequest) -> pl.DataFrame:
@@ -22,7 +23,9 @@ class PointInTimeAccessor:
                 "the table has no knowledge_date, which the accessor 'point-in-time' reads by: "
                 "use the accessor 'simple', or give the pipeline the column that says when a row became known"
             )
-        return ordered(point_in_time(rows, as_of=request.as_of))
+        if request.as_known:
+            return ordered(between(as_known(rows, as_of=request.as_of), request))
+        return ordered(point_in_time(between(rows, request), as_of=request.as_of))
 
 
 def _accessor(parameters: NoParameters, resources: Resources) -> PointInTimeAccessor:

@@ -10,7 +10,7 @@ from definitions.frames import key_columns
 
 
 def selected(store: Store, request: ReadRequest) -> pl.LazyFrame:
-    """Return the version's rows between the dates asked for, with the keys and the columns asked for.
+    """Return the version's rows, with the keys and the columns asked for.
 
     Raises `StoreError` for an unknown version or column.
     """
@@ -25,7 +25,11 @@ def selected(store: Store, request: ReadRequest) -> pl.LazyFrame:
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise StoreError(f"the table has no column {name!r}.{hint} Its columns are: {', '.join(values)}.")
         values = [name for name in request.columns if name not in keys]
-    rows = rows.select(*keys, *dict.fromkeys(values))
+    return rows.select(*keys, *dict.fromkeys(values))
+
+
+def between(rows: pl.LazyFrame, request: ReadRequest) -> pl.LazyFrame:
+    """Return the rows between the dates asked for."""
     if request.start is not None:
         rows = rows.filter(pl.col("date") >= request.start)
     if request.end is not None:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from definitions.accessors.selection import ordered, selected
+from definitions.accessors.selection import between, ordered, selected
 from definitions.contract import Definition, Kind, ReadRequest, Resources, Store
 from definitions.errors import StoreError
 from definitions.parameters import NoParameters
@@ -11,8 +11,9 @@ from definitions.parameters import NoParameters
 class SimpleAccessor:
     """Reads `date`, `entity` and value columns; each row counts as known on its own date.
 
-    So `as_of` hides the rows with a later date. A table with `knowledge_date` may hold several rows for
-    one (date, entity), now or later, and is refused with a `StoreError`.
+    So `as_of` hides the rows with a later date, and `as_known` changes nothing. A table with
+    `knowledge_date` may hold several rows for one (date, entity), now or later, and is refused with a
+    `StoreError`.
     """
 
     def read(self, store: Store, request: ReadRequest) -> pl.DataFrame:
@@ -24,7 +25,7 @@ class SimpleAccessor:
             )
         if request.as_of is not None:
             rows = rows.filter(pl.col("date") <= request.as_of)
-        return ordered(rows)
+        return ordered(between(rows, request))
 
 
 def _accessor(parameters: NoParameters, resources: Resources) -> SimpleAccessor:

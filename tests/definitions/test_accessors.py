@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -64,6 +65,21 @@ def test_point_in_time_reads_what_was_known(revised: DeltaStore) -> None:
     assert read(ReadRequest(newest(revised), as_of=day(8))) == [(day(1), "A", day(1), 1.0), (day(2), "A", day(3), 3.0)]
     assert read(ReadRequest(newest(revised), as_of=day(2), columns=("gdp",))) == [(day(1), "A", day(1), 1.0)]
     assert read(ReadRequest(newest(revised), start=day(2))) == [(day(2), "A", day(3), 3.0)]
+
+
+def test_as_known_dates_rows_by_when_they_were_known(revised: DeltaStore) -> None:
+    def read(request: ReadRequest) -> list[tuple[object, ...]]:
+        return POINT_IN_TIME.read(revised, request).rows()
+
+    assert read(ReadRequest(newest(revised), as_known=True)) == [(day(1), "A", 1.0), (day(3), "A", 3.0)]
+    assert read(ReadRequest(newest(revised), as_known=True, as_of=day(2))) == [(day(1), "A", 1.0)]
+    assert read(ReadRequest(newest(revised), as_known=True, start=day(3))) == [(day(3), "A", 3.0)]
+    assert read(ReadRequest(newest(revised), as_known=True, end=day(2))) == [(day(1), "A", 1.0)]
+
+
+def test_simple_rows_are_known_on_their_dates(plain: DeltaStore) -> None:
+    request = ReadRequest(newest(plain), as_of=day(2))
+    assert SIMPLE.read(plain, replace(request, as_known=True)).equals(SIMPLE.read(plain, request))
 
 
 def test_each_accessor_refuses_the_table_of_the_other(plain: DeltaStore, revised: DeltaStore) -> None:
