@@ -7,6 +7,7 @@ from definitions.operators import table
 from definitions.pipelines.csv import CSV
 from definitions.pipelines.expression import EXPRESSION
 from definitions.pipelines.parquet import PARQUET
+from definitions.pipelines.sp500_index_sample import SP500_INDEX_SAMPLE
 from definitions.pipelines.sp500_sample import SP500_SAMPLE
 from definitions.pipelines.sql import SQL
 from definitions.stores.delta import DELTA
@@ -14,4 +15,15 @@ from definitions.stores.delta import DELTA
 
 def definitions() -> tuple[Definition, ...]:
     """Return the built-in definitions."""
-    return (CSV, EXPRESSION, PARQUET, SP500_SAMPLE, SQL, DELTA, SIMPLE, POINT_IN_TIME, *table.definitions())
+    return (
+        CSV,
+        EXPRESSION,
+        PARQUET,
+        SP500_SAMPLE,
+        SP500_INDEX_SAMPLE,
+        SQL,
+        DELTA,
+        SIMPLE,
+        POINT_IN_TIME,
+        *table.definitions(),
+    )

@@ -1,9 +1,6 @@
 """The `sp500-sample` pipeline: real daily prices that ship with the package skfolio, read offline."""
 
-import datetime as dt
 import gzip
-from importlib.util import find_spec
-from pathlib import Path
 
 import polars as pl
 from pydantic import Field
@@ -11,17 +8,14 @@ from pydantic import Field
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
 from definitions.frames import long_form
-from definitions.parameters import Parameters
+from definitions.pipelines.samples import SampleParameters, read_sample, sample_file
 
 SOURCE = "skfolio's S&P 500 sample"
+FILE = "sp500_dataset"
 
 
-class Sp500SampleParameters(Parameters):
+class Sp500SampleParameters(SampleParameters):
     tickers: tuple[str, ...] | None = Field(default=None, description="The stocks to read; none: all 20.")
-    start: dt.date | None = Field(default=None, description="The first date to read; none: 1990-01-02.")
-    end: dt.date | None = Field(
-        default=None, description="The last date to read, to play the arrival of new data; none: 2022-12-28."
-    )
 
 
 class Sp500SamplePipeline:
@@ -31,40 +25,20 @@ class Sp500SamplePipeline:
         self.parameters = parameters
 
     def check(self) -> None:
-        with gzip.open(_data_file(), "rt") as file:
+        with gzip.open(sample_file(FILE, source=SOURCE), "rt") as file:
             self._tickers(file.readline().strip().split(",")[1:])
 
     def extract(self, request: ExtractRequest) -> pl.DataFrame:
-        with gzip.open(_data_file()) as file:
-            wide = pl.read_csv(file.read(), try_parse_dates=True).rename({"Date": "date"})
+        wide = read_sample(FILE, source=SOURCE)
         tickers = self._tickers(wide.columns[1:])
         rows = wide.unpivot(tickers, index="date", variable_name="entity", value_name="close").drop_nulls("close")
-        return long_form(rows.filter(*self._wanted(request)), source=SOURCE)
-
-    def _wanted(self, request: ExtractRequest) -> list[pl.Expr]:
-        date = pl.col("date")
-        wanted = [] if request.since is None else [date > request.since.date]
-        if self.parameters.start is not None:
-            wanted.append(date >= self.parameters.start)
-        if self.parameters.end is not None:
-            wanted.append(date <= self.parameters.end)
-        return wanted
+        return long_form(rows.filter(*self.parameters.wanted(request)), source=SOURCE)
 
     def _tickers(self, known: list[str]) -> list[str]:
         unknown = [ticker for ticker in self.parameters.tickers or () if ticker not in known]
         if unknown:
             raise SourceError(f"{SOURCE} has no {', '.join(unknown)}; its tickers are: {', '.join(known)}")
         return known if self.parameters.tickers is None else list(dict.fromkeys(self.parameters.tickers))
-
-
-def _data_file() -> Path:
-    # Looked up without importing skfolio, which takes seconds and brings pandas and scikit-learn.
-    spec = find_spec("skfolio")
-    folders = spec.submodule_search_locations if spec else None
-    file = Path(folders[0]) / "datasets" / "data" / "sp500_dataset.csv.gz" if folders else None
-    if file is None or not file.is_file():
-        raise SourceError(f"{SOURCE} is not installed: install the package skfolio")
-    return file
 
 
 def _pipeline(parameters: Sp500SampleParameters, resources: Resources) -> Sp500SamplePipeline:
