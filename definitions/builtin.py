@@ -3,6 +3,7 @@
 from definitions.accessors.point_in_time import POINT_IN_TIME
 from definitions.accessors.simple import SIMPLE
 from definitions.contract import Definition
+from definitions.modules import installed as modules
 from definitions.operators import table
 from definitions.pipelines.csv import CSV
 from definitions.pipelines.expression import EXPRESSION
@@ -26,4 +27,5 @@ def definitions() -> tuple[Definition, ...]:
         SIMPLE,
         POINT_IN_TIME,
         *table.definitions(),
+        *modules.definitions(),
     )

@@ -1,0 +1,33 @@
+"""Modules as definitions: what all of them have in common."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from definitions.contract import Definition, FlowKind, Kind, Module, Resources, Role
+
+P = TypeVar("P", bound=BaseModel)
+
+FLOWS = (FlowKind.TRAIN, FlowKind.INFER, FlowKind.MONITOR)
+ROLES = (Role("features", required=True, many=True), Role("prices", required=True))
+
+
+def module_definition(
+    *, name: str, version: int, summary: str, parameters: type[P], factory: Callable[[P], Module]
+) -> Definition:
+    """Return the definition of a module; `factory` makes it of its parameters, so the module's class will do."""
+
+    def made(given: Any, resources: Resources) -> Module:
+        return factory(given)
+
+    return Definition(
+        kind=Kind.ML_MODULE,
+        name=name,
+        version=version,
+        summary=summary,
+        parameters=parameters,
+        factory=made,
+        flows=FLOWS,
+        roles=ROLES,
+    )
