@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ("date", "entity", "knowledge_date")
+LONGEST_GAP = 5
 
 
 def value_column(frame: pl.DataFrame, name: str, *, what: str) -> str:
@@ -38,6 +39,14 @@ def panel(frame: pl.DataFrame, column: str) -> "pd.DataFrame":
     values[~np.isfinite(values)] = np.nan
     index = pd.DatetimeIndex(wide["date"].to_numpy().astype("datetime64[ns]"), name="date")
     return pd.DataFrame(values, index=index, columns=wide.columns[1:])
+
+
+def carried(prices: "pd.DataFrame") -> "pd.DataFrame":
+    """Return prices of which gaps of up to 5 rows, like an exchange's holidays, have the last one known.
+
+    An entity without a price after that has left the market.
+    """
+    return prices.ffill(limit=LONGEST_GAP)
 
 
 def long_form(wide: "pd.DataFrame", column: str) -> pl.DataFrame:

@@ -1,0 +1,172 @@
+"""The work of a backtest: from prices and signals, or weights, to equity and trades."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from definitions.contract import Input, Store
+from definitions.work.outcome import Outcome, table
+from definitions.work.settings import BacktestConfig, DateRange
+from research.backtest import BacktestResult, benchmark_equity, run_backtest
+from research.errors import ResearchError
+from research.panels import carried, long_form, panel, value_column
+from research.performance import METRICS, drawdown, performance, relative_performance, trading
+from research.portfolio_pictures import drawdown_picture, equity_picture, weights_picture
+from research.rebalancing import rebalance_dates
+from research.selection import selected_weights, weights_in_force
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PORTFOLIO, BENCHMARK = "portfolio", "benchmark"
+
+
+def backtest(
+    equity_store: Store,
+    trades_store: Store,
+    *,
+    prices: Input,
+    config: BacktestConfig,
+    primary: Input | None = None,
+    secondary: Input | None = None,
+    weights: Input | None = None,
+    benchmark: Input | None = None,
+    date_range: DateRange | None = None,
+) -> Outcome:
+    """Follow the weights of an optimizer, or those that signals lead to, and keep what came of it.
+
+    Given are either `weights` (`date`, `entity`, `weight`), of which the newest at or before each day of decision
+    are followed, or `primary`, and maybe `secondary`, signals, whose scores choose what is held (see
+    `research.selection.selected_weights`). Prices are the column `close`, or the only one; `volume` serves the
+    square_root slippage. They may start before the range of dates, for volatilities, and signals too.
+
+    `equity_store` then holds exactly `date`, `entity` ("portfolio", and "benchmark" where there is one), `equity`
+    (in currency), `return_` (since the day before; null on the first), `drawdown` (a share, at most 0);
+    `trades_store` exactly `date`, `entity`, `quantity`, `price`, `value` and `cost`. The outcome's version is that of
+    the equity. Metrics that are not defined, like the ratios of a portfolio that is all cash, are left out.
+    Raises `ResearchError`; then nothing is written.
+    """
+    span = date_range or DateRange()
+    closes = _closes(prices)
+    if span.end is not None:
+        closes = closes.loc[: str(span.end)]
+    decisions = _decisions(closes, config, span)
+    targets = _targets(decisions, config, primary=primary, secondary=secondary, weights=weights, prices=closes)
+    volumes = panel(prices.frame, "volume") if "volume" in prices.frame.columns else None
+    result = run_backtest(closes, targets, initial_capital=config.initial_capital, costs=config.costs, volumes=volumes)
+    reference = None if benchmark is None else benchmark_equity(_only(benchmark), result.equity)
+    return _kept(equity_store, trades_store, result, reference, name=_name(benchmark), decided=len(targets))
+
+
+def _closes(prices: Input) -> "pd.DataFrame":
+    return panel(prices.frame, value_column(prices.frame, "close", what=f"the prices ({prices.instance})"))
+
+
+def _decisions(closes: "pd.DataFrame", config: BacktestConfig, span: DateRange) -> "pd.DatetimeIndex":
+    import pandas as pd
+
+    days = [day.date() for day in closes.index]
+    chosen = rebalance_dates(days, config.rebalance_frequency)
+    return pd.DatetimeIndex([day for day in chosen if span.start is None or day >= span.start])
+
+
+def _targets(
+    decisions: "pd.DatetimeIndex",
+    config: BacktestConfig,
+    *,
+    primary: Input | None,
+    secondary: Input | None,
+    weights: Input | None,
+    prices: "pd.DataFrame",
+) -> "pd.DataFrame":
+    """Return target weights by day of decision, from the first day on that has any."""
+    if weights is not None:
+        if primary is not None or secondary is not None:
+            raise ResearchError("a backtest follows weights or signals, not both: leave one of them out")
+        return weights_in_force(panel(weights.frame, "weight"), decisions)
+    if primary is None:
+        raise ResearchError("a backtest needs weights or a primary signal to follow: give it one of them")
+    # What has a score but no price can't be bought.
+    scores = _scores(primary)
+    scores = scores.where(carried(prices).reindex(index=scores.index, columns=scores.columns).notna())
+    second = None if secondary is None else _scores(secondary)
+    targets = selected_weights(scores, second, decisions, config.selection)
+    return targets.loc[targets.index >= scores.dropna(how="all").index[0]]
+
+
+def _scores(signal: Input) -> "pd.DataFrame":
+    column = value_column(signal.frame, "value", what=f"the signal {signal.instance}")
+    return panel(signal.frame, column)
+
+
+def _only(benchmark: Input) -> "pd.Series[float]":
+    closes = _closes(benchmark)
+    if closes.shape[1] != 1:
+        raise ResearchError(
+            f"the benchmark ({benchmark.instance}) has {closes.shape[1]} entities: choose one, like an index"
+        )
+    return closes.iloc[:, 0]
+
+
+def _name(benchmark: Input | None) -> str | None:
+    return None if benchmark is None else str(benchmark.frame["entity"][0])
+
+
+def _kept(
+    equity_store: Store,
+    trades_store: Store,
+    result: BacktestResult,
+    reference: "pd.Series[float] | None",
+    *,
+    name: str | None,
+    decided: int,
+) -> Outcome:
+    """Write what came of it, and say what it was; the trades first, since a run's version is the equity's."""
+    curves = {PORTFOLIO: result.equity} if reference is None else {PORTFOLIO: result.equity, BENCHMARK: reference}
+    trades_store.write(result.trades, replace=True)
+    written = equity_store.write(pl.concat(_rows(entity, curve) for entity, curve in curves.items()), replace=True)
+    metrics = performance(result.equity) | trading(result.equity, result.turnover, result.costs)
+    others: dict[str, float] = {}
+    if reference is not None:
+        metrics |= relative_performance(result.equity, reference)
+        others = performance(reference)
+    return Outcome(
+        version=written.version,
+        watermark=written.watermark.date if written.watermark else None,
+        row_count=written.row_count,
+        found_new=written.changed,
+        metrics={key: value for key, value in metrics.items() if value == value},
+        summary=_summary(result, metrics, others, name=name, decided=decided),
+        pictures=(
+            equity_picture(result.equity, reference, name=name),
+            drawdown_picture(result.equity, reference, name=name),
+            weights_picture(result.weights),
+        ),
+    )
+
+
+def _rows(entity: str, curve: "pd.Series[float]") -> pl.DataFrame:
+    """Return a curve as rows of the equity dataset."""
+    import pandas as pd
+
+    wide = pd.DataFrame({entity: curve})
+    frame = long_form(wide, "equity")
+    frame = frame.join(long_form(wide.pct_change(), "return_"), on=["date", "entity"], how="left")
+    return frame.join(long_form(pd.DataFrame({entity: drawdown(curve)}), "drawdown"), on=["date", "entity"])
+
+
+def _summary(
+    result: BacktestResult, metrics: Mapping[str, float], others: Mapping[str, float], *, name: str | None, decided: int
+) -> str:
+    first, last = result.equity.index[0], result.equity.index[-1]
+    start, end = result.equity.iloc[0], result.equity.iloc[-1]
+    lines = [
+        f"{start:,.0f} became **{end:,.0f}** from {first:%Y-%m-%d} to {last:%Y-%m-%d}: {decided:,} decisions, "
+        f"{result.trades.height:,} trades, which cost {float(result.trades['cost'].sum()):,.0f}.",
+        "",
+    ]
+    rows = {"": [METRICS[key].label for key in metrics], PORTFOLIO: [METRICS[k].written(v) for k, v in metrics.items()]}
+    if name is not None:
+        rows[name] = [METRICS[key].written(others[key]) if key in others else "" for key in metrics]
+    return "\n".join([*lines, *table(pl.DataFrame(rows))])
