@@ -1,8 +1,8 @@
-"""The platform block: where the extension database and the data are."""
+"""The platform block: where the extension database, the data, MLflow and Evidently are."""
 
 from prefect.blocks.core import Block
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
-from pydantic import Field
+from pydantic import Field, SecretStr
 from sqlalchemy import Engine, create_engine, make_url
 
 from blocks.base import documentation, logo
@@ -11,11 +11,11 @@ PLATFORM = "default"
 
 
 class Platform(Block):
-    """What all instances share: the extension database and the data root."""
+    """What all instances share: the extension database, the data root, MLflow and Evidently."""
 
     _block_type_name = "Platform"
     _block_type_slug = "optaic-platform"
-    _description = "What all instances share: the extension database and the root of the data."
+    _description = "What all instances share: the extension database, the root of the data, MLflow and Evidently."
     _logo_url = logo("platform")
     _documentation_url = documentation("instances.md#the-platform")
     _code_example = """
@@ -28,6 +28,22 @@ engine = platform.engine()
 
     database: SqlAlchemyConnector = Field(description="The Postgres database that holds the extension data.")
     data_root: str = Field(description="The folder, or S3 URL, under which the stores of all instances lie.")
+    mlflow_tracking_uri: SecretStr | None = Field(
+        default=None,
+        title="MLflow Tracking URI",
+        description="Where MLflow tracks models: the URL of its server or of its Postgres database; kept as a "
+        "secret, as it may hold a password.",
+    )
+    mlflow_artifacts: str | None = Field(
+        default=None,
+        title="MLflow Artifacts",
+        description="The folder, or S3 URL, for models and pictures where the tracking URI is that of a database; "
+        "left out, they lie under the data root. A server of MLflow decides by itself.",
+    )
+    evidently_workspace: str | None = Field(
+        default=None,
+        description="Where Evidently keeps its projects: a folder, or the URL of its service.",
+    )
 
     def engine(self) -> Engine:
         """Return a new engine of the extension database."""
@@ -37,6 +53,16 @@ engine = platform.engine()
     def database_url(self) -> str:
         """The URL of the extension database, password included."""
         return connector_url(self.database)
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """MLflow's tracking URI, password included."""
+        return self.mlflow_tracking_uri.get_secret_value() if self.mlflow_tracking_uri else None
+
+    @property
+    def artifacts(self) -> str:
+        """Where the artifacts of an MLflow lie that is a database only."""
+        return self.mlflow_artifacts or f"{self.data_root.rstrip('/')}/_mlflow"  # no instance has a name like that
 
 
 def connector_url(connector: SqlAlchemyConnector) -> str:
