@@ -1,0 +1,197 @@
+"""Evidently: the project of each model instance, with the snapshots and reports of its monitoring runs."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from flows.drift import Drift, DriftRules, compare, read
+from instances.errors import OptaicError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from evidently.core.report import Snapshot
+    from evidently.ui.workspace import Project as EvidentlyProject
+    from evidently.ui.workspace import WorkspaceBase
+
+__all__ = ["Drift", "DriftRules", "Monitoring", "MonitoringError", "Project"]
+
+
+class MonitoringError(OptaicError):
+    """Evidently does not answer, or does not do what is asked of it."""
+
+    def __init__(self, workspace: str, doing: str, why: str) -> None:
+        super().__init__(
+            f"Evidently at {workspace} could not {doing}: {why.strip().rstrip('.')}. Check that it can be reached and "
+            "written to; the field evidently_workspace of the Platform block says where it is."
+        )
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that this installation made."""
+
+    id: UUID
+    name: str
+
+
+class Monitoring:
+    """Evidently in one workspace: a folder, or the URL of a service.
+
+    A project's id follows from the installation and the name, so that whoever makes it, and however many at
+    once, there is one. All methods raise `MonitoringError` when Evidently does not answer.
+    """
+
+    def __init__(self, workspace: str, *, mark: str) -> None:
+        self._at = workspace
+        self._mark = mark
+        with self._translated("be opened"):
+            self._workspace = _opened(workspace)
+
+    def project_id(self, name: str) -> UUID:
+        """Return the id that the project of that name has, made or not."""
+        return uuid5(NAMESPACE_URL, f"optaic:{self._mark}/{name}")
+
+    def projects(self) -> Mapping[str, Project]:
+        """Return those that this installation made, by name."""
+        with self._translated("list projects"):
+            return {
+                found.name: Project(found.id, found.name)
+                for found in self._all()
+                if f"[{self._mark}]" in (found.description or "")
+            }
+
+    def find(self, name: str) -> Project | None:
+        """Return our project of that name."""
+        with self._translated(f"look for the project {name!r}"):
+            found = self._get(self.project_id(name))
+            return None if found is None else Project(found.id, found.name)
+
+    def ensure(self, name: str) -> Project:
+        """Return our project of that name: found or made."""
+        from evidently.sdk.models import ProjectModel
+
+        with self._translated(f"make the project {name!r}"):
+            known = self.find(name)
+            if known is not None:
+                return known
+            about = f"Monitoring of the model instance {name} [{self._mark}]"
+            made = self._workspace.add_project(ProjectModel(id=self.project_id(name), name=name, description=about))
+            if not made.dashboard.model().panels:
+                for panel in _panels():
+                    made.dashboard.add_panel(panel)
+            return Project(made.id, name)
+
+    def delete(self, name: str) -> None:
+        """Delete our project of that name with its snapshots and reports; nothing where there is none."""
+        with self._translated(f"delete the project {name!r}"):
+            if self.find(name) is not None:
+                self._workspace.delete_project(self.project_id(name))
+
+    def check(
+        self,
+        name: str,
+        *,
+        prefect_run: UUID,
+        current: "pd.DataFrame",
+        reference: "pd.DataFrame",
+        features: Sequence[str],
+        rules: DriftRules | None = None,
+    ) -> Drift:
+        """Compare current rows with the reference, and keep snapshot and report in the project of that name.
+
+        Both frames have the columns `features`, `prediction` and `target` (NaN where it is not known yet).
+        In a folder, a Prefect run tried again replaces its snapshot and its report; a service keeps both.
+        Raises `NothingToCompare`.
+        """
+        rules = rules or DriftRules()
+        project = self.ensure(name)
+        with self._translated(f"compare rows for the project {name!r}"):
+            metadata = {"prefect_run": str(prefect_run)}
+            snapshot = compare(current, reference, features=features, rules=rules, metadata=metadata)
+            snapshot.set_name(f"monitor {str(prefect_run)[:8]}")
+            share, scores, performance = read(snapshot, rules)
+            snapshot_id, page = self._keep(project, prefect_run, snapshot)
+        return Drift(
+            drifted=share >= rules.share,
+            share=share,
+            drifted_columns=tuple(name for name, score in scores.items() if score >= rules.column_threshold),
+            scores=scores,
+            performance=performance,
+            rows=len(current),
+            reference_rows=len(reference),
+            snapshot_id=snapshot_id,
+            page=page,
+        )
+
+    def _keep(self, project: Project, prefect_run: UUID, snapshot: "Snapshot") -> tuple[UUID, str]:
+        """Store a snapshot and return its id with the path or URL of its report."""
+        from evidently.ui.workspace import Workspace
+
+        if not isinstance(self._workspace, Workspace):
+            kept = self._workspace.add_run(project.id, snapshot)
+            return UUID(str(kept.id)), kept.url
+        state = self._workspace.state
+        state.write_snapshot(project.id, prefect_run, snapshot.to_snapshot_model())
+        state.location.makedirs(f"{project.id}/reports")
+        with state.location.open(f"{project.id}/reports/{prefect_run}.html", "w") as file:
+            file.write(snapshot.get_html_str(as_iframe=False))
+        return prefect_run, f"{self._at.rstrip('/')}/{project.id}/reports/{prefect_run}.html"
+
+    def _get(self, project_id: UUID) -> "EvidentlyProject | None":
+        from evidently.errors import EvidentlyError
+
+        try:
+            return self._workspace.get_project(project_id)
+        except EvidentlyError as error:
+            if "not found" in str(error):
+                return None
+            raise
+        except ValueError:  # half a file, by a process that was killed: as good as none
+            return None
+
+    def _all(self) -> "Iterator[EvidentlyProject]":
+        from evidently.ui.workspace import Workspace
+
+        if isinstance(self._workspace, Workspace):
+            found = map(self._get, self._workspace.state.list_projects())
+            yield from (project for project in found if project is not None)
+        else:
+            yield from self._workspace.list_projects()
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        from evidently.errors import EvidentlyError
+
+        try:
+            yield
+        except (EvidentlyError, OSError, ValueError) as error:
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise MonitoringError(self._at, doing, why) from error
+
+
+def _opened(workspace: str) -> "WorkspaceBase":
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    from evidently.ui.workspace import RemoteWorkspace, Workspace
+
+    if workspace.startswith(("http://", "https://")):
+        return RemoteWorkspace(workspace, secret=os.environ.get("EVIDENTLY_SECRET"))
+    return Workspace.create(workspace)
+
+
+def _panels() -> list[Any]:
+    """What a project's dashboard shows over time."""
+    from evidently.sdk.models import PanelMetric
+    from evidently.sdk.panels import line_plot_panel
+
+    drifted = PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})
+    errors = [
+        PanelMetric(legend="rmse", metric="RMSE"),
+        PanelMetric(legend="mae", metric="MAE", metric_labels={"value_type": "mean"}),
+    ]
+    return [
+        line_plot_panel("Share of drifted columns", [drifted], size="half"),
+        line_plot_panel("Errors of prediction", errors, size="half"),
+    ]
