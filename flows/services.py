@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from prefect.blocks.system import Secret
 from prefect.utilities.asyncutils import run_coro_as_sync
@@ -16,6 +17,8 @@ from blocks.platform import PLATFORM, Platform, connector_url
 from definitions.contract import Resources
 from definitions.errors import MissingSecret
 from definitions.registry import Registry, default_registry
+from flows.monitoring import Monitoring
+from flows.tracking import Tracking
 from instances.errors import OptaicError
 from instances.ledger import Ledger
 from instances.migrations import require_current
@@ -33,6 +36,16 @@ class NoPlatform(OptaicError):
         super().__init__(
             f"there is no Platform block named {name!r} on this Prefect server. "
             "Run `optaic up`; with PREFECT_API_URL and OPTAIC_DATABASE_URL set it prepares servers of your own."
+        )
+
+
+class NotConfigured(OptaicError):
+    """The Platform block does not say where a server is that is needed."""
+
+    def __init__(self, server: str, field: str) -> None:
+        super().__init__(
+            f"no {server} is configured: set the field {field} of the Platform block. `optaic up` sets it, with "
+            f"servers of your own to OPTAIC_{field.upper()}."
         )
 
 
@@ -69,12 +82,34 @@ class BlockCredentials:
 class Services:
     """The platform, opened."""
 
+    platform: Platform
     engine: Engine
     repository: Repository
     ledger: Ledger
     writer: Writer
     registry: Registry
     resources: Resources
+
+    @property
+    def mark(self) -> str:
+        """What things made from this database carry, so that those of others are never touched."""
+        return f"optaic-{self.repository.installation().hex[:12]}"
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """MLflow, opened when first asked for. Raises `NotConfigured`, `TrackingError`."""
+        uri = self.platform.tracking_uri
+        if uri is None:
+            raise NotConfigured("MLflow", "mlflow_tracking_uri")
+        return Tracking(uri, artifacts=self.platform.artifacts, mark=self.mark)
+
+    @cached_property
+    def monitoring(self) -> Monitoring:
+        """Evidently, opened when first asked for. Raises `NotConfigured`, `MonitoringError`."""
+        workspace = self.platform.evidently_workspace
+        if workspace is None:
+            raise NotConfigured("Evidently", "evidently_workspace")
+        return Monitoring(workspace, mark=self.mark)
 
     @contextmanager
     def exclusive(self, patience: dt.timedelta = dt.timedelta(minutes=5)) -> Iterator[None]:
@@ -108,6 +143,7 @@ def opened(platform: Platform) -> Iterator[Services]:
         with engine.connect() as connection:
             require_current(connection)
         yield Services(
+            platform=platform,
             engine=engine,
             repository=Repository(engine),
             ledger=Ledger(engine),
