@@ -49,9 +49,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def servers_room() -> Iterator[Path]:
+    """A folder for the files of servers, outside of pytest's own.
+
+    PostgreSQL runs as another user where the tests run as root, and each new session of pytest takes the
+    right to pass through its common folder from all others: the servers of the sessions before would die.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="optaic-tests-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack(servers_room: Path) -> Iterator[Target]:
     """A whole stack in a home of its own; Prefect in this process talks to it. Nothing is deployed on it."""
-    home = Home(tmp_path_factory.mktemp("stack") / "home")
+    home = Home(servers_room / "home")
     before = dict(os.environ)
     target = up(home, deploy=False)
     os.environ["OPTAIC_HOME"] = str(home.root)
@@ -65,9 +77,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url(servers_room: Path) -> Iterator[str]:
     """The SQLAlchemy URL of the maintenance database of a Postgres that forgets all at the end."""
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = servers_room / "postgres"
+    folder.mkdir()
     socket_dir = postgres.choose_socket_dir(folder / "run")
     record = postgres.start(folder / "data", socket_dir=socket_dir, log=folder / "log", durable=False)
     try:

@@ -57,8 +57,8 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    shell = Shell(tmp_path_factory.mktemp("up") / "home")
+def shell(servers_room: Path) -> Iterator[Shell]:
+    shell = Shell(servers_room / "up")
     yield shell
     shell("optaic down")
 
