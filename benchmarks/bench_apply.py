@@ -26,7 +26,6 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import event
 
-from blocks.base import AnyInstanceSpec
 from definitions.contract import FlowKind
 from flows.deployments import Storage, desired_deployment, write_deployment
 from flows.planning import Planned, Scope, carry_out, make_plan
@@ -34,7 +33,7 @@ from flows.services import load_platform, opened
 from flows.things import Tools
 from flows.things.base import AT_ONCE
 from instances.plan import Step
-from instances.specs import RunnableSpec
+from instances.specs import AnySpec, RunnableSpec
 from optaic.manifest import read_manifest
 from optaic.stack import Home, use
 from optaic.stack.lifecycle import down, up
@@ -133,11 +132,11 @@ async def bare_rates(client: PrefectClient, specs: Sequence[RunnableSpec], label
     return named, await bare_rate(lambda n: write_deployment(client, wishes[n % len(wishes)], None, flow))
 
 
-async def planned(tools: Tools, specs: tuple[AnyInstanceSpec, ...]) -> Planned:
+async def planned(tools: Tools, specs: tuple[AnySpec, ...]) -> Planned:
     return await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
 
 
-async def applied(tools: Tools, specs: tuple[AnyInstanceSpec, ...]) -> tuple[Costs, dict[str, tuple[int, float]]]:
+async def applied(tools: Tools, specs: tuple[AnySpec, ...]) -> tuple[Costs, dict[str, tuple[int, float]]]:
     """Plan and apply; return what that cost, and for each kind of thing how many were made in how long."""
     ends: dict[str, tuple[int, float]] = {}
 

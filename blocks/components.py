@@ -1,9 +1,9 @@
 """The parts of a dataset as blocks: where rows come from, where they are kept, how they are read."""
 
-from blocks.base import ComponentBlock, documentation, logo
+from blocks.base import DefinedBlock, documentation, logo
 
 
-class PipelineInstance(ComponentBlock):
+class PipelineInstance(DefinedBlock):
     """Where a dataset's rows come from: a pipeline definition with its config."""
 
     instance_type = "pipeline"
@@ -21,7 +21,7 @@ pipeline = PipelineInstance.load("prices-pipeline")
 ```"""
 
 
-class StoreInstance(ComponentBlock):
+class StoreInstance(DefinedBlock):
     """Where a dataset's versions are kept: a store definition with its config."""
 
     instance_type = "store"
@@ -39,7 +39,7 @@ store = StoreInstance.load("prices-store")
 ```"""
 
 
-class AccessorInstance(ComponentBlock):
+class AccessorInstance(DefinedBlock):
     """How a dataset's rows are read: an accessor definition with its config."""
 
     instance_type = "accessor"

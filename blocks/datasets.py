@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from blocks.base import ComponentBlock, FlowBlock, documentation, logo, part_name
+from blocks.base import OneFlowBlock, documentation, logo, part_name
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
-from instances.resolution import PARTS
-from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, SignalSpec
+from instances.specs import AnySpec, ComponentSpec, SignalSpec, spec_adapter
+from instances.types import PARTS
 
 
-class DatasetInstance(FlowBlock):
+class DatasetInstance(OneFlowBlock):
     """Rows that a pipeline makes, a store keeps and an accessor reads, refreshed by one flow."""
 
     instance_type = "dataset"
@@ -38,25 +38,12 @@ dataset = DatasetInstance.load("prices")
     store_instance: StoreInstance = Field(description="Where the versions of the rows are kept.")
     accessor_instance: AccessorInstance = Field(description="How the rows are read by others.")
 
-    def parts(self) -> Mapping[str, ComponentBlock]:
-        """Return the nested blocks by the field that holds them."""
-        return {field: getattr(self, field) for field in PARTS}
-
-    def to_specs(
-        self, name: str, part_names: Mapping[str, str | None]
-    ) -> tuple[DatasetSpec, tuple[ComponentSpec, ...]]:
-        """Return what this block describes, and the parts that it describes in place.
-
-        `part_names` has, for each field of a part, the name of the block it refers to; a part without a
-        name of its own was described in place, and is named after this instance.
-        Raises pydantic's `ValidationError`.
-        """
+    def to_specs(self, name: str, part_names: Mapping[str, str | None]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
         names = {field: part_names.get(field) or part_name(name, type_) for field, type_ in PARTS.items()}
-        own = tuple(part.to_spec(names[field]) for field, part in self.parts().items() if not part_names.get(field))
-        return self._spec(name, names), own
-
-    def _spec(self, name: str, parts: Mapping[str, str]) -> DatasetSpec:
-        return DatasetSpec.model_validate(self.spec_fields() | dict(parts) | {"name": name})
+        fields = self.spec_fields() | names | {"name": name}
+        own = [field for field in PARTS if not part_names.get(field)]
+        parts = [getattr(self, field).to_specs(names[field], {})[0] for field in own]
+        return spec_adapter.validate_python(fields), tuple(parts)
 
 
 class SignalInstance(DatasetInstance):
@@ -91,6 +78,3 @@ signal = SignalInstance.load("momentum")
         default_factory=SignalSpec,
         description="What the values must satisfy: min, max, allow_nan, and the neutral value.",
     )
-
-    def _spec(self, name: str, parts: Mapping[str, str]) -> DatasetSpec:
-        return SignalInstanceSpec.model_validate(self.spec_fields() | dict(parts) | {"name": name})

@@ -13,12 +13,13 @@ from prefect.client.schemas.actions import BlockDocumentCreate, BlockDocumentUpd
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from blocks.base import AnyInstanceSpec, ComponentBlock, InstanceBlock, part_name
+from blocks.base import InstanceBlock, part_name
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
 from blocks.datasets import DatasetInstance, SignalInstance
+from blocks.experiments import ExperimentInstance
 from instances.errors import InvalidSpec, OptaicError
-from instances.resolution import PARTS
-from instances.specs import ComponentSpec, DatasetSpec
+from instances.specs import AnySpec, ComponentSpec
+from instances.types import TYPES, type_of
 
 INSTANCE_BLOCKS: tuple[type[InstanceBlock], ...] = (
     PipelineInstance,
@@ -26,6 +27,7 @@ INSTANCE_BLOCKS: tuple[type[InstanceBlock], ...] = (
     AccessorInstance,
     DatasetInstance,
     SignalInstance,
+    ExperimentInstance,
 )
 _BLOCK_OF: Mapping[str, type[InstanceBlock]] = {block.instance_type: block for block in INSTANCE_BLOCKS}
 _BLOCK_WITH_SLUG: Mapping[str, type[InstanceBlock]] = {b.get_block_type_slug(): b for b in INSTANCE_BLOCKS}
@@ -47,7 +49,7 @@ class SavedBlock:
     """One block document with the spec that it describes; `parts` are those described in place."""
 
     document_id: UUID
-    spec: AnyInstanceSpec
+    spec: AnySpec
     parts: tuple[ComponentSpec, ...] = ()
 
 
@@ -58,10 +60,10 @@ class SavedBlocks:
     by_name: Mapping[str, SavedBlock]
 
     @property
-    def specs(self) -> tuple[AnyInstanceSpec, ...]:
+    def specs(self) -> tuple[AnySpec, ...]:
         return self.merged(())
 
-    def merged(self, specs: Sequence[AnyInstanceSpec]) -> tuple[AnyInstanceSpec, ...]:
+    def merged(self, specs: Sequence[AnySpec]) -> tuple[AnySpec, ...]:
         """Return what the blocks would describe once `specs` are saved."""
         names = {spec.name for spec in specs}
         kept = [saved for name, saved in self.by_name.items() if name not in names]
@@ -113,15 +115,11 @@ async def _documents(client: PrefectClient) -> list[dict[str, Any]]:
             return found
 
 
-def _specs(
-    block_class: type[InstanceBlock], document: Mapping[str, Any]
-) -> tuple[AnyInstanceSpec, tuple[ComponentSpec, ...]]:
+def _specs(block_class: type[InstanceBlock], document: Mapping[str, Any]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
     block, name = block_class.model_validate(document["data"]), str(document["name"])
-    if isinstance(block, DatasetInstance):
-        references = document["block_document_references"]
-        return block.to_specs(name, {field: _referred(references.get(field)) for field in PARTS})
-    assert isinstance(block, ComponentBlock)
-    return block.to_spec(name), ()
+    references = document["block_document_references"]
+    parts = TYPES[block_class.instance_type].parts
+    return block.to_specs(name, {field: _referred(references.get(field)) for field in parts})
 
 
 def _referred(reference: Mapping[str, Any] | None) -> str | None:
@@ -130,31 +128,28 @@ def _referred(reference: Mapping[str, Any] | None) -> str | None:
     return None if document.get("is_anonymous") else document.get("name")
 
 
-def in_place(spec: AnyInstanceSpec, specs: Mapping[str, AnyInstanceSpec]) -> dict[str, ComponentSpec]:
+def in_place(spec: AnySpec, specs: Mapping[str, AnySpec]) -> dict[str, ComponentSpec]:
     """Return, by field, the parts among `specs` that are described inside `spec`: they bear its name."""
-    if not isinstance(spec, DatasetSpec):
-        return {}
-    named = {field: getattr(spec, field) for field, type_ in PARTS.items()}
-    own = {field: specs.get(name) for field, name in named.items() if name == part_name(spec.name, PARTS[field])}
+    parts = type_of(spec).parts
+    named = {field: getattr(spec, field) for field in parts}
+    own = {field: specs.get(name) for field, name in named.items() if name == part_name(spec.name, parts[field])}
     return {field: part for field, part in own.items() if isinstance(part, ComponentSpec)}
 
 
-def document_data(
-    spec: AnyInstanceSpec, own_parts: Mapping[str, ComponentSpec], ids: Mapping[str, UUID]
-) -> dict[str, Any]:
+def document_data(spec: AnySpec, own_parts: Mapping[str, ComponentSpec], ids: Mapping[str, UUID]) -> dict[str, Any]:
     """Return the data of the block document of a spec: each part in it, or as a reference to one of `ids`.
 
     Prefect's own way from a block to its document makes the JSON schema of the block once for each of its
     fields, half a second in all.
     """
-    data = spec.model_dump(mode="json", exclude={"name", "type", *PARTS})
-    if isinstance(spec, DatasetSpec):
-        for field in PARTS:
-            if field in own_parts:
-                slug = _BLOCK_OF[own_parts[field].type].get_block_type_slug()
-                data[field] = document_data(own_parts[field], {}, ids) | {"block_type_slug": slug}
-            else:
-                data[field] = {"$ref": {"block_document_id": str(ids[getattr(spec, field)])}}
+    parts = type_of(spec).parts
+    data = spec.model_dump(mode="json", exclude={"name", "type", *parts})
+    for field in parts:
+        if field in own_parts:
+            slug = _BLOCK_OF[own_parts[field].type].get_block_type_slug()
+            data[field] = document_data(own_parts[field], {}, ids) | {"block_type_slug": slug}
+        else:
+            data[field] = {"$ref": {"block_document_id": str(ids[getattr(spec, field)])}}
     return data
 
 
@@ -166,7 +161,7 @@ class BlockWriter:
         self.ids = {name: saved.document_id for name, saved in existing.by_name.items()}
         self.types: dict[type[InstanceBlock], tuple[UUID, UUID]] = {}
 
-    async def save(self, spec: AnyInstanceSpec, own_parts: Mapping[str, ComponentSpec]) -> None:
+    async def save(self, spec: AnySpec, own_parts: Mapping[str, ComponentSpec]) -> None:
         """Create the block of this spec, or make it match; `own_parts` are described inside it, by field.
 
         Raises `BlocksNotRegistered`.

@@ -5,14 +5,15 @@ from collections.abc import Collection
 
 from prefect.client.orchestration import PrefectClient
 
-from definitions.contract import Aggregation, Kind
+from definitions.contract import Aggregation
 from definitions.errors import DefinitionError
 from flows.prefect_reader import PrefectReader
 from flows.services import Services
 from flows.world import read_world
+from instances.assembly import defining
 from instances.board import InstanceLine, board
 from instances.facts import World
-from instances.repository import AppliedDataset, FlowRecord
+from instances.repository import Applied, FlowRecord
 
 
 async def read_all(services: Services, client: PrefectClient, now: dt.datetime) -> tuple[tuple[FlowRecord, ...], World]:
@@ -29,15 +30,15 @@ async def read_board(
 ) -> tuple[InstanceLine, ...]:
     """Return the board of all instances, or of those named."""
     flows, world = await read_all(services, client, now)
-    datasets = services.repository.datasets({flow.instance for flow in flows})
-    aggregations = {name: _aggregation(services, dataset) for name, dataset in datasets.items()}
+    applied = services.repository.applied({flow.instance for flow in flows})
+    aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
     wanted = [flow for flow in flows if instances is None or flow.instance in instances]
     return board(wanted, world, aggregations, now)
 
 
-def _aggregation(services: Services, dataset: AppliedDataset) -> Aggregation:
-    part = dataset.parts["pipeline"]
+def _aggregation(services: Services, applied: Applied) -> Aggregation:
     try:
-        return services.registry.get(Kind.PIPELINE, part.definition, part.definition_version).aggregation
+        definition = defining(applied, services.registry)
     except DefinitionError:  # not installed here: the statuses of its flows are known all the same
         return Aggregation()
+    return definition.aggregation if definition is not None else Aggregation()

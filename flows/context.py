@@ -1,47 +1,102 @@
-"""Context: what the work of a run gets: its plugins, and its inputs at the pinned versions."""
+"""Context: what the work of a run gets: its instance as applied, and its inputs at the pinned versions."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from definitions.contract import Input, ReadRequest
+from definitions.contract import Input, Pipeline, ReadRequest, Store
 from flows.services import Services
-from instances.assembly import Parts, assemble, readable
+from instances.assembly import pipeline_of, plugin_of, readable, second_store
 from instances.fingerprint import Pin
-from instances.repository import AppliedDataset, FlowRecord
-from instances.specs import DatasetSpec
+from instances.repository import Applied, FlowRecord
+from instances.shapes import SHAPES, Leaves
+from instances.specs import AnySpec, RunnableSpec
+
+
+@dataclass(frozen=True)
+class PinnedModel:
+    """One pinned input that is a model: a version under its name in the model registry."""
+
+    role: str
+    registered_name: str
+    version: str
 
 
 @dataclass(frozen=True)
 class Context:
     """What the work of a run gets. With `everything` it is to read its source from the beginning.
 
-    `missing` names the instances that it may read, and that have left nothing to read yet.
+    `missing` names the instances that it may read, and that have left nothing to read yet. `run_id` is that
+    of the Prefect run.
     """
 
-    spec: DatasetSpec
-    parts: Parts
-    inputs: tuple[Input, ...]
+    services: Services
+    run_id: UUID
+    applied: Applied
+    inputs: tuple[Input, ...] = ()
+    models: tuple[PinnedModel, ...] = ()
     missing: tuple[str, ...] = ()
     everything: bool = False
 
+    @property
+    def pipeline(self) -> Pipeline:
+        return pipeline_of(self.applied, self.services.registry, self.services.resources)
 
-def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, everything: bool) -> Context:
+    @property
+    def plugin(self) -> Any:
+        """What the instance's own definition makes."""
+        return plugin_of(self.applied, self.services.registry, self.services.resources)
+
+    @property
+    def store(self) -> Store:
+        """Where the rows go that the run leaves."""
+        return readable(self.applied, self.services.registry, self.services.resources).store
+
+    def second_store(self, name: str) -> Store:
+        """Return a store for other rows than those that readers of the instance see."""
+        return second_store(self.applied.spec.name, name, self.services.resources)
+
+    def in_role(self, role: str) -> tuple[Input, ...]:
+        return tuple(each for each in self.inputs if each.role == role)
+
+    def only(self, role: str) -> Input | None:
+        """Return the input in a role that one instance can play; None when there is none."""
+        return next(iter(self.in_role(role)), None)
+
+
+def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_id: UUID, everything: bool) -> Context:
     """Return the context of one run; the inputs are read at the versions that its guard has pinned.
 
-    Raises `DefinitionError` when a plugin can't be made or a pinned version can't be read.
+    A revised row counts from the day on which it was known. Raises `DefinitionError` when a pinned version
+    can't be read.
     """
-    datasets = services.repository.datasets({flow.instance, *(pin.instance for pin in pins)})
-    own = datasets[flow.instance]
-    pinned = {pin.instance for pin in pins}
+    applied = services.repository.applied({flow.instance, *(pin.instance for pin in pins)})
+    models = [pin for pin in pins if SHAPES[pin.kind].leaves is Leaves.MODEL]
     return Context(
-        spec=own.spec,
-        parts=assemble(own, services.registry, services.resources),
-        inputs=tuple(_read(services, datasets[pin.instance], pin) for pin in pins),
-        missing=tuple(ref.instance for ref in own.spec.upstream_refs if ref.instance not in pinned),
+        services=services,
+        run_id=run_id,
+        applied=applied[flow.instance],
+        inputs=tuple(_read(services, applied[pin.instance], pin) for pin in pins if pin not in models),
+        models=tuple(
+            PinnedModel(pin.role, applied[pin.instance].handles["mlflow_registered_model_name"], pin.version)
+            for pin in models
+        ),
+        missing=tuple(_missing(applied[flow.instance].spec, flow, pins)),
         everything=everything,
     )
 
 
-def _read(services: Services, dataset: AppliedDataset, pin: Pin) -> Input:
-    source = readable(dataset, services.registry, services.resources)
-    frame = source.accessor.read(source.store, ReadRequest(version=pin.version))
+def _missing(spec: AnySpec, flow: FlowRecord, pins: Iterable[Pin]) -> Iterator[str]:
+    """Yield the instances that the flow may read and that nothing was pinned of."""
+    assert isinstance(spec, RunnableSpec)
+    pinned, roles = {pin.instance for pin in pins}, SHAPES[flow.kind].roles
+    for ref in spec.references():
+        if ref.instance not in pinned and (roles is None or ref.role in roles):
+            yield ref.instance
+
+
+def _read(services: Services, applied: Applied, pin: Pin) -> Input:
+    source = readable(applied, services.registry, services.resources)
+    frame = source.accessor.read(source.store, ReadRequest(version=pin.version, as_known=True))
     return Input(instance=pin.instance, role=pin.role, frame=frame)

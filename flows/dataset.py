@@ -5,8 +5,8 @@ from functools import partial
 from prefect import State, flow
 
 from definitions.contract import FlowKind
-from definitions.work import refresh as work
 from definitions.work.outcome import Outcome
+from definitions.work.refresh import refresh as bring_up_to_date
 from flows.cascade import cascade_hook
 from flows.context import Context
 from flows.frame import Options, guarded_run, run_name
@@ -16,13 +16,12 @@ from research.signal_values import check_signal
 
 def refresh_rows(context: Context) -> Outcome:
     """Read what is new at the source, or compute from the pinned inputs, and commit it to the store."""
-    spec, parts = context.spec, context.parts
-    check = None
+    spec, check = context.applied.spec, None
     if isinstance(spec, SignalInstanceSpec):
         check = partial(check_signal, **spec.signal_spec.model_dump(exclude={"neutral"}))
-    return work.refresh(
-        parts.pipeline,
-        parts.store,
+    return bring_up_to_date(
+        context.pipeline,
+        context.store,
         inputs=context.inputs,
         missing=context.missing,
         everything=context.everything,

@@ -23,7 +23,7 @@ from instances.policy import clock_of
 from instances.specs import RunnableSpec
 
 # Which module of this package has the flow; the function has the flow's name.
-MODULES: Mapping[FlowKind, str] = {FlowKind.REFRESH: "dataset"}
+MODULES: Mapping[FlowKind, str] = {FlowKind.REFRESH: "dataset", FlowKind.PREVIEW: "experiment"}
 COLLISION = ConcurrencyLimitStrategy.ENQUEUE  # what becomes of a run beyond the limit
 DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
 
@@ -111,10 +111,6 @@ class DesiredDeployment:
             "pull_steps": [dict(step) for step in self.storage.pull_steps],
         }
 
-    @property
-    def content_hash(self) -> str:
-        return hashed(self.fields())
-
 
 def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mark: str) -> DesiredDeployment:
     """Return the deployment that a flow must have: run where bootstrap runs, unless its spec says otherwise."""
@@ -124,7 +120,7 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mar
         schedule = {"cron": clock.cron, "timezone": clock.timezone}
     elif clock is not None and clock.interval is not None:
         schedule = interval_fields(clock.interval, ORIGIN)
-    reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.upstream_refs))
+    reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.references()))
     about = [spec.description, f"Reads: {reads}." if reads else ""]
     return DesiredDeployment(
         flow_name=kind.value,

@@ -175,7 +175,8 @@ async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
     def everything_that_blocks() -> Outcome:
         # What is newer than the store's watermark is not all that another configuration gives.
         everything = run.options.everything or reconfigured
-        return work(gather(run.services, run.flow, checked.report.pins, everything=everything))
+        pins = checked.report.pins
+        return work(gather(run.services, run.flow, pins, run_id=run.run_id, everything=everything))
 
     retry = run.flow.settings.schedule.retry_policy
 
@@ -191,7 +192,7 @@ async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
     run.services.ledger.record_outcome(run.run_id, outcome, _now())
     with only_logged("the summary"):
         await acreate_markdown_artifact(
-            outcome.summary, key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
+            _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
         )
     return Completed(message=_left(outcome))
 
@@ -201,6 +202,11 @@ def _without_version(run: _Run, checked: Finding) -> list[str]:
     pinned = {pin.upstream for pin in checked.report.pins}
     missing = dict.fromkeys(e.upstream for e in run.flow.edges if e.required and e.upstream not in pinned)
     return [checked.world[flow_id].label if flow_id in checked.world else short(flow_id) for flow_id in missing]
+
+
+def _shown(outcome: Outcome) -> str:
+    """Return the Markdown of the artifact: the summary, then the pictures."""
+    return "\n\n".join([outcome.summary, *(picture.markdown for picture in outcome.pictures)])
 
 
 def _left(outcome: Outcome) -> str:

@@ -8,7 +8,6 @@ from itertools import groupby
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 
-from blocks.base import AnyInstanceSpec
 from blocks.documents import read_blocks
 from flows.deployments import Storage
 from flows.things import ALL, Tools, Wanted
@@ -17,7 +16,7 @@ from instances.errors import InvalidSpec, OptaicError, UnknownInstance
 from instances.plan import Action, Plan, Step
 from instances.resolution import resolve
 from instances.rowplan import rows_on_record
-from instances.specs import DatasetSpec
+from instances.specs import AnySpec, RunnableSpec
 
 BOOTSTRAP = "bootstrap"
 
@@ -51,7 +50,7 @@ class Scope:
     names instances that go although they are described.
     """
 
-    manifest: tuple[AnyInstanceSpec, ...] = ()
+    manifest: tuple[AnySpec, ...] = ()
     prune: bool = False
     destroy: tuple[str, ...] = ()
 
@@ -116,7 +115,7 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
 
 
 def _leaving(
-    scope: Scope, described: Iterable[AnyInstanceSpec], on_record: dict[str, dict[str, object]]
+    scope: Scope, described: Iterable[AnySpec], on_record: dict[str, dict[str, object]]
 ) -> tuple[set[str], set[str]]:
     """Return the names that go, and those of instances that are described no more but stay."""
     names = {spec.name for spec in described}
@@ -135,7 +134,7 @@ def _leaving(
 
 
 def _protected(
-    gone: Collection[str], described: Iterable[AnyInstanceSpec], on_record: dict[str, dict[str, object]]
+    gone: Collection[str], described: Iterable[AnySpec], on_record: dict[str, dict[str, object]]
 ) -> list[str]:
     protected = {spec.name for spec in described if spec.protect}
     protected |= {name for name, fields in on_record.items() if fields.get("protect")}
@@ -145,12 +144,12 @@ def _protected(
     ]
 
 
-def _still_read(gone: set[str], staying: Iterable[AnyInstanceSpec]) -> list[str]:
+def _still_read(gone: set[str], staying: Iterable[AnySpec]) -> list[str]:
     return [
         f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of upstream_refs"
         for spec in staying
-        if isinstance(spec, DatasetSpec)
-        for ref in spec.upstream_refs
+        if isinstance(spec, RunnableSpec)
+        for ref in spec.references()
         if ref.instance in gone
     ]
 

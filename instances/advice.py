@@ -1,7 +1,7 @@
 """Advice: what is allowed, and will not do what its author hopes."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from definitions.contract import FlowKind
@@ -9,6 +9,7 @@ from instances.clock import next_tick
 from instances.facts import Clock
 from instances.policy import policy_of
 from instances.resolution import ResolvedInstance
+from instances.shapes import SHAPES, Leaves
 from instances.specs import RunnableSpec
 from instances.wording import span
 
@@ -17,26 +18,28 @@ _YEAR_OF_TICKS = 60  # enough of them to see the longest gap of a usual cron exp
 
 def advice(instances: Iterable[ResolvedInstance], now: dt.datetime) -> tuple[str, ...]:
     """Return a sentence for each edge that asks for less age than its upstream can keep."""
-    specs = {i.spec.name: i.spec for i in instances if isinstance(i.spec, RunnableSpec)}
-    return tuple(_hopeless_edges(specs, now))
+    return tuple(_hopeless_edges(instances, now))
 
 
-def _hopeless_edges(specs: Mapping[str, RunnableSpec], now: dt.datetime) -> Iterator[str]:
-    for spec in specs.values():
-        for ref in spec.upstream_refs:
-            upstream = specs.get(ref.instance)
-            if ref.max_age is None or upstream is None:
-                continue
-            for keeps, why in _ages(upstream, ref.flow or FlowKind.REFRESH, now):
-                if ref.max_age < keeps:
-                    yield (
-                        f"{spec.name} asks that {ref.instance} is at most {span(ref.max_age)} old, but {why}; "
-                        "raise max_age on the edge, or refresh the upstream more often"
-                    )
+def _hopeless_edges(instances: Iterable[ResolvedInstance], now: dt.datetime) -> Iterator[str]:
+    found = list(instances)
+    specs = {i.spec.name: i.spec for i in found if isinstance(i.spec, RunnableSpec)}
+    for edge, reader in ((edge, flow.instance) for each in found for flow in each.flows for edge in flow.edges):
+        (name, kind), asked = edge.upstream, edge.ref.max_age
+        if asked is None:
+            continue
+        which = name if SHAPES[kind].leaves is Leaves.ROWS else f"{name}.{kind}"
+        for keeps, why in _ages(specs[name], kind, now):
+            if asked < keeps:
+                yield (
+                    f"{reader} asks that {which} is at most {span(asked)} old, but {why}; "
+                    "raise max_age on the edge, or refresh the upstream more often"
+                )
 
 
 def _ages(upstream: RunnableSpec, kind: FlowKind, now: dt.datetime) -> Iterator[tuple[dt.timedelta, str]]:
-    policy = policy_of(upstream.freshness, upstream.flow_settings(kind).schedule, kind)
+    settings = upstream.flow_settings(kind)
+    policy = policy_of(settings.freshness, settings.schedule, kind)
     if policy.max_age is not None:
         yield policy.max_age, f"it counts as fresh for {span(policy.max_age)}"
     if policy.clock is not None and (gap := _longest_gap(policy.clock, now)) is not None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from definitions.contract import FlowKind
 from instances.facts import FlowId, RunId
 
 
@@ -14,6 +15,7 @@ class Pin:
 
     upstream: FlowId
     instance: str
+    kind: FlowKind
     role: str
     version: str
     run_id: RunId

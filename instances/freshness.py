@@ -8,11 +8,11 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from definitions.contract import FlowKind
 from instances.calendars import last_session
 from instances.clock import last_tick, next_tick
 from instances.errors import OptaicError
 from instances.facts import FlowFacts, Policy, Provenance, RunFact, World
+from instances.shapes import SHAPES, Leaves
 from instances.wording import moment, short, span, version_of
 
 _DAY = dt.timedelta(days=1)
@@ -95,7 +95,7 @@ def _inputs(checked: Checked, world: World) -> Iterator[Unmet]:
         consumed = checked.provenance.inputs.get(upstream_id)
         if newest is None or upstream.completed is None or consumed == newest:
             continue  # a version that is not there is nothing newer
-        name = upstream.instance if upstream.kind is FlowKind.REFRESH else upstream.label
+        name = upstream.instance if SHAPES[upstream.kind].leaves is Leaves.ROWS else upstream.label
         if consumed is None:
             reason = f"it has consumed no version of {name}, which is at {version_of(newest)}"
         else:

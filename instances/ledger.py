@@ -14,17 +14,8 @@ from sqlalchemy.orm import Session
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
 from instances.facts import FlowId, Provenance, Request, RunId
-from instances.tables import ClaimRow, DatasetInstanceRow, FlowRow, RequestRow, RunInputRow, RunRow
-
-RUN_KINDS: Mapping[FlowKind, str] = {
-    FlowKind.REFRESH: "RefreshRun",
-    FlowKind.PREVIEW: "PreviewRun",
-    FlowKind.TRAIN: "TrainingRun",
-    FlowKind.INFER: "InferenceRun",
-    FlowKind.MONITOR: "MonitoringRun",
-    FlowKind.OPTIMIZE: "OptimizationRun",
-    FlowKind.BACKTEST: "BacktestRun",
-}
+from instances.shapes import SHAPES
+from instances.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 
 
 @dataclass(frozen=True)
@@ -87,7 +78,7 @@ class Ledger:
         """Write a run's row with its pins, before any work. A retry of the same run overwrites it."""
         values = {
             "flow_id": run.flow_id,
-            "kind": RUN_KINDS[run.kind],
+            "kind": SHAPES[run.kind].run_kind,
             "config_hash": run.config_hash,
             "fingerprint": run.fingerprint,
             "admission": run.admission,
@@ -127,17 +118,25 @@ class Ledger:
                 )
                 .returning(RunRow.flow_id)
             ).scalar_one()
-            instance_id = select(FlowRow.instance_id).where(FlowRow.id == flow_id).scalar_subquery()
+            instance = session.get_one(FlowRow, flow_id).instance
+            handles: dict[str, Any] = dict(outcome.handles)
             if outcome.row_count is not None:
-                session.execute(
-                    update(DatasetInstanceRow)
-                    .where(DatasetInstanceRow.id == instance_id)
-                    .values(
-                        last_data_date=outcome.watermark,
-                        row_count=outcome.row_count,
-                        data_version=outcome.version,
-                    )
-                )
+                handles |= {
+                    "last_data_date": outcome.watermark,
+                    "row_count": outcome.row_count,
+                    "data_version": outcome.version,
+                }
+            for name, value in handles.items():
+                setattr(instance, name, value)
+
+    def amend_version(self, run_id: RunId, version: str, handles: Mapping[str, str]) -> None:
+        """Let a run have left another version than it recorded, as when a person promotes a model afterwards."""
+        with Session(self.engine) as session, session.begin():
+            row = session.get_one(RunRow, run_id)
+            row.version = version
+            instance = session.get_one(FlowRow, row.flow_id).instance
+            for name, value in handles.items():
+                setattr(instance, name, value)
 
     def confirm(self, run_id: RunId, confirmed: RunId, now: dt.datetime) -> None:
         """Give a skipped run the outcome of the completed run that it confirms."""

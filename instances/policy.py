@@ -8,23 +8,19 @@ import datetime as dt
 from definitions.contract import FlowKind
 from instances.facts import Calendar, Clock, Policy
 from instances.schedules import Schedule
+from instances.shapes import SHAPES
 from instances.specs import Freshness
-
-TRAIN_MAX_AGE = dt.timedelta(days=7)
 
 
 def policy_of(freshness: Freshness, schedule: Schedule, kind: FlowKind) -> Policy:
     """Return the policy of a flow of `kind`, whose own schedule is `schedule`."""
     follow = freshness.follow_inputs
     if follow is None:
-        follow = not schedule.ticks and kind is not FlowKind.TRAIN
-    max_age = freshness.max_age
-    if max_age is None and kind is FlowKind.TRAIN:
-        max_age = TRAIN_MAX_AGE
+        follow = not schedule.ticks and SHAPES[kind].follow_inputs
     calendar = freshness.calendar
     return Policy(
         follow_inputs=follow,
-        max_age=max_age,
+        max_age=freshness.max_age if freshness.max_age is not None else SHAPES[kind].max_age,
         clock=clock_of(schedule),
         grace=freshness.grace,
         calendar=Calendar(calendar.exchange, calendar.after_close) if calendar and calendar.exchange else None,

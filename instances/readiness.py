@@ -12,6 +12,7 @@ from instances.facts import Edge, FlowFacts, FlowId, World
 from instances.fingerprint import Pin, fingerprint
 from instances.freshness import newest_version
 from instances.lineage import downstream_of, strict_closure, strict_parents, topological
+from instances.shapes import SHAPES, Leaves
 from instances.status import Verdict, judge, unknown
 from instances.wording import moment, short, span
 
@@ -82,7 +83,7 @@ def _pins(flow: FlowFacts, world: World) -> Iterator[Pin]:
         version = newest_version(upstream)
         if upstream is None or upstream.unreadable is not None or upstream.completed is None or version is None:
             continue
-        yield Pin(edge.upstream, upstream.instance, edge.role, version, upstream.completed.run_id)
+        yield Pin(edge.upstream, upstream.instance, upstream.kind, edge.role, version, upstream.completed.run_id)
 
 
 def _looked_at(flow: FlowFacts, world: World, now: dt.datetime) -> dict[FlowId, Upstream]:
@@ -115,6 +116,11 @@ def _missing(edge: Edge, upstream: FlowFacts | None, verdict: Verdict, now: dt.d
     """Return why a required input can't be read, though a strict one is READY; None when it can."""
     if upstream is None or upstream.unreadable is not None or upstream.completed is None:
         return verdict.reason
+    if newest_version(upstream) is None and SHAPES[upstream.kind].leaves is Leaves.MODEL:
+        return (
+            f"its run {short(upstream.completed.run_id)} trained a model, but no version has been promoted yet; "
+            f"promote one with `optaic promote {upstream.instance} VERSION`"
+        )
     if newest_version(upstream) is None:
         left = "left no version"
         return f"its run {short(upstream.completed.run_id)} {left}, so there is nothing to read yet"

@@ -1,30 +1,21 @@
 """Instances, flows and edges in Postgres: written by bootstrap, read by everyone."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, select, union, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, with_polymorphic
 
 from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance
 from instances.facts import Edge, FlowId
-from instances.resolution import spec_adapter
-from instances.specs import ComponentSpec, DatasetSpec, FlowSettings
-from instances.tables import (
-    AccessorInstanceRow,
-    AutomationRow,
-    DatasetInstanceRow,
-    EdgeRow,
-    FlowRow,
-    InstallationRow,
-    InstanceRow,
-    PipelineInstanceRow,
-    StoreInstanceRow,
-)
+from instances.specs import AnySpec, ComponentSpec, FlowSettings, spec_adapter
+from instances.tables import DEFINED, HANDLES, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
+from instances.types import TYPES
+
+_EVERY_ROW = with_polymorphic(InstanceRow, "*")
 
 
 @dataclass(frozen=True)
@@ -36,18 +27,21 @@ class FlowRecord:
     type: str
     kind: FlowKind
     deployment_id: UUID | None
-    deployment_hash: str | None
     config_hash: str
     settings: FlowSettings
     edges: tuple[Edge, ...]
 
 
 @dataclass(frozen=True)
-class AppliedDataset:
-    """A dataset as applied: its spec, and its parts by their type, each at its applied version."""
+class Applied:
+    """An instance as applied: its spec, and its parts by their type, each at its applied version.
 
-    spec: DatasetSpec
-    parts: Mapping[str, ComponentSpec]
+    `handles` are the ids of things outside that belong to it, like `mlflow_experiment_id`.
+    """
+
+    spec: AnySpec
+    parts: Mapping[str, ComponentSpec] = field(default_factory=dict)
+    handles: Mapping[str, str] = field(default_factory=dict)
 
 
 class Repository:
@@ -56,34 +50,33 @@ class Repository:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def specs(self) -> tuple[ComponentSpec | DatasetSpec, ...]:
+    def specs(self) -> tuple[AnySpec, ...]:
         """Return the applied spec of every instance, by name."""
         with Session(self.engine) as session:
             stored = session.scalars(select(InstanceRow.spec).order_by(InstanceRow.name))
             return tuple(spec_adapter.validate_python(spec) for spec in stored)
 
-    def spec(self, name: str) -> ComponentSpec | DatasetSpec:
+    def spec(self, name: str) -> AnySpec:
         """Return one instance's applied spec; `UnknownInstance` when there is none."""
         with Session(self.engine) as session:
             stored = session.scalar(select(InstanceRow.spec).where(InstanceRow.name == name))
             if stored is None:
-                raise UnknownInstance(name, tuple(session.scalars(select(DatasetInstanceRow.name))))
+                raise UnknownInstance(
+                    name, tuple(session.scalars(select(InstanceRow.name).where(InstanceRow.flows.any())))
+                )
             return spec_adapter.validate_python(stored)
 
-    def datasets(self, names: Collection[str]) -> dict[str, AppliedDataset]:
-        """Return the named datasets with their parts; a name that is not a dataset's is left out."""
-        pipeline, store, accessor = (
-            aliased(row) for row in (PipelineInstanceRow, StoreInstanceRow, AccessorInstanceRow)
-        )
-        statement = (
-            select(DatasetInstanceRow, pipeline, store, accessor)
-            .join(pipeline, pipeline.id == DatasetInstanceRow.pipeline_instance_id)
-            .join(store, store.id == DatasetInstanceRow.store_instance_id)
-            .join(accessor, accessor.id == DatasetInstanceRow.accessor_instance_id)
-            .where(DatasetInstanceRow.name.in_(names))
-        )
+    def applied(self, names: Collection[str]) -> dict[str, Applied]:
+        """Return the named instances as they were applied, with their parts; unknown names are left out.
+
+        Two statements, whatever their number.
+        """
         with Session(self.engine) as session:
-            return {row.name: _applied(row, parts) for row, *parts in session.execute(statement)}
+            rows = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.name.in_(names))).all()
+            part_ids = {getattr(row, f"{part}_id") for row in rows for part in TYPES[row.type].parts}
+            parts = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.id.in_(part_ids))) if part_ids else ()
+            by_id = {part.id: part for part in parts}
+            return {row.name: _applied(row, by_id) for row in rows}
 
     def flow_id(self, instance: str, kind: str) -> FlowId:
         """Return the id of an instance's flow; `UnknownInstance` or `UnknownFlow`."""
@@ -165,14 +158,10 @@ class Repository:
                     edges[flow.id].append(Edge(FlowId(edge.upstream_flow_id), edge.role, edge.required, edge.max_age))
         return tuple(_record(flow, name, type_, edges[flow.id]) for flow, name, type_ in rows.values())
 
-    def set_deployment(self, flow_id: FlowId, deployment_id: UUID, content_hash: str) -> None:
+    def set_deployment(self, flow_id: FlowId, deployment_id: UUID) -> None:
         """Note the deployment that a flow is paired with."""
         with Session(self.engine) as session, session.begin():
-            session.execute(
-                update(FlowRow)
-                .where(FlowRow.id == flow_id)
-                .values(prefect_deployment_id=deployment_id, deployment_hash=content_hash)
-            )
+            session.execute(update(FlowRow).where(FlowRow.id == flow_id).values(prefect_deployment_id=deployment_id))
 
 
 def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
@@ -188,11 +177,21 @@ def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
     return select(everything.c.id)
 
 
-def _applied(row: DatasetInstanceRow, parts: Iterable[Any]) -> AppliedDataset:
-    spec = spec_adapter.validate_python(row.spec)
-    assert isinstance(spec, DatasetSpec)
-    pinned = [part.spec | {"definition_version": part.definition_version} for part in parts]
-    return AppliedDataset(spec, {p["type"]: ComponentSpec.model_validate(p) for p in pinned})
+def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> Applied:
+    instance_type = TYPES[row.type]
+    parts = {type_: _spec(by_id[getattr(row, f"{part}_id")]) for part, type_ in instance_type.parts.items()}
+    handles = {name: getattr(row, name, None) for name in HANDLES}
+    return Applied(
+        spec=_spec(row),
+        parts={type_: part for type_, part in parts.items() if isinstance(part, ComponentSpec)},
+        handles={name: value for name, value in handles.items() if value is not None},
+    )
+
+
+def _spec(row: InstanceRow) -> AnySpec:
+    """Return the spec of a row, pinned to the version of its definition that was applied."""
+    pinned = {"definition_version": row.definition_version} if isinstance(row, DEFINED) else {}
+    return spec_adapter.validate_python(row.spec | pinned)
 
 
 def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> FlowRecord:
@@ -202,7 +201,6 @@ def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> Flow
         type=type_,
         kind=FlowKind(flow.kind),
         deployment_id=flow.prefect_deployment_id,
-        deployment_hash=flow.deployment_hash,
         config_hash=flow.config_hash,
         settings=FlowSettings.model_validate(flow.settings),
         edges=tuple(edges),

@@ -6,25 +6,21 @@ All problems are found together, before anything is written.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter
-
-from definitions.contract import Definition, FlowKind, Kind, Resources
+from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
 from instances.errors import InvalidSpec
-from instances.lineage import find_cycle
-from instances.specs import AnySpec, ComponentSpec, DatasetSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
+from instances.lineage import find_cycle, topological
+from instances.shapes import SHAPES, Leaves
+from instances.specs import AnySpec, DefinedSpec, RunnableSpec, UpstreamRef
+from instances.types import type_of
 from instances.wording import a
 
-spec_adapter: TypeAdapter[ComponentSpec | DatasetSpec | SignalInstanceSpec] = TypeAdapter(AnySpec)
-
-# The fields of a spec that decide what a run computes; schedules, tags and policies don't count.
-COMPUTED_FROM = ("upstream_refs", "signal_spec")
-PARTS = {"pipeline_instance": "pipeline", "store_instance": "store", "accessor_instance": "accessor"}
+FlowKey = tuple[str, FlowKind]
 
 
 class Definitions(Protocol):
@@ -37,7 +33,7 @@ class Definitions(Protocol):
 class ResolvedEdge:
     """An edge of the lineage, flow to flow, by names."""
 
-    upstream: tuple[str, FlowKind]
+    upstream: FlowKey
     ref: UpstreamRef
 
 
@@ -51,59 +47,102 @@ class ResolvedFlow:
     edges: tuple[ResolvedEdge, ...]
 
     @property
-    def key(self) -> tuple[str, FlowKind]:
+    def key(self) -> FlowKey:
         return self.instance, self.kind
 
 
 @dataclass(frozen=True)
 class ResolvedInstance:
-    """An instance that must exist, with its definition if it is a component."""
+    """An instance that must exist, with its definition if it names one itself."""
 
-    spec: ComponentSpec | DatasetSpec
+    spec: AnySpec
     definition: Definition | None
     flows: tuple[ResolvedFlow, ...]
 
 
 def resolve(
-    specs: Sequence[ComponentSpec | DatasetSpec],
+    specs: Sequence[AnySpec],
     definitions: Definitions,
     *,
     resources: Resources | None = None,
     sources: Collection[str] = (),
 ) -> tuple[ResolvedInstance, ...]:
-    """Check the specs as a whole and return what must exist, upstream instances first.
+    """Check the specs as a whole and return what must exist, parts first, then upstream flows' instances first.
 
     With `resources` the pipelines named in `sources` are also asked whether their source looks usable.
     Raises `InvalidSpec` with every problem found.
     """
     problems = _duplicates(specs)
-    by_name = {spec.name: spec for spec in specs}
-    found: dict[str, Definition] = {}
+    described = _Described({spec.name: spec for spec in specs}, {})
     for spec in specs:
-        if isinstance(spec, ComponentSpec):
+        if isinstance(spec, DefinedSpec):
             try:
-                found[spec.name] = _definition(spec, definitions, resources if spec.name in sources else None)
+                asked = resources if spec.name in sources else None
+                described.found[spec.name] = _definition(spec, definitions, asked)
             except DefinitionError as error:
                 problems.append(f"{spec.name}: {error}")
-    runnable = [spec for spec in specs if isinstance(spec, DatasetSpec)]
-    for spec in runnable:
-        problems.extend(_part_problems(spec, by_name))
-        problems.extend(_upstream_problems(spec, by_name, found))
-    problems.extend(_cycle_problems(runnable))
+    for spec in specs:
+        problems.extend(_part_problems(spec, described))
+        if isinstance(spec, RunnableSpec):
+            problems.extend(_upstream_problems(spec, described))
+    problems.extend(_cycle_problems(specs, described))
     if problems:
         raise InvalidSpec(problems)
-    resolved = [
-        ResolvedInstance(
+    resolved = {
+        spec.name: ResolvedInstance(
             spec=spec,
-            definition=found.get(spec.name),
-            flows=_flows(spec, by_name, found) if isinstance(spec, DatasetSpec) else (),
+            definition=described.found.get(spec.name),
+            flows=tuple(_flow(spec, kind, described) for kind in described.flow_kinds(spec)),
         )
         for spec in specs
-    ]
-    return tuple(_upstream_first(resolved))
+    }
+    return tuple(resolved[name] for name in _upstream_first(resolved))
 
 
-def _duplicates(specs: Iterable[ComponentSpec | DatasetSpec]) -> list[str]:
+@dataclass(frozen=True)
+class _Described:
+    """All specs by name, and the definitions that could be found, by the instance that names them."""
+
+    specs: Mapping[str, AnySpec]
+    found: dict[str, Definition]
+
+    def defining(self, spec: AnySpec) -> Definition | None:
+        """Return the definition that decides on an instance's flows and roles; None if there is none."""
+        field = type_of(spec).defining_part
+        return self.found.get(spec.name if field is None else getattr(spec, field))
+
+    def flow_kinds(self, spec: AnySpec) -> tuple[FlowKind, ...]:
+        """Return the flows that an instance has: those of its type that its definition calls for."""
+        definition = self.defining(spec)
+        return tuple(k for k in type_of(spec).flows if definition is None or k in definition.flows)
+
+    def roles(self, spec: AnySpec) -> tuple[Role, ...] | None:
+        """Return the roles that its upstreams can play; None when that is not known."""
+        instance_type, definition = type_of(spec), self.defining(spec)
+        if definition is not None:
+            return definition.roles
+        return None if instance_type.defining_part or instance_type.defined_by else instance_type.roles
+
+    def made_by(self, name: str) -> FlowKind | None:
+        """Return the flow that makes an instance's rows."""
+        spec = self.specs.get(name)
+        kinds = self.flow_kinds(spec) if spec is not None else ()
+        return next((kind for kind in kinds if SHAPES[kind].leaves is Leaves.ROWS), None)
+
+    def edges(self, spec: RunnableSpec, kind: FlowKind) -> Iterator[ResolvedEdge]:
+        """Yield the edges of a flow, those to other flows of its instance last; unknown upstreams are left out."""
+        shape = SHAPES[kind]
+        for ref in spec.references():
+            upstream = ref.flow or self.made_by(ref.instance)
+            if upstream is not None and (shape.roles is None or ref.role in shape.roles):
+                yield ResolvedEdge((ref.instance, upstream), ref)
+        for own in shape.own_edges:
+            max_age = getattr(spec, own.max_age_field) if own.max_age_field else None
+            ref = UpstreamRef(instance=spec.name, flow=own.upstream, role=own.role, max_age=max_age)
+            yield ResolvedEdge((spec.name, own.upstream), ref)
+
+
+def _duplicates(specs: Iterable[AnySpec]) -> list[str]:
     counts = Counter(spec.name for spec in specs)
     return [
         f"{name}: {count} instances have this name ({', '.join(s.type for s in specs if s.name == name)}); "
@@ -113,124 +152,128 @@ def _duplicates(specs: Iterable[ComponentSpec | DatasetSpec]) -> list[str]:
     ]
 
 
-def _definition(spec: ComponentSpec, definitions: Definitions, resources: Resources | None) -> Definition:
-    definition = definitions.get(Kind(spec.type), spec.definition, spec.definition_version)
+def _definition(spec: DefinedSpec, definitions: Definitions, resources: Resources | None) -> Definition:
+    kind = type_of(spec).defined_by
+    assert kind is not None
+    definition = definitions.get(kind, spec.definition, spec.definition_version)
     parameters = definition.parse(spec.config)
     if resources is not None and definition.kind is Kind.PIPELINE:
         definition.factory(parameters, resources).check()
     return definition
 
 
-def _part_problems(spec: DatasetSpec, by_name: Mapping[str, ComponentSpec | DatasetSpec]) -> Iterable[str]:
-    for field, wanted in PARTS.items():
+def _part_problems(spec: AnySpec, described: _Described) -> Iterable[str]:
+    for field, wanted in type_of(spec).parts.items():
         name = getattr(spec, field)
-        part = by_name.get(name)
+        part = described.specs.get(name)
         if part is None:
-            yield f"{spec.name}: {field} {name!r} does not exist; {_hint(name, by_name, wanted)}"
+            yield f"{spec.name}: {field} {name!r} does not exist; {_hint(name, described, wanted)}"
         elif part.type != wanted:
             yield f"{spec.name}: {field} {name!r} is {a(part.type)}, not {a(wanted)}"
 
 
-def _hint(name: str, by_name: Mapping[str, ComponentSpec | DatasetSpec], wanted: str | None = None) -> str:
-    names = sorted(n for n, s in by_name.items() if wanted is None or s.type == wanted)
+def _hint(name: str, described: _Described, wanted: str | None = None) -> str:
+    fitting = (lambda s: s.type == wanted) if wanted else (lambda s: isinstance(s, RunnableSpec))
+    names = sorted(n for n, s in described.specs.items() if fitting(s))
     near = get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
     return f"describe it, or choose one of: {', '.join(names) or 'none yet'}"
 
 
-def flow_kinds(spec: DatasetSpec, found: Mapping[str, Definition]) -> tuple[FlowKind, ...]:
-    """Return the flows that the spec's definition calls for."""
-    definition = found.get(spec.pipeline_instance)
-    return definition.flows if definition else (FlowKind.REFRESH,)
-
-
-def _upstream_problems(
-    spec: DatasetSpec,
-    by_name: Mapping[str, ComponentSpec | DatasetSpec],
-    found: Mapping[str, Definition],
-) -> Iterable[str]:
-    data_sets = {n: s for n, s in by_name.items() if isinstance(s, RunnableSpec)}
-    for ref in spec.upstream_refs:
-        upstream = by_name.get(ref.instance)
-        if upstream is None:
-            yield f"{spec.name}: upstream {ref.instance!r} does not exist; {_hint(ref.instance, data_sets)}"
-        elif not isinstance(upstream, DatasetSpec):
-            yield f"{spec.name}: upstream {ref.instance!r} is {a(upstream.type)}, which has no flow to wait for"
-        elif ref.flow is not None and ref.flow not in flow_kinds(upstream, found):
-            kinds = ", ".join(flow_kinds(upstream, found))
-            yield f"{spec.name}: upstream {ref.instance!r} has no flow {ref.flow.value!r}; it has: {kinds}"
-    for (name, role), count in Counter((ref.instance, ref.role) for ref in spec.upstream_refs).items():
+def _upstream_problems(spec: AnySpec, described: _Described) -> Iterator[str]:
+    assert isinstance(spec, RunnableSpec)
+    for ref in spec.references():
+        if problem := _reference_problem(ref, described):
+            yield f"{spec.name}: upstream {ref.instance!r} {problem}"
+    for (name, role), count in Counter((ref.instance, ref.role) for ref in spec.references()).items():
         if count > 1:
             yield (
                 f"{spec.name}: upstream {name!r} is named {count} times in the role {role!r}: "
                 "keep one of these upstream_refs"
             )
-    if (definition := found.get(spec.pipeline_instance)) is not None:
-        yield from _role_problems(spec, definition)
-        if FlowKind.REFRESH not in definition.flows:
-            yield f"{spec.name}: {definition.ref} calls for no refresh flow, so nothing would ever make its data"
+    roles, definition = described.roles(spec), described.defining(spec)
+    who = definition.ref if definition is not None else a(spec.type)
+    if roles is not None:
+        yield from _role_problems(spec, roles, who)
+    flows = type_of(spec).flows
+    if not described.flow_kinds(spec):
+        yield f"{spec.name}: {who} calls for no {' or '.join(flows)} flow, which {a(spec.type)} needs"
 
 
-def _role_problems(spec: DatasetSpec, definition: Definition) -> Iterable[str]:
-    roles = {role.name: role for role in definition.roles}
-    counts = Counter(ref.role for ref in spec.upstream_refs)
+def _reference_problem(ref: UpstreamRef, described: _Described) -> str | None:
+    upstream = described.specs.get(ref.instance)
+    if upstream is None:
+        return f"does not exist; {_hint(ref.instance, described)}"
+    kinds = described.flow_kinds(upstream)
+    if not isinstance(upstream, RunnableSpec):
+        return f"is {a(upstream.type)}, which has no flow to wait for"
+    if ref.flow is not None and ref.flow not in kinds:
+        return f"has no flow {ref.flow.value!r}; it has: {', '.join(kinds)}"
+    if ref.flow is not None and SHAPES[ref.flow].leaves is not Leaves.ROWS:
+        return f"leaves no rows with its flow {ref.flow.value!r}; leave `flow` out, or name one that does"
+    if kinds and ref.flow is None and described.made_by(ref.instance) is None:
+        return f"is {a(upstream.type)}, which leaves no rows to read"
+    return None
+
+
+def _role_problems(spec: RunnableSpec, accepted: Iterable[Role], who: str) -> Iterator[str]:
+    roles = {role.name: role for role in accepted}
+    counts = Counter(ref.role for ref in spec.references())
     for name, count in counts.items():
         if name not in roles:
-            accepted = ", ".join(roles) or "none: it reads no other instance"
-            yield f"{spec.name}: {definition.ref} accepts no upstream in the role {name!r}; it accepts: {accepted}"
+            listed = ", ".join(roles) or "none: it reads no other instance"
+            yield f"{spec.name}: {who} accepts no upstream in the role {name!r}; it accepts: {listed}"
         elif count > 1 and not roles[name].many:
-            yield f"{spec.name}: {definition.ref} accepts one upstream in the role {name!r}, not {count}"
+            yield f"{spec.name}: {who} accepts one upstream in the role {name!r}, not {count}"
     for role in roles.values():
         if role.required and role.name not in counts:
-            yield (
-                f"{spec.name}: {definition.ref} needs an upstream in the role {role.name!r}: add one to upstream_refs"
-            )
+            yield f"{spec.name}: {who} needs an upstream in the role {role.name!r}: add one to upstream_refs"
 
 
-def _cycle_problems(specs: Iterable[DatasetSpec]) -> Iterable[str]:
-    cycle = find_cycle((ref.instance, spec.name) for spec in specs for ref in spec.upstream_refs)
+def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator[str]:
+    cycle = find_cycle(
+        (f"{edge.upstream[0]}.{edge.upstream[1]}", f"{spec.name}.{kind}")
+        for spec in specs
+        if isinstance(spec, RunnableSpec)
+        for kind in described.flow_kinds(spec)
+        for edge in described.edges(spec, kind)
+    )
     if cycle:
-        yield (
-            "the lineage has a cycle: "
-            + " -> ".join(f"{name}.{FlowKind.REFRESH}" for name in cycle)
-            + "; remove one of these upstream_refs"
-        )
+        yield f"the lineage has a cycle: {' -> '.join(cycle)}; remove one of these upstream_refs"
 
 
-def _flows(
-    spec: DatasetSpec,
-    by_name: Mapping[str, ComponentSpec | DatasetSpec],
-    found: Mapping[str, Definition],
-) -> tuple[ResolvedFlow, ...]:
-    edges = tuple(ResolvedEdge((ref.instance, ref.flow or FlowKind.REFRESH), ref) for ref in spec.upstream_refs)
+def _flow(spec: AnySpec, kind: FlowKind, described: _Described) -> ResolvedFlow:
+    assert isinstance(spec, RunnableSpec)
+    shape = SHAPES[kind]
+    edges = tuple(described.edges(spec, kind))
     content = {
-        "flow": spec.model_dump(mode="json", include=set(COMPUTED_FROM)),
-        "parts": {field: _part_content(by_name[getattr(spec, field)], found) for field in PARTS},
+        "flow": spec.model_dump(mode="json", include=set(shape.computed_from)),
+        "reads": [edge.ref.model_dump(mode="json") for edge in edges],
+        "parts": {field: _content(getattr(spec, field), described) for field in type_of(spec).parts},
     }
+    if shape.by_definition and spec.name in described.found:
+        content["definition"] = _content(spec.name, described)
     config_hash = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return tuple(ResolvedFlow(spec.name, kind, config_hash, edges) for kind in flow_kinds(spec, found))
+    return ResolvedFlow(spec.name, kind, config_hash, edges)
 
 
-def _part_content(part: ComponentSpec | DatasetSpec, found: Mapping[str, Definition]) -> dict[str, Any]:
-    definition = found[part.name]
-    assert isinstance(part, ComponentSpec)
-    parameters = definition.parse(part.config)
+def _content(name: str, described: _Described) -> dict[str, Any]:
+    """Return what an instance's own definition and config say, defaults filled in."""
+    spec, definition = described.specs[name], described.found[name]
+    assert isinstance(spec, DefinedSpec)
+    parameters = definition.parse(spec.config)
     content = {"definition": definition.ref, "config": parameters.model_dump(mode="json")}
     return content | ({"uses": list(uses)} if (uses := definition.uses(parameters)) else {})
 
 
-def _upstream_first(instances: Sequence[ResolvedInstance]) -> list[ResolvedInstance]:
-    parts = [i for i in instances if isinstance(i.spec, ComponentSpec)]
-    waiting = {i.spec.name: i for i in instances if isinstance(i.spec, DatasetSpec)}
-    ordered: list[ResolvedInstance] = []
-    placed: set[str] = set()
-    while waiting:
-        ready = [
-            name
-            for name, instance in waiting.items()
-            if all(edge.upstream[0] in placed for flow in instance.flows for edge in flow.edges)
-        ]
-        ordered.extend(waiting.pop(name) for name in ready)
-        placed.update(ready)
-    return parts + ordered
+def _upstream_first(instances: Mapping[str, ResolvedInstance]) -> Iterator[str]:
+    """Yield the names of all instances: parts first, then each after those that its flows read, where it can be."""
+    parents = {
+        name: [edge.upstream[0] for flow in instance.flows for edge in flow.edges]
+        for name, instance in instances.items()
+        if instance.flows
+    }
+    yield from (name for name in instances if name not in parents)
+    places = {name: f"{place:06}" for place, name in enumerate(instances)}
+    yield from topological(parents, key=places.__getitem__)

@@ -4,20 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from definitions.contract import FlowKind
 from instances.plan import Fields
 from instances.resolution import ResolvedFlow, ResolvedInstance
-from instances.tables import (
-    AccessorInstanceRow,
-    EdgeRow,
-    FlowRow,
-    InstanceRow,
-    PipelineInstanceRow,
-    StoreInstanceRow,
-)
+from instances.tables import DEFINED, EdgeRow, FlowRow, InstanceRow
 
 
 def wanted_row(instance: ResolvedInstance) -> Fields:
@@ -45,9 +38,9 @@ def rows_on_record(engine: Engine) -> dict[str, Fields]:
         found: dict[str, dict[str, Any]] = {}
         for name, spec in session.execute(select(InstanceRow.name, InstanceRow.spec)):
             found[name] = {field: value for field, value in spec.items() if field != "name"} | {"flows": {}}
-        for row in (PipelineInstanceRow, StoreInstanceRow, AccessorInstanceRow):
-            for name, version in session.execute(select(row.name, row.definition_version)):
-                found[name]["applied_version"] = version
+        versions = union_all(*(select(row.name, row.definition_version) for row in DEFINED))
+        for name, version in session.execute(versions):
+            found[name]["applied_version"] = version
         reads = _reads(session)
         flows = select(InstanceRow.name, FlowRow.kind, FlowRow.id, FlowRow.config_hash).join(FlowRow.instance)
         for name, kind, flow_id, config_hash in session.execute(flows):

@@ -6,7 +6,7 @@ The blocks, the manifest and the rows in Postgres all hold these same fields.
 import datetime as dt
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from definitions.contract import FlowKind
 from instances.schedules import Schedule
@@ -79,46 +79,97 @@ class InstanceSpec(Spec):
     """What every instance has."""
 
     name: Name
-    project: str = "default"
-    description: str = ""
-    protect: bool = False  # whether it must not be deleted
+    type: str
+    project: str = Field(default="default", description="The project that the instance belongs to; a tag in Prefect.")
+    description: str = Field(default="", description="What the instance is for, in a sentence.")
+    protect: bool = Field(default=False, description="Whether the instance must not be deleted.")
 
 
-class ComponentSpec(InstanceSpec):
+class DefinedSpec(InstanceSpec):
+    """What every instance has that names its definition itself."""
+
+    definition: str = Field(
+        description="The name of the definition: what `optaic definitions` lists for this kind.",
+        examples=["sp500-sample"],
+    )
+    definition_version: int | None = Field(
+        default=None, description="The version of the definition to pin; the newest one when left out."
+    )
+    config: Config = Field(
+        default_factory=dict,
+        description="The parameters of the definition, checked against its schema. Never put a secret here.",
+    )
+
+
+class ComponentSpec(DefinedSpec):
     """A configured pipeline, store or accessor: a part of datasets, with no flow of its own."""
 
     type: Literal["pipeline", "store", "accessor"]
-    definition: str
-    definition_version: int | None = None
-    config: Config = Field(default_factory=dict)
 
 
 class FlowSettings(Spec):
     """How one flow is kept fresh, as its row in Postgres holds it."""
 
-    schedule: Schedule = Schedule()
-    freshness: Freshness = Freshness()
-    on_stale: OnStale = "block"
-    auto: bool | None = None  # none: true with inputs and no schedule of its own
-    source_retry: Duration = dt.timedelta(minutes=15)
+    schedule: Schedule = Field(
+        default=Schedule(),
+        description="The clock of the flow; `manual` means none: with inputs, it then follows them.",
+    )
+    freshness: Freshness = Field(
+        default=Freshness(), description="When the data counts as fresh; all that is set must be met."
+    )
+    on_stale: OnStale = Field(
+        default="block",
+        description="What a run does when an upstream is not READY: block, refresh the upstreams, or warn and go on.",
+    )
+    auto: bool | None = Field(
+        default=None,
+        description="Whether the flow is kept ready automatically; the default is yes, with inputs and no schedule.",
+    )
+    source_retry: Duration = Field(
+        default=dt.timedelta(minutes=15),
+        description="After how long a source that had nothing new is asked again, like 15m or 2h.",
+    )
 
 
-class RunnableSpec(InstanceSpec, FlowSettings):
+class RunnableSpec(InstanceSpec):
     """What every instance with flows has."""
 
-    type: str
-    upstream_refs: tuple[UpstreamRef, ...] = ()
-    work_pool: str | None = None  # this one and the next: bootstrap's own where left out
-    work_queue: str | None = None
-    job_variables: Config = Field(default_factory=dict)  # on top of bootstrap's own
-    concurrency: int = Field(default=1, ge=1)
+    upstream_refs: tuple[UpstreamRef, ...] = Field(
+        default=(),
+        description=(
+            "The instances that this one reads: a list of {instance, flow, role, required, max_age}. "
+            "Without max_age an upstream must be READY; with it a version of at most that age is enough."
+        ),
+        examples=[[{"instance": "prices", "role": "input"}]],
+    )
+    work_pool: str | None = Field(
+        default=None, description="The work pool that its runs go to; bootstrap's own when left out."
+    )
+    work_queue: str | None = Field(
+        default=None, description="The queue of the work pool; bootstrap's own when left out."
+    )
+    job_variables: Config = Field(
+        default_factory=dict, description="Job variables of its runs, on top of bootstrap's own."
+    )
+    concurrency: int = Field(default=1, ge=1, description="How many runs of a flow may be under way at once.")
+
+    def references(self) -> tuple[UpstreamRef, ...]:
+        """Return all that it reads of other instances, whichever of its fields say so."""
+        return self.upstream_refs
 
     def flow_settings(self, kind: FlowKind) -> FlowSettings:
         """Return the settings of one of its flows."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how its flow {kind} is kept fresh")
+
+
+class OneFlowSpec(RunnableSpec, FlowSettings):
+    """What every instance with one flow has: the settings of that flow among its own fields."""
+
+    def flow_settings(self, kind: FlowKind) -> FlowSettings:
         return FlowSettings.model_validate({name: getattr(self, name) for name in FlowSettings.model_fields})
 
 
-class DatasetSpec(RunnableSpec):
+class DatasetSpec(OneFlowSpec):
     """Rows that a pipeline makes, a store keeps and an accessor reads; the three by their names."""
 
     type: Literal["dataset"] = "dataset"
@@ -134,4 +185,29 @@ class SignalInstanceSpec(DatasetSpec):
     signal_spec: SignalSpec = SignalSpec()
 
 
-AnySpec = Annotated[ComponentSpec | DatasetSpec | SignalInstanceSpec, Field(discriminator="type")]
+class DateRange(Spec):
+    """Dates, both ends included; a side that is left out is open."""
+
+    start: dt.date | None = Field(default=None, description="The first date; none: from the beginning.")
+    end: dt.date | None = Field(default=None, description="The last date; none: up to the newest.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start is not None and self.end is not None and self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        return self
+
+
+class ExperimentSpec(OneFlowSpec, DefinedSpec):
+    """An expression over input datasets that is looked at before it becomes a signal.
+
+    Its definition is that of the pipeline which a signal of the same expression has.
+    """
+
+    type: Literal["experiment"] = "experiment"
+    definition: str = Field(default="expression", description="The pipeline definition that computes it.")
+    date_range: DateRange = Field(default=DateRange(), description="The dates that the preview shows.")
+
+
+AnySpec = Annotated[ComponentSpec | DatasetSpec | SignalInstanceSpec | ExperimentSpec, Field(discriminator="type")]
+spec_adapter: TypeAdapter[AnySpec] = TypeAdapter(AnySpec)

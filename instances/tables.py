@@ -4,12 +4,16 @@ Instances use joined-table inheritance: a base row for each, and a row in the ta
 """
 
 import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import DateTime, ForeignKey, Index, Interval, MetaData, String, UniqueConstraint, func, text
+from sqlalchemy import DateTime, ForeignKey, Index, Interval, MetaData, String, UniqueConstraint, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedSQLExpression, column_property, mapped_column, relationship
+
+from definitions.contract import FlowKind
 
 SCHEMA = "optaic"
 
@@ -81,6 +85,35 @@ class InstanceRow(Base):
     __mapper_args__ = {"polymorphic_on": "type"}  # noqa: RUF012
 
 
+class FlowRow(Base):
+    """One flow of an instance, paired with its Prefect deployment.
+
+    `settings` holds the flow's schedule, freshness and what to do when stale, as applied.
+    """
+
+    __tablename__ = "flow"
+    __table_args__ = (UniqueConstraint("instance_id", "kind"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    instance_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.instance.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    prefect_deployment_id: Mapped[UUID | None] = mapped_column(unique=True)
+    config_hash: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+
+    instance: Mapped[InstanceRow] = relationship(back_populates="flows")
+
+
+def _deployment_of(kind: FlowKind) -> MappedSQLExpression[UUID | None]:
+    return column_property(
+        select(FlowRow.prefect_deployment_id)
+        .where(FlowRow.instance_id == InstanceRow.id, FlowRow.kind == kind.value)
+        .correlate_except(FlowRow)
+        .scalar_subquery(),
+        deferred=True,
+    )
+
+
 def _own_id(parent: str) -> Mapped[UUID]:
     return mapped_column(ForeignKey(f"{SCHEMA}.{parent}.id", ondelete="CASCADE"), primary_key=True)
 
@@ -89,38 +122,45 @@ def _part_id() -> Mapped[UUID]:
     return mapped_column(ForeignKey(f"{SCHEMA}.instance.id"), index=True)
 
 
-class PipelineInstanceRow(InstanceRow):
+class _Defined:
+    """The columns of instances that name a definition: which one, and the version that was applied."""
+
+    definition: Mapped[str]
+    definition_version: Mapped[int]
+    config: Mapped[dict[str, Any]]
+
+
+class _LeavesRows:
+    """The columns of instances that leave rows: how far those of the last recorded run reach."""
+
+    last_data_date: Mapped[dt.date | None]
+    row_count: Mapped[int | None]
+    data_version: Mapped[str | None]
+
+
+class PipelineInstanceRow(_Defined, InstanceRow):
     __tablename__ = "pipeline_instance"
     __mapper_args__ = {"polymorphic_identity": "pipeline"}  # noqa: RUF012
 
     id: Mapped[UUID] = _own_id("instance")
-    definition: Mapped[str]
-    definition_version: Mapped[int]
-    config: Mapped[dict[str, Any]]
 
 
-class StoreInstanceRow(InstanceRow):
+class StoreInstanceRow(_Defined, InstanceRow):
     __tablename__ = "store_instance"
     __mapper_args__ = {"polymorphic_identity": "store"}  # noqa: RUF012
 
     id: Mapped[UUID] = _own_id("instance")
-    definition: Mapped[str]
-    definition_version: Mapped[int]
-    config: Mapped[dict[str, Any]]
 
 
-class AccessorInstanceRow(InstanceRow):
+class AccessorInstanceRow(_Defined, InstanceRow):
     __tablename__ = "accessor_instance"
     __mapper_args__ = {"polymorphic_identity": "accessor"}  # noqa: RUF012
 
     id: Mapped[UUID] = _own_id("instance")
-    definition: Mapped[str]
-    definition_version: Mapped[int]
-    config: Mapped[dict[str, Any]]
 
 
-class DatasetInstanceRow(InstanceRow):
-    """A dataset's parts, and how far the data of its last recorded run reaches."""
+class DatasetInstanceRow(_LeavesRows, InstanceRow):
+    """A dataset's parts, and how far its rows reach."""
 
     __tablename__ = "dataset_instance"
 
@@ -128,9 +168,6 @@ class DatasetInstanceRow(InstanceRow):
     pipeline_instance_id: Mapped[UUID] = _part_id()
     store_instance_id: Mapped[UUID] = _part_id()
     accessor_instance_id: Mapped[UUID] = _part_id()
-    last_data_date: Mapped[dt.date | None]
-    row_count: Mapped[int | None]
-    data_version: Mapped[str | None]
 
     __mapper_args__ = {  # noqa: RUF012
         "polymorphic_identity": "dataset",
@@ -146,24 +183,56 @@ class SignalInstanceRow(DatasetInstanceRow):
     signal_spec: Mapped[dict[str, Any]]
 
 
-class FlowRow(Base):
-    """One flow of an instance, paired with its Prefect deployment.
+class ExperimentInstanceRow(_Defined, InstanceRow):
+    __tablename__ = "experiment_instance"
+    __mapper_args__ = {"polymorphic_identity": "experiment"}  # noqa: RUF012
 
-    `settings` holds the flow's schedule, freshness and what to do when stale, as applied.
+    id: Mapped[UUID] = _own_id("instance")
+
+
+class ModelInstanceRow(_Defined, _LeavesRows, InstanceRow):
+    """A model's handles; the rows that it leaves are its predictions.
+
+    `mlflow_registered_model_name` is there from its first promotion on.
     """
 
-    __tablename__ = "flow"
-    __table_args__ = (UniqueConstraint("instance_id", "kind"),)
+    __tablename__ = "model_instance"
+    __mapper_args__ = {"polymorphic_identity": "model"}  # noqa: RUF012
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    instance_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.instance.id", ondelete="CASCADE"))
-    kind: Mapped[str]
-    prefect_deployment_id: Mapped[UUID | None] = mapped_column(unique=True)
-    deployment_hash: Mapped[str | None]
-    config_hash: Mapped[str]
-    settings: Mapped[dict[str, Any]]
+    id: Mapped[UUID] = _own_id("instance")
+    mlflow_experiment_id: Mapped[str | None]
+    mlflow_registered_model_name: Mapped[str | None]
+    evidently_project_id: Mapped[str | None]
 
-    instance: Mapped[InstanceRow] = relationship(back_populates="flows")
+    # The names by which users know the deployments of a model; each is read from the row of its flow.
+    prefect_training_deployment_id: Mapped[UUID | None] = _deployment_of(FlowKind.TRAIN)
+    prefect_inference_deployment_id: Mapped[UUID | None] = _deployment_of(FlowKind.INFER)
+    prefect_monitoring_deployment_id: Mapped[UUID | None] = _deployment_of(FlowKind.MONITOR)
+
+
+class PortfolioOptimizerInstanceRow(_Defined, _LeavesRows, InstanceRow):
+    """A portfolio optimizer; the rows that it leaves are weights."""
+
+    __tablename__ = "portfolio_optimizer_instance"
+    __mapper_args__ = {"polymorphic_identity": "portfolio_optimizer"}  # noqa: RUF012
+
+    id: Mapped[UUID] = _own_id("instance")
+
+
+class BacktestInstanceRow(_LeavesRows, InstanceRow):
+    """A backtest; the rows that it leaves are its equity curve."""
+
+    __tablename__ = "backtest_instance"
+    __mapper_args__ = {"polymorphic_identity": "backtest"}  # noqa: RUF012
+
+    id: Mapped[UUID] = _own_id("instance")
+
+
+ROWS: Mapping[str, type[InstanceRow]] = MappingProxyType(
+    {str(mapper.polymorphic_identity): mapper.class_ for mapper in InstanceRow.__mapper__.polymorphic_map.values()}
+)
+HANDLES = ("mlflow_experiment_id", "mlflow_registered_model_name", "evidently_project_id")
+DEFINED = tuple(row for row in ROWS.values() if issubclass(row, _Defined))
 
 
 class EdgeRow(Base):

@@ -10,29 +10,10 @@ from sqlalchemy.orm import Session, selectin_polymorphic
 
 from definitions.contract import Definition, FlowKind
 from definitions.errors import DefinitionConflict
-from instances.resolution import PARTS, ResolvedFlow, ResolvedInstance
-from instances.specs import ComponentSpec, DatasetSpec, RunnableSpec, SignalInstanceSpec
-from instances.tables import (
-    AccessorInstanceRow,
-    AutomationRow,
-    Base,
-    DatasetInstanceRow,
-    DefinitionRow,
-    EdgeRow,
-    FlowRow,
-    InstanceRow,
-    PipelineInstanceRow,
-    SignalInstanceRow,
-    StoreInstanceRow,
-)
-
-_ROWS: Mapping[str, type[InstanceRow]] = {
-    "pipeline": PipelineInstanceRow,
-    "store": StoreInstanceRow,
-    "accessor": AccessorInstanceRow,
-    "dataset": DatasetInstanceRow,
-    "signal": SignalInstanceRow,
-}
+from instances.resolution import ResolvedFlow, ResolvedInstance
+from instances.specs import DefinedSpec, RunnableSpec, SignalInstanceSpec
+from instances.tables import ROWS, AutomationRow, Base, DefinitionRow, EdgeRow, FlowRow, InstanceRow
+from instances.types import TYPES, type_of
 
 
 class Writer:
@@ -69,7 +50,7 @@ class Writer:
             for instance in instances:
                 row = rows.get(instance.spec.name)
                 if row is None:
-                    row = _ROWS[instance.spec.type](id=uuid4(), name=instance.spec.name)
+                    row = ROWS[instance.spec.type](id=uuid4(), name=instance.spec.name)
                     rows[instance.spec.name] = row
                     session.add(row)
                 _fill(row, instance, rows)
@@ -88,8 +69,8 @@ class Writer:
             ids = select(InstanceRow.id).where(InstanceRow.name.in_(names))
             _delete_flows(session, select(FlowRow.id).where(FlowRow.instance_id.in_(ids)))
             # Before the parts that they refer to: Postgres looks at each reference when its turn comes.
-            datasets = select(DatasetInstanceRow.__table__.c.id)
-            for which in (InstanceRow.id.in_(datasets), InstanceRow.id.not_in(datasets)):
+            with_parts = [name for name, each in TYPES.items() if each.parts]
+            for which in (InstanceRow.type.in_(with_parts), InstanceRow.type.not_in(with_parts)):
                 table = InstanceRow.__table__
                 session.execute(delete(table).where(InstanceRow.name.in_(names), which))  # type: ignore[arg-type]
 
@@ -103,9 +84,11 @@ class Writer:
                 .on_conflict_do_update(index_elements=["name"], set_=values)
             )
 
-    def forget_automation(self, name: str) -> None:
+    def set_handle(self, instance: str, handle: str, value: str | None) -> None:
+        """Note, in an instance's row, the id of a thing outside that belongs to it."""
         with Session(self.engine) as session, session.begin():
-            session.execute(delete(AutomationRow).where(AutomationRow.name == name))
+            row = session.scalars(_every_row().where(InstanceRow.name == instance)).one()
+            setattr(row, handle, value)
 
 
 def _key(definition: Definition) -> tuple[str, str, int]:
@@ -133,18 +116,20 @@ def _note_definitions(session: Session, instances: Iterable[ResolvedInstance]) -
 
 
 def _load(session: Session) -> dict[str, InstanceRow]:
-    statement = select(InstanceRow).options(selectin_polymorphic(InstanceRow, list(_ROWS.values())))
-    return {row.name: row for row in session.scalars(statement)}
+    return {row.name: row for row in session.scalars(_every_row())}
+
+
+def _every_row() -> Select[tuple[InstanceRow]]:
+    return select(InstanceRow).options(selectin_polymorphic(InstanceRow, list(ROWS.values())))
 
 
 def _fill(row: InstanceRow, instance: ResolvedInstance, rows: Mapping[str, InstanceRow]) -> None:
     spec = instance.spec
     values: dict[str, Any] = {"project": spec.project, "spec": spec.model_dump(mode="json")}
-    if isinstance(spec, DatasetSpec):
-        values |= {f"{field}_id": rows[getattr(spec, field)].id for field in PARTS}
+    values |= {f"{part}_id": rows[getattr(spec, part)].id for part in type_of(spec).parts}
     if isinstance(spec, SignalInstanceSpec):
         values["signal_spec"] = spec.signal_spec.model_dump(mode="json")
-    if isinstance(spec, ComponentSpec):
+    if isinstance(spec, DefinedSpec):
         assert instance.definition is not None
         definition = instance.definition
         values |= {

@@ -54,7 +54,7 @@ async def to_destroy(session: Session, names: "tuple[str, ...]") -> "Scope":
     from blocks.base import part_name
     from blocks.documents import read_blocks
     from flows.planning import Scope
-    from instances.resolution import PARTS
+    from instances.types import PARTS
 
     described = {spec.name for spec in (await read_blocks(session.client)).specs}
     there = described | {spec.name for spec in session.services.repository.specs()}
@@ -66,11 +66,11 @@ async def to_destroy(session: Session, names: "tuple[str, ...]") -> "Scope":
 
 def stores_of(session: Session, names: "tuple[str, ...]") -> "tuple[Store, ...]":
     """Return the stores of those of these instances that have one."""
-    from instances.assembly import readable
+    from instances.assembly import stores
 
     services = session.services
-    datasets = services.repository.datasets(names).values()
-    return tuple(readable(dataset, services.registry, services.resources).store for dataset in datasets)
+    applied = services.repository.applied(names).values()
+    return tuple(store for each in applied for store in stores(each, services.registry, services.resources))
 
 
 async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
@@ -85,6 +85,7 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     from flows.deployments import MODULES
     from flows.found import deployments_named
     from flows.things import Tools
+    from instances.types import type_of
 
     repository, mark = session.services.repository, Tools(session.services, session.client).mark
     blocks = await read_blocks(session.client)
@@ -100,7 +101,7 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
     writer = BlockWriter(session.client, blocks)
     inside = {part.name for spec in lost.values() for part in in_place(spec, lost).values()}
-    for spec in sorted(lost.values(), key=lambda spec: spec.type in {"dataset", "signal"}):
+    for spec in sorted(lost.values(), key=lambda spec: bool(type_of(spec).parts)):
         if spec.name not in inside:
             await writer.save(spec, in_place(spec, lost))
             adopted.append(f"block {spec.name}")

@@ -18,9 +18,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from blocks.base import AnyInstanceSpec, part_name
+from blocks.base import part_name
 from instances.errors import InvalidSpec
-from instances.resolution import PARTS, spec_adapter
+from instances.specs import AnySpec, spec_adapter
+from instances.types import PARTS
 
 _KEYS = {"project", "instances"}
 
@@ -39,7 +40,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_manifest(path: Path) -> tuple[AnyInstanceSpec, ...]:
+def read_manifest(path: Path) -> tuple[AnySpec, ...]:
     """Return the specs that a manifest describes, parts before the datasets that they belong to.
 
     Raises `InvalidSpec` with every problem of the file.
@@ -53,7 +54,7 @@ def read_manifest(path: Path) -> tuple[AnyInstanceSpec, ...]:
     if not isinstance(content, dict) or not isinstance(content.get("instances"), list):
         raise InvalidSpec([f"the manifest {path} has no list `instances`: see examples/sp500/instances.yaml"])
     problems = [f"{path}: unknown key {key!r}; there are: project, instances" for key in sorted(content.keys() - _KEYS)]
-    specs: list[AnyInstanceSpec] = []
+    specs: list[AnySpec] = []
     for number, entry in enumerate(content["instances"], start=1):
         if not isinstance(entry, dict):
             problems.append(f"instance {number}: is not a mapping but {entry!r}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instances.errors import InvalidSpec, OptaicError
-from instances.resolution import spec_adapter
+from instances.specs import spec_adapter
 
 if TYPE_CHECKING:
     from flows.planning import Planned, Scope

@@ -8,13 +8,13 @@ from typing import Protocol
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 
-from blocks.base import AnyInstanceSpec
 from blocks.documents import SavedBlocks
 from flows.deployments import Storage
 from flows.services import Services
 from instances.errors import OptaicError
 from instances.plan import Step
 from instances.resolution import ResolvedInstance
+from instances.specs import AnySpec
 
 AT_ONCE = 4  # requests; more are slower: the server is the bottleneck
 
@@ -42,7 +42,7 @@ class Wanted:
     instances: tuple[ResolvedInstance, ...]
     storage: Storage
     blocks: SavedBlocks
-    to_save: tuple[AnyInstanceSpec, ...] = ()
+    to_save: tuple[AnySpec, ...] = ()
     gone: tuple[str, ...] = ()
 
 

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from prefect.exceptions import ObjectNotFound
 
-from blocks.base import AnyInstanceSpec
 from blocks.documents import BlockWriter, in_place
 from flows.things.base import Proposed, Tools, Wanted, a_few_at_once
 from instances.plan import Action, Fields, Step, compare
-from instances.specs import ComponentSpec
+from instances.specs import AnySpec, ComponentSpec
 
 
 class Blocks:
@@ -70,11 +69,11 @@ def _inside(wanted: Wanted) -> set[str]:
     return {part.name for part in parts} - wanted.blocks.by_name.keys()
 
 
-def _is_part(step: Step, wanted: Wanted, specs: dict[str, AnyInstanceSpec]) -> bool:
+def _is_part(step: Step, wanted: Wanted, specs: dict[str, AnySpec]) -> bool:
     spec = specs.get(step.name) or wanted.blocks.by_name[step.name].spec
     return isinstance(spec, ComponentSpec)
 
 
-def _fields(spec: AnyInstanceSpec, inside: dict[str, ComponentSpec]) -> Fields:
+def _fields(spec: AnySpec, inside: dict[str, ComponentSpec]) -> Fields:
     own = spec.model_dump(mode="json", exclude={"name"})
     return own | {field: part.model_dump(mode="json", exclude={"name"}) for field, part in inside.items()}

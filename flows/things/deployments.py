@@ -46,7 +46,7 @@ class Deployments:
             if step.action is not Action.DELETE:
                 wish = desired[step.name]
                 deployment = await write_deployment(tools.client, wish, existing, prefect_flows[wish.flow_name])
-                await asyncio.to_thread(repository.set_deployment, flow_ids[step.name], deployment, wish.content_hash)
+                await asyncio.to_thread(repository.set_deployment, flow_ids[step.name], deployment)
             elif existing is not None:
                 await _delete(tools, existing.deployment_id)
             done(step)

@@ -8,10 +8,18 @@ from prefect.blocks.core import Block
 from pydantic import SecretStr, ValidationError
 
 import blocks
-from blocks import AccessorInstance, DatasetInstance, PipelineInstance, Platform, SignalInstance, StoreInstance
-from blocks.base import ComponentBlock, FlowBlock, InstanceBlock
+from blocks import (
+    AccessorInstance,
+    DatasetInstance,
+    ExperimentInstance,
+    PipelineInstance,
+    Platform,
+    SignalInstance,
+    StoreInstance,
+)
+from blocks.base import DefinedBlock, InstanceBlock, OneFlowBlock, RunnableBlock
 from blocks.platform import connector_for, connector_url
-from instances.specs import ComponentSpec, DatasetSpec, InstanceSpec, SignalInstanceSpec
+from instances.specs import ComponentSpec, DatasetSpec, ExperimentSpec, InstanceSpec, SignalInstanceSpec
 
 ALL: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
 LOGOS = Path(__file__).parents[2] / "docs" / "logos"
@@ -21,7 +29,9 @@ SPECS: dict[type[InstanceBlock], type[InstanceSpec]] = {
     AccessorInstance: ComponentSpec,
     DatasetInstance: DatasetSpec,
     SignalInstance: SignalInstanceSpec,
+    ExperimentInstance: ExperimentSpec,
 }
+BASES = (InstanceBlock, DefinedBlock, RunnableBlock, OneFlowBlock)
 COMPONENTS = [PipelineInstance, StoreInstance, AccessorInstance]
 
 every_block = pytest.mark.parametrize("block", ALL, ids=blocks.__all__)
@@ -46,7 +56,7 @@ def a_dataset(block: type[DatasetInstance], **fields: Any) -> DatasetInstance:
 
 def test_every_block_is_registered_with_prefect() -> None:
     assert ALL
-    assert all(issubclass(block, Block) and block not in (InstanceBlock, ComponentBlock, FlowBlock) for block in ALL)
+    assert all(issubclass(block, Block) and block not in BASES for block in ALL)
     assert set(SPECS) == {block for block in ALL if issubclass(block, InstanceBlock)}
 
 
@@ -122,7 +132,7 @@ def test_it_requires_what_its_spec_requires(block: type[InstanceBlock]) -> None:
 
 
 @pytest.mark.parametrize("block", COMPONENTS)
-def test_a_component_describes_its_spec(block: type[ComponentBlock]) -> None:
+def test_a_component_describes_its_spec(block: type[DefinedBlock]) -> None:
     fields = {
         "definition": "x",
         "definition_version": 3,
@@ -131,9 +141,10 @@ def test_a_component_describes_its_spec(block: type[ComponentBlock]) -> None:
         "description": "X.",
         "protect": True,
     }
-    spec = block.model_validate(fields).to_spec("name")
+    spec, _ = block.model_validate(fields).to_specs("name", {})
     assert spec.model_dump() == fields | {"name": "name", "type": block.instance_type}
-    assert block(definition="x").to_spec("name") == ComponentSpec(name="name", type=block.instance_type, definition="x")
+    least, _ = block(definition="x").to_specs("name", {})
+    assert least == ComponentSpec(name="name", type=block.instance_type, definition="x")
 
 
 FLOW_FIELDS: dict[str, Any] = {
@@ -195,6 +206,7 @@ def test_the_defaults_are_those_of_the_spec(block: type[DatasetInstance]) -> Non
 
 def test_parts_described_in_place_are_named_after_their_dataset() -> None:
     spec, own = a_dataset(DatasetInstance).to_specs("prices", {"store_instance": "shared", "pipeline_instance": None})
+    assert isinstance(spec, DatasetSpec)
     assert (spec.pipeline_instance, spec.store_instance, spec.accessor_instance) == (
         "prices-pipeline",
         "shared",

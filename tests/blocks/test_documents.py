@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from blocks import AccessorInstance, DatasetInstance, PipelineInstance, SignalInstance, StoreInstance
-from blocks.base import AnyInstanceSpec, InstanceBlock
+from blocks.base import InstanceBlock
 from blocks.documents import document_data, in_place
-from instances.specs import ComponentSpec
+from instances.specs import AnySpec, ComponentSpec
 from tests.instances.catalogue import component, dataset, signal
 
 PIPELINE = component("s-pipeline", "pipeline", "csv", config={"path": "a.csv", "dates": ["2024-01-02"]}, protect=True)
@@ -30,7 +30,7 @@ BLOCKS: dict[str, type[InstanceBlock]] = {
 }
 
 
-def block_of(spec: AnyInstanceSpec, parts: dict[str, InstanceBlock]) -> InstanceBlock:
+def block_of(spec: AnySpec, parts: dict[str, InstanceBlock]) -> InstanceBlock:
     fields = spec.model_dump(mode="json", exclude={"name", "type"})
     return BLOCKS[spec.type].model_validate(fields | parts)
 
@@ -44,7 +44,7 @@ def part(spec: ComponentSpec, *, by_reference: bool) -> InstanceBlock:
 
 @pytest.mark.parametrize("described_in_place", [True, False])
 @pytest.mark.parametrize("spec", [dataset("s", **FIELDS), signal("s", "prices", signal_spec={"min": -1}, **FIELDS)])
-def test_a_document_is_what_prefect_makes_of_the_block(spec: AnyInstanceSpec, described_in_place: bool) -> None:
+def test_a_document_is_what_prefect_makes_of_the_block(spec: AnySpec, described_in_place: bool) -> None:
     own = {"pipeline_instance": PIPELINE} if described_in_place else {}
     block = block_of(
         spec,
@@ -65,7 +65,7 @@ def test_so_is_that_of_a_part(spec: ComponentSpec) -> None:
 
 
 def test_parts_that_bear_the_name_of_their_dataset_are_described_in_place() -> None:
-    specs: dict[str, AnyInstanceSpec] = {s.name: s for s in (PIPELINE, STORE, ACCESSOR, dataset("s", **FIELDS))}
+    specs: dict[str, AnySpec] = {s.name: s for s in (PIPELINE, STORE, ACCESSOR, dataset("s", **FIELDS))}
     assert in_place(specs["s"], specs) == {"pipeline_instance": PIPELINE}
     assert in_place(PIPELINE, specs) == {}
     assert in_place(dataset("t", **FIELDS), specs) == {}

@@ -10,13 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from blocks.base import AnyInstanceSpec
 from definitions.contract import ExtractRequest, Input, Kind, ReadRequest, Watermark
 from definitions.errors import InvalidConfig, SourceError
 from definitions.registry import Registry, default_registry
 from definitions.work import refresh as work
 from instances.resolution import resolve
-from instances.specs import ComponentSpec
+from instances.specs import AnySpec, ComponentSpec
 from optaic.manifest import read_manifest
 from tests.definitions.resources import make, resources
 
@@ -44,7 +43,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
     sys.modules.pop("own_definition", None)
 
 
-def the_specs() -> tuple[AnyInstanceSpec, ...]:
+def the_specs() -> tuple[AnySpec, ...]:
     return read_manifest(PACKAGE / "instances.yaml")
 
 

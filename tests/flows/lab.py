@@ -38,7 +38,7 @@ from flows.things import Tools
 from instances.facts import World
 from instances.plan import Plan
 from instances.readiness import FreshnessReport, assess
-from instances.resolution import spec_adapter
+from instances.specs import spec_adapter
 from instances.status import Verdict, judge
 
 Scenario = Callable[["Lab"], Awaitable[None]]
@@ -187,7 +187,7 @@ class Lab:
         from instances.assembly import readable
 
         full = self.prefix + name
-        dataset = self.services.repository.datasets([full])[full]
+        dataset = self.services.repository.applied([full])[full]
         store = readable(dataset, self.services.registry, self.services.resources).store
         head = store.head()
         if head is None:

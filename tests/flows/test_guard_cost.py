@@ -31,7 +31,7 @@ def fan_in(database: Engine, upstreams: int) -> dict[str, FlowId]:
     repository = saved(database, *(dataset(name) for name in names), dataset("child", *names))
     ids = refresh_ids(repository)
     for flow_id in ids.values():
-        repository.set_deployment(flow_id, uuid4(), "hash")
+        repository.set_deployment(flow_id, uuid4())
     return ids
 
 
@@ -66,7 +66,7 @@ def test_the_guard_asks_few_requests_when_every_upstream_ran_in_the_last_wave(st
     ) -> None:
         async with slots:
             deployment = await client.create_deployment(flow_id=prefect_flow, name=str(flow_row))
-            repository.set_deployment(flow_row, deployment, "hash")
+            repository.set_deployment(flow_row, deployment)
             run = await client.create_flow_run_from_deployment(deployment, state=Completed())
             ledger.record_guard(_guarded(flow_row, RunId(run.id)))
 

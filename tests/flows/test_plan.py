@@ -17,14 +17,14 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists
 from sqlalchemy import text
 
-from blocks.base import AnyInstanceSpec
 from blocks.documents import read_blocks
 from flows.planning import Scope, WouldRemoveMost, carry_out, make_plan
 from flows.services import ApplyUnderWay, load_platform, opened
 from flows.things import Tools
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plan import Action, Plan
-from instances.resolution import PARTS, spec_adapter
+from instances.specs import AnySpec, spec_adapter
+from instances.types import PARTS
 from optaic import actions
 from optaic.planfile import WorldChanged, check_same, read_scope, write_plan
 from optaic.session import Session
@@ -33,7 +33,7 @@ from tests.flows.lab import Lab, Play
 from tests.flows.snapshot import snapshot, writes
 
 CRON = {"type": "cron", "expression": "0 18 * * 1-5"}
-Specs = tuple[AnyInstanceSpec, ...]
+Specs = tuple[AnySpec, ...]
 
 
 def described(lab: Lab, name: str, *upstreams: str, config: Mapping[str, Any] | None = None, **fields: Any) -> Specs:

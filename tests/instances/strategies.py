@@ -175,7 +175,8 @@ class WorldMaker:
         **fields: Any,
     ) -> Provenance:
         pinned = {(edge.upstream, edge.role, inputs[edge.upstream]) for edge in draft.edges if edge.upstream in inputs}
-        pins = [Pin(upstream, "", role, version, RunId(UUID(int=0))) for upstream, role, version in pinned]
+        run = RunId(UUID(int=0))
+        pins = [Pin(upstream, "", FlowKind.REFRESH, role, version, run) for upstream, role, version in pinned]
         printed = fingerprint(config_hash, pins)
         self.case.signatures[printed] = signature_of(config_hash, pinned)
         dated = draft.policy.calendar is not None or self._one_in(3)

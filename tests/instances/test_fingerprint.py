@@ -4,13 +4,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from definitions.contract import FlowKind
 from instances.fingerprint import Pin, fingerprint
 from tests.instances.world import flow_id, run_id
 
 
 def pin(upstream: str, version: str = "1", role: str = "input") -> Pin:
     run = run_id(f"{upstream} {version}")
-    return Pin(upstream=flow_id(upstream), instance=upstream, role=role, version=version, run_id=run)
+    return Pin(flow_id(upstream), upstream, FlowKind.REFRESH, role, version, run)
 
 
 pins = st.lists(

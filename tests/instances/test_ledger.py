@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
 from instances.facts import FlowId, Provenance, RunId
-from instances.ledger import RUN_KINDS, GuardedRun, Ledger
+from instances.ledger import GuardedRun, Ledger
+from instances.shapes import SHAPES
 from instances.tables import ClaimRow, DatasetInstanceRow, RequestRow, RunRow
 from tests.instances.catalogue import dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
@@ -81,8 +82,8 @@ def rows(engine: Engine, table: type[Any]) -> list[Any]:
 
 
 def test_every_flow_has_a_kind_of_run() -> None:
-    assert set(RUN_KINDS) == set(FlowKind)
-    assert len(set(RUN_KINDS.values())) == len(FlowKind)
+    assert set(SHAPES) == set(FlowKind)
+    assert len({shape.run_kind for shape in SHAPES.values()}) == len(FlowKind)
 
 
 def test_the_guard_writes_what_a_run_is_to_consume(ledger: Ledger, ids: Ids) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from definitions.contract import FlowKind
 from instances.facts import Calendar, Clock
-from instances.policy import TRAIN_MAX_AGE, auto_of, clock_of, policy_of
+from instances.policy import auto_of, clock_of, policy_of
 from instances.schedules import Schedule
 from instances.specs import CalendarPolicy, Freshness
 from tests.instances.world import days, hours, minutes
@@ -34,7 +34,7 @@ def test_with_a_schedule_a_flow_answers_to_its_clock(schedule: Schedule) -> None
 def test_training_does_not_follow_its_inputs_and_ages_in_a_week() -> None:
     policy = policy_of(Freshness(), MANUAL, FlowKind.TRAIN)
     assert not policy.follow_inputs
-    assert policy.max_age == TRAIN_MAX_AGE == days(7)
+    assert policy.max_age == days(7)
 
 
 def test_what_the_user_sets_goes_before_the_defaults() -> None:

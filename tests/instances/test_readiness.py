@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from definitions.contract import FlowKind
 from instances.clock import NaiveMoment
 from instances.facts import FlowFacts, Policy, RunState
 from instances.fingerprint import Pin, fingerprint
@@ -95,11 +96,19 @@ def test_every_strict_ancestor_counts_by_its_own_status() -> None:
 
 def test_a_strict_upstream_that_is_ready_without_a_version_blocks() -> None:
     run = completed(version=None)
-    signal = flow("signal", edges=[strict("m.train")])
-    train = flow("m.train", run, policy=TRAINED)
-    assert reason(signal, train) == f"its run {short(run.run_id)} left no version, so there is nothing to read yet"
-    assert report(signal, train).why == (
-        f"m.train is READY: its run {short(run.run_id)} left no version, so there is nothing to read yet"
+    signal = flow("signal", edges=[strict("prices")])
+    prices = flow("prices", run)
+    why = f"its run {short(run.run_id)} left no version, so there is nothing to read yet"
+    assert reason(signal, prices) == why
+    assert report(signal, prices).why == f"prices.refresh is READY: {why}"
+
+
+def test_a_model_that_was_never_promoted_blocks_and_says_how_to_promote_it() -> None:
+    run = completed(version=None)
+    infer = flow("m.infer", edges=[tolerant("m.train")])
+    assert reason(infer, flow("m.train", run, policy=TRAINED)) == (
+        f"its run {short(run.run_id)} trained a model, but no version has been promoted yet; "
+        "promote one with `optaic promote m VERSION`"
     )
 
 
@@ -153,9 +162,9 @@ def test_a_tolerant_upstream_without_a_version_blocks() -> None:
     assert reason(infer, flow("m.train")) == "it has not run yet"
     assert reason(infer, flow("m.train", failed(hours(1)))) == f"failed at 17:00 UTC, run {short(failed().run_id)}"
     run = completed(version=None)
-    assert reason(infer, flow("m.train", run)) == (
-        f"its run {short(run.run_id)} left no version, so there is nothing to read yet"
-    )
+    why = reason(infer, flow("m.train", run))
+    assert why is not None
+    assert why.startswith(f"its run {short(run.run_id)} trained a model, but no version has been promoted yet")
     assert reason(infer, flow("m.train", completed(), unreadable="no answer")) == "its facts can't be read: no answer"
 
 
@@ -236,8 +245,8 @@ def test_the_newest_version_of_each_direct_input_is_pinned() -> None:
     prices = flow("prices", run, failed(minutes(1)))
     found = report(flow("signal", edges=[strict("prices"), optional("prices", "universe")]), prices)
     assert found.pins == (
-        Pin(flow_id("prices"), "prices", "input", "12", run.run_id),
-        Pin(flow_id("prices"), "prices", "universe", "12", run.run_id),
+        Pin(flow_id("prices"), "prices", FlowKind.REFRESH, "input", "12", run.run_id),
+        Pin(flow_id("prices"), "prices", FlowKind.REFRESH, "universe", "12", run.run_id),
     )
     assert found.fingerprint == fingerprint(CONFIG, found.pins)
 

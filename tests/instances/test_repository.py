@@ -72,7 +72,7 @@ def test_a_flow_is_read_with_its_handles_settings_and_edges(database: Engine) ->
     repository = saved(database, dataset("a", on_stale="refresh"), dataset("s", {"instance": "a", "max_age": "14d"}))
     ids = refresh_ids(repository)
     deployment = uuid4()
-    repository.set_deployment(ids["s"], deployment, "hash-1")
+    repository.set_deployment(ids["s"], deployment)
     (found,) = repository.flows(instances=["s"])
     assert found == FlowRecord(
         flow_id=ids["s"],
@@ -80,7 +80,6 @@ def test_a_flow_is_read_with_its_handles_settings_and_edges(database: Engine) ->
         type="dataset",
         kind=FlowKind.REFRESH,
         deployment_id=deployment,
-        deployment_hash="hash-1",
         config_hash=found.config_hash,
         settings=dataset("s").flow_settings(FlowKind.REFRESH),
         edges=(Edge(ids["a"], max_age=days(14)),),
@@ -127,10 +126,11 @@ def test_the_only_flow_of_an_instance(database: Engine) -> None:
         repository.only_flow("b")
 
 
-def test_datasets_come_with_their_parts_at_the_applied_versions(database: Engine) -> None:
+def test_instances_come_with_their_parts_at_the_applied_versions(database: Engine) -> None:
     repository = saved(database, dataset("prices"), signal("momentum", "prices"))
-    found = repository.datasets(["prices", "momentum", "delta", "unknown"])
-    assert set(found) == {"prices", "momentum"}
+    found = repository.applied(["prices", "momentum", "delta", "unknown"])
+    assert set(found) == {"prices", "momentum", "delta"}
+    assert found["delta"].spec == component("delta", "store", "delta", definition_version=1)
     assert found["momentum"].spec == signal("momentum", "prices")
     assert found["prices"].parts == {
         "pipeline": component("csv", "pipeline", "csv", definition_version=2),
@@ -241,7 +241,7 @@ def test_a_deployment_belongs_to_one_flow(database: Engine) -> None:
     repository = saved(database, dataset("a"), dataset("b"))
     ids = refresh_ids(repository)
     deployment = UUID(int=1)
-    repository.set_deployment(ids["a"], deployment, "hash-1")
-    repository.set_deployment(ids["a"], deployment, "hash-2")
+    repository.set_deployment(ids["a"], deployment)
+    repository.set_deployment(ids["a"], deployment)
     (found,) = repository.flows(instances=["a"])
-    assert (found.deployment_id, found.deployment_hash) == (deployment, "hash-2")
+    assert found.deployment_id == deployment

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from definitions.contract import FlowKind, Resources
 from instances.errors import InvalidSpec
-from instances.resolution import ResolvedFlow, resolve, spec_adapter
+from instances.resolution import ResolvedFlow, resolve
 from instances.schedules import Schedule
-from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec
+from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, spec_adapter
 from tests.instances.catalogue import CSV_2, DEFINITIONS, PARTS, component, dataset, resolved, signal
 from tests.instances.world import days, hours
 

@@ -14,7 +14,6 @@ from instances.facts import Edge, FlowId
 from instances.repository import Repository
 from instances.resolution import ResolvedFlow, ResolvedInstance
 from instances.tables import (
-    AutomationRow,
     ClaimRow,
     DatasetInstanceRow,
     DefinitionRow,
@@ -56,7 +55,7 @@ def count(engine: Engine, table: type[Any]) -> int:
 def test_saving_the_same_again_writes_nothing(database: Engine) -> None:
     specs = [dataset("prices"), signal("momentum", "prices", {"instance": "prices", "role": "universe"})]
     repository = saved(database, *specs)
-    repository.set_deployment(refresh_ids(repository)["prices"], uuid4(), "hash-1")
+    repository.set_deployment(refresh_ids(repository)["prices"], uuid4())
     before = contents(database)
     with statements(database) as sent:
         Writer(database).save(resolved(*specs))
@@ -267,5 +266,3 @@ def test_an_automation_is_noted_once_under_its_name(database: Engine) -> None:
     for automation in (first, second):
         writer.note_automation("overdue", automation)
     assert Repository(database).automations() == {"overdue": second}
-    writer.forget_automation("overdue")
-    assert count(database, AutomationRow) == 0

@@ -1,0 +1,44 @@
+"""Flows of experiments: `preview` shows what an expression gives, and leaves nothing else."""
+
+from definitions.work.preview import preview as look_at
+from prefect import State, flow
+
+from definitions.contract import FlowKind
+from definitions.work.outcome import Outcome
+from flows.cascade import cascade_hook
+from flows.context import Context
+from flows.frame import Options, guarded_run, run_name
+from instances.specs import ExperimentSpec, OnStale
+
+
+def preview_expression(context: Context) -> Outcome:
+    """Compute the expression from the pinned inputs, and describe its values within the range of dates."""
+    spec = context.applied.spec
+    assert isinstance(spec, ExperimentSpec)
+    return look_at(
+        context.plugin,
+        inputs=context.inputs,
+        missing=context.missing,
+        start=spec.date_range.start,
+        end=spec.date_range.end,
+    )
+
+
+@flow(
+    name=FlowKind.PREVIEW.value,
+    flow_run_name=run_name,
+    persist_result=False,
+    on_completion=[cascade_hook],
+    on_failure=[cascade_hook],
+    on_crashed=[cascade_hook],
+    on_cancellation=[cascade_hook],
+)
+async def preview(instance: str, on_stale: OnStale | None = None, force: bool = False) -> State[None]:
+    """Preview an experiment, when every upstream flow is READY.
+
+    Args:
+        instance: The instance that this deployment belongs to.
+        on_stale: What to do when an upstream is not READY; the instance's own setting when left out.
+        force: Go on whatever the guard says, also when there is nothing new. Recorded with the run.
+    """
+    return await guarded_run(FlowKind.PREVIEW, instance, preview_expression, Options(on_stale=on_stale, force=force))
