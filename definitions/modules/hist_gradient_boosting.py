@@ -40,9 +40,12 @@ class HistGradientBoostingModule:
         from sklearn.ensemble import HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
 
+        # scikit-learn 1.9 fails on a feature without any value; a constant one is never split on.
+        empty = features.columns[features.isna().all()]
+        known = features.fillna(dict.fromkeys(empty, 0.0))
         settings = self.parameters.model_dump(exclude={"threads"})
         with threadpool_limits(self.parameters.threads, user_api="openmp"):
-            fitted: Regressor = HistGradientBoostingRegressor(early_stopping=False, **settings).fit(features, target)
+            fitted: Regressor = HistGradientBoostingRegressor(early_stopping=False, **settings).fit(known, target)
         return fitted
 
 
