@@ -70,17 +70,21 @@ def fluent(uri: str) -> Iterator[None]:
     """Lead what of MLflow has no client of its own, for the length of a block, to this URI."""
     import mlflow
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    # MLflow writes the URIs, passwords included, into the environment, for processes that it starts.
+    environment = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
-        # MLflow writes the URI, password included, into the environment, for processes that it starts.
-        if before[2] is None:
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        mlflow.set_tracking_uri(before)
+        mlflow.set_registry_uri(environment["MLFLOW_REGISTRY_URI"] or "")
+        for name, value in environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

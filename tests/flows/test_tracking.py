@@ -181,8 +181,8 @@ def test_logging_leads_nothing_else_to_this_mlflow(tracking: Tracking, uri: str)
     import mlflow
 
     tracking.log(tracking.ensure("elsewhere").id, training())
-    assert mlflow.get_tracking_uri() != uri
-    assert "MLFLOW_TRACKING_URI" not in os.environ
+    assert uri not in (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
+    assert not {"MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"} & set(os.environ)
     assert mlflow.active_run() is None
 
 
