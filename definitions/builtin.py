@@ -5,6 +5,10 @@ from definitions.accessors.simple import SIMPLE
 from definitions.contract import Definition
 from definitions.modules import installed as modules
 from definitions.operators import table
+from definitions.optimizers.hierarchical_risk_parity import HIERARCHICAL_RISK_PARITY
+from definitions.optimizers.mean_variance import MEAN_VARIANCE
+from definitions.optimizers.minimum_cvar import MINIMUM_CVAR
+from definitions.optimizers.risk_budgeting import RISK_BUDGETING
 from definitions.pipelines.csv import CSV
 from definitions.pipelines.expression import EXPRESSION
 from definitions.pipelines.parquet import PARQUET
@@ -26,6 +30,10 @@ def definitions() -> tuple[Definition, ...]:
         DELTA,
         SIMPLE,
         POINT_IN_TIME,
+        MEAN_VARIANCE,
+        HIERARCHICAL_RISK_PARITY,
+        RISK_BUDGETING,
+        MINIMUM_CVAR,
         *table.definitions(),
         *modules.definitions(),
     )

@@ -1,0 +1,70 @@
+"""The `risk-budgeting` optimizer: each entity brings its share of the risk."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field, PositiveFloat
+
+from definitions.contract import Allocation, AllocationRequest, Resources
+from definitions.optimizers.constraints import Groups, LongOnly, Turnover
+from definitions.optimizers.estimates import Estimation, estimate
+from definitions.optimizers.limits import Limit
+from definitions.optimizers.solving import Problem, constrained, optimizer_definition
+
+NAME = "risk-budgeting"
+LONG_ONLY = "it holds long positions that add up to 1"
+
+
+class RiskBudgetingParameters(Estimation, Turnover, Groups, LongOnly):
+    refused: ClassVar[dict[str, str]] = {"net_leverage": LONG_ONLY, "gross_leverage": LONG_ONLY}
+
+    risk_budgets: dict[str, PositiveFloat] = Field(
+        default={},
+        description='Shares of the risk by entity, relative to each other, like {"AAPL": 2}; an entity without has 1, '
+        "so that none at all gives each the same risk.",
+    )
+
+
+class RiskBudgeting:
+    """Solves with skfolio's `RiskBudgeting`, by variance.
+
+    T. Roncalli, "Introduction to Risk Parity and Budgeting" (2013). Where a constraint binds, the shares of
+    the risk are no longer those of the budgets.
+    """
+
+    def __init__(self, parameters: RiskBudgetingParameters) -> None:
+        self.parameters = parameters
+
+    def allocate(self, request: AllocationRequest) -> Allocation:
+        estimated = estimate(request, self.parameters.covariance_estimator)
+        problem = Problem(NAME, self.parameters, request, estimated)
+
+        def build(limits: Sequence[Limit]) -> Any:
+            import numpy as np
+            from skfolio import RiskMeasure
+            from skfolio.optimization import RiskBudgeting as Estimator
+
+            from definitions.optimizers.given import GivenPrior
+
+            budgets = np.array([self.parameters.risk_budgets.get(name, 1.0) for name in request.returns.columns])
+            return Estimator(
+                risk_measure=RiskMeasure.VARIANCE,
+                # Of one scale for any number of entities, so that the solver's precision is too.
+                risk_budget=budgets / budgets.sum(),
+                prior_estimator=GivenPrior(estimated.mean, estimated.covariance),
+                min_weights=self.parameters.min_weight,
+                max_weights=self.parameters.max_weight,
+                add_constraints=constrained(limits, self.parameters, scaled=True),
+                save_problem=True,
+            )
+
+        return problem.solve(build)
+
+
+def _optimizer(parameters: RiskBudgetingParameters, resources: Resources) -> RiskBudgeting:
+    return RiskBudgeting(parameters)
+
+
+RISK_BUDGETING = optimizer_definition(
+    NAME, 1, "Long weights of which each brings its share of the risk.", RiskBudgetingParameters, _optimizer
+)
