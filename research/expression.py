@@ -1,19 +1,26 @@
 """The expression language: text, checked, to a syntax tree.
 
-An expression has numbers, column names, parentheses, `+ - * / **`, comparisons and operators by their
-upper-case names, like `RANK(REF(close, 21) / REF(close, 252) - 1)`. The rules of precedence are Python's,
+An expression has numbers, column names, parentheses, `+ - * / **`, comparisons, and operators and macros by
+their upper-case names, like `RANK(REF(close, 21) / REF(close, 252) - 1)`. The rules of precedence are Python's,
 whose parser reads the text; nothing of it is ever run as Python.
 """
 
 import ast
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
+from typing import assert_never
 
-from research.errors import ResearchError
-from research.operators import Axis, Form, Operator, Operators, Series, Window
+from research.arguments import Argument, finite
+from research.macros import NO_MACROS, Macro, Macros, macros_by_name
+from research.nodes import Binary, Call, Column, Expression, Labels, Negation, Node, Number, did_you_mean
+from research.operators import Axis, Form, Group, Literal, Operator, Operators, Series, Window
+from research.syntax import ExpressionError, one_line, read
+from research.terms import Scope, Term
+
+__all__ = ["Expression", "ExpressionError", "check_macro", "parse"]
 
 KEYS = ("date", "entity", "knowledge_date")
 MAX_DEPTH = 200
+MAX_STEPS = 10_000
 
 ARITHMETIC: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 COMPARISONS: dict[type[ast.cmpop], str] = {
@@ -24,238 +31,194 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
 }
+FOREIGN = (
+    "this is not of the expression language, which has numbers, column names, parentheses, "
+    "+ - * / **, comparisons and operators"
+)
 REMEDIES: dict[type[ast.AST], str] = {
     ast.Attribute: "a dot has no meaning here: write the name of a column alone",
     ast.Subscript: "square brackets have no meaning here: write REF(x, n) for the value n rows earlier",
     ast.BoolOp: "'and' and 'or' have no meaning here: multiply conditions, like (a > 0) * (b > 0)",
     ast.Not: "'not' has no meaning here: turn the comparison round",
+    ast.IfExp: "'if' and 'else' have no meaning here: write IF(condition, a, b)",
     ast.FloorDiv: "// has no meaning here: use /",
     ast.Lambda: "a lambda has no place here: use the operators",
     ast.Starred: "a star has no meaning here: write the arguments one by one",
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where in the text something stands: its first column, from 0, and its length in characters."""
+def parse(text: str, operators: Operators, macros: Macros = NO_MACROS) -> Expression:
+    """Return the checked expression, with each call bound to its operator and each macro written out.
 
-    start: int
-    length: int = 1
-
-
-class ExpressionError(ResearchError):
-    """An expression that can't be read or evaluated; shows the place."""
-
-    def __init__(self, text: str, place: Place, problem: str) -> None:
-        marks = "^" * max(1, place.length)
-        super().__init__(
-            f"in the expression, at column {place.start + 1}:\n  {text}\n  {' ' * place.start}{marks}\n{problem}"
-        )
-
-
-@dataclass(frozen=True)
-class Number:
-    value: float
-    place: Place = field(compare=False)
-
-
-@dataclass(frozen=True)
-class Column:
-    name: str
-    place: Place = field(compare=False)
-
-
-@dataclass(frozen=True)
-class Negation:
-    operand: "Node"
-
-
-@dataclass(frozen=True)
-class Binary:
-    symbol: str
-    left: "Node"
-    right: "Node"
-
-
-@dataclass(frozen=True)
-class Call:
-    operator: Operator
-    form: Form
-    series: tuple["Node", ...]
-    arguments: tuple["Node | int", ...]
-
-
-Node = Number | Column | Negation | Binary | Call
-
-
-@dataclass(frozen=True)
-class Expression:
-    """A checked expression; `columns` are those it reads, in the order in which they appear."""
-
-    text: str
-    root: Node
-    columns: tuple[Column, ...]
-
-    def require(self, available: tuple[str, ...]) -> None:
-        """Raise `ExpressionError` at the first column that is not among the `available` ones."""
-        for column in self.columns:
-            if column.name not in available:
-                names = ", ".join(available) or "none"
-                hint = _did_you_mean(column.name, available)
-                problem = f"there is no column {column.name!r}.{hint} The columns are: {names}."
-                raise ExpressionError(self.text, column.place, problem)
-
-
-def parse(text: str, operators: Operators) -> Expression:
-    """Return the checked expression, with each call bound to its operator.
-
-    Raises `ExpressionError` for anything that is not of the language, with the place and the remedy.
+    Raises `ExpressionError` for anything that is not of the language, with the place and the remedy, and
+    `MacroError` for a macro with the name of an operator.
     """
-    line = "".join(" " if char.isspace() else char for char in text).strip()
-    if not line:
-        raise ExpressionError(line, Place(0), "it is empty: write one, like REF(close, 1)")
-    if (comment := line.find("#")) >= 0:
-        raise ExpressionError(line, Place(comment), "a comment has no place here: leave it out")
-    try:
-        tree = ast.parse(line, mode="eval")
-    except SyntaxError as error:
-        if not error.offset and error.msg == "invalid syntax":
-            raise ExpressionError(line, Place(len(line)), "it ends too early: something is missing here") from error
-        raise ExpressionError(line, Place(max(error.offset or 0, 1) - 1), f"it can't be read: {error.msg}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ExpressionError(line, Place(0), "it can't be read: write it more simply") from error
-    return _Parser(line, operators).expression(tree.body)
+    line = one_line(text)
+    return _Parser(operators, macros).expression(Term(read(line), Scope(line)))
+
+
+def check_macro(macro: Macro, operators: Operators, macros: Macros = NO_MACROS) -> None:
+    """Raise `ExpressionError` where the macro's expression is not of the language, whatever its arguments are.
+
+    `macros` are those that it may call. A macro that calls itself, also through others, is such an error.
+    """
+    scope = Scope(macro.line, macro, dict.fromkeys(macro.parameters))
+    _Parser(operators, macros).node(Term(macro.tree, scope), 0)
 
 
 class _Parser:
     """Goes once over Python's syntax tree and keeps what is of the language."""
 
-    def __init__(self, text: str, operators: Operators) -> None:
-        self.text = text
+    def __init__(self, operators: Operators, macros: Macros) -> None:
         self.operators = operators
-        self.columns: list[Column] = []
+        self.macros = macros_by_name(macros.values(), operators)
+        self.columns: list[Column | Labels] = []
+        self.operators_called: set[str] = set()
+        self.macros_called: set[str] = set()
+        self.steps = 0
 
-    def expression(self, tree: ast.expr) -> Expression:
-        root = self.node(tree, 0)
+    def expression(self, term: Term) -> Expression:
+        root = self.node(term, 0)
         if not self.columns:
-            raise self.error(tree, "it reads no column, so it is the same everywhere: name a column")
-        return Expression(self.text, root, tuple(self.columns))
+            raise term.error("it reads no column, so it is the same everywhere: name a column")
+        return Expression(
+            term.scope.text, root, tuple(self.columns), frozenset(self.operators_called), frozenset(self.macros_called)
+        )
 
-    def node(self, tree: ast.expr, depth: int) -> Node:
+    def node(self, given: Term, depth: int) -> Node:
+        term = given.meant()
+        self.steps += 1
         if depth > MAX_DEPTH:
-            raise self.error(tree, f"it is nested deeper than {MAX_DEPTH} steps: split it into several datasets")
-        match tree:
+            raise term.error(f"it is nested deeper than {MAX_DEPTH} steps: split it into several datasets")
+        if self.steps > MAX_STEPS:
+            raise term.error(f"here it has more than {MAX_STEPS:,} steps: split it into several datasets")
+        match term.tree:
             case ast.Constant():
-                return self.number(tree)
-            case ast.Name():
-                return self.column(tree)
-            case ast.UnaryOp(op=ast.USub()):
-                return Negation(self.node(tree.operand, depth + 1))
-            case ast.UnaryOp(op=ast.UAdd()):
-                return self.node(tree.operand, depth + 1)
-            case ast.BinOp() if type(tree.op) in ARITHMETIC:
-                left = self.node(tree.left, depth + 1)
-                return Binary(ARITHMETIC[type(tree.op)], left, self.node(tree.right, depth + 1))
-            case ast.Compare() if all(type(op) in COMPARISONS for op in tree.ops):
-                return self.comparison(tree, depth)
+                return self.number(term, term.tree)
+            case ast.Name(id=name):
+                return self.column(term, name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return Negation(self.node(term.part(operand), depth + 1))
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.node(term.part(operand), depth + 1)
+            case ast.BinOp(op=op, left=left, right=right) if type(op) in ARITHMETIC:
+                first = self.node(term.part(left), depth + 1)
+                return Binary(ARITHMETIC[type(op)], first, self.node(term.part(right), depth + 1))
+            case ast.Compare() if all(type(op) in COMPARISONS for op in term.tree.ops):
+                return self.comparison(term, term.tree, depth)
             case ast.Call():
-                return self.call(tree, depth)
+                return self.call(term, term.tree, depth)
             case _:
-                raise self.foreign(tree)
+                raise _foreign(term)
 
-    def number(self, tree: ast.Constant) -> Number:
+    def number(self, term: Term, tree: ast.Constant) -> Number:
         if isinstance(tree.value, str | bytes):
-            raise self.error(tree, "text has no place here: write the name of a column without quotes")
+            raise term.error("text has no place here: write the name of a column without quotes")
         if isinstance(tree.value, bool) or not isinstance(tree.value, int | float):
-            raise self.foreign(tree)
-        try:
-            value = float(tree.value)
-        except OverflowError:
-            value = float("inf")
-        if value == float("inf"):
-            raise self.error(tree, "this number is too large for a 64-bit float: write a smaller one")
-        return Number(value, self.place(tree))
+            raise _foreign(term)
+        return Number(finite(term, tree.value), term.place)
 
-    def column(self, tree: ast.Name) -> Column:
-        if tree.id in self.operators:
-            raise self.error(tree, f"{tree.id} is an operator: call it, as {self.operators[tree.id].signature}")
-        if tree.id in KEYS:
-            raise self.error(tree, f"{tree.id!r} is a key of the rows, not a value: name a value column")
-        column = Column(tree.id, self.place(tree))
+    def column(self, term: Term, name: str) -> Column:
+        self.check_column(term, name)
+        column = Column(name, term.place)
         self.columns.append(column)
         return column
 
-    def comparison(self, tree: ast.Compare, depth: int) -> Binary:
+    def check_column(self, term: Term, name: str) -> None:
+        if name in self.operators:
+            raise term.error(f"{name} is an operator: call it, as {self.operators[name].signature}")
+        if name in self.macros:
+            raise term.error(f"{name} is a macro: call it, as {self.macros[name].signature}")
+        if name in KEYS and not term.is_open:
+            raise term.error(f"{name!r} is a key of the rows, not a value: name a value column")
+
+    def comparison(self, term: Term, tree: ast.Compare, depth: int) -> Binary:
         if len(tree.ops) > 1:
-            raise self.error(tree, "comparisons can't be chained: multiply them, like (0 < x) * (x < 1)")
-        left = self.node(tree.left, depth + 1)
-        return Binary(COMPARISONS[type(tree.ops[0])], left, self.node(tree.comparators[0], depth + 1))
+            raise term.error("comparisons can't be chained: multiply them, like (0 < x) * (x < 1)")
+        left = self.node(term.part(tree.left), depth + 1)
+        return Binary(COMPARISONS[type(tree.ops[0])], left, self.node(term.part(tree.comparators[0]), depth + 1))
 
-    def call(self, tree: ast.Call, depth: int) -> Call:
-        operator, form = self.form(tree)
-        arguments = tuple(
-            self.window(given, parameter, operator)
-            if isinstance(parameter, Window)
-            else self.series(given, parameter, operator, form, depth)
-            for parameter, given in zip(form.parameters, tree.args, strict=True)
-        )
-        series = tuple(argument for argument in arguments if not isinstance(argument, int))
-        return Call(operator, form, series, arguments)
-
-    def form(self, tree: ast.Call) -> tuple[Operator, Form]:
+    def call(self, term: Term, tree: ast.Call, depth: int) -> Node:
         if not isinstance(tree.func, ast.Name):
-            raise self.foreign(tree.func) if type(tree.func) in REMEDIES else self.error(tree, "this can't be called")
+            raise _foreign(term.part(tree.func)) if type(tree.func) in REMEDIES else term.error("this can't be called")
         name = tree.func.id
-        operator = self.operators.get(name)
-        if operator is None:
-            known = ", ".join(sorted(self.operators))
-            hint = _did_you_mean(name.upper(), self.operators)
-            raise self.error(tree.func, f"there is no operator {name!r}.{hint} The operators are: {known}.")
+        known = self.operators.get(name) or self.macros.get(name)
+        if known is None:
+            raise term.part(tree.func).error(self.unknown(name))
         if tree.keywords:
-            raise self.error(tree, f"arguments go by position, without names: write {operator.signature}")
-        for form in operator.forms:
-            if len(form.parameters) == len(tree.args):
-                return operator, form
-        count = f"{len(tree.args)} argument{'' if len(tree.args) == 1 else 's'}"
-        raise self.error(tree, f"{name} does not take {count}: write {operator.signature}")
+            raise term.error(f"arguments go by position, without names: write {known.signature}")
+        if isinstance(known, Macro):
+            self.macros_called.add(name)
+            return self.node(_body(term, known, tree.args), depth + 1)
+        self.operators_called.add(name)
+        form = _form(term, known, tree.args)
+        return Call(known, form, tuple(self.arguments(term, known, form, tree.args, depth)))
 
-    def series(self, tree: ast.expr, parameter: Series, operator: Operator, form: Form, depth: int) -> Node:
+    def unknown(self, name: str) -> str:
+        hint = did_you_mean(name.upper(), (*self.operators, *self.macros))
+        macros = f" The macros are: {', '.join(sorted(self.macros))}." if self.macros else ""
+        return f"there is no operator {name!r}.{hint} The operators are: {', '.join(sorted(self.operators))}.{macros}"
+
+    def arguments(
+        self, call: Term, operator: Operator, form: Form, trees: Sequence[ast.expr], depth: int
+    ) -> Iterator[Node | int | float | Labels]:
+        literals: dict[str, float] = {}
+        for parameter, tree in zip(form.parameters, trees, strict=True):
+            given = Argument.of(call, tree, parameter, operator)
+            match parameter:
+                case Series():
+                    yield self.series(given, form, depth)
+                case Window():
+                    yield given.window(parameter)
+                case Literal():
+                    literals[parameter.name] = given.literal(parameter, literals)
+                    yield literals[parameter.name]
+                case Group():
+                    yield self.labels(given)
+                case _:
+                    assert_never(parameter)
+
+    def series(self, given: Argument, form: Form, depth: int) -> Node:
         before = len(self.columns)
-        node = self.node(tree, depth + 1)
+        node = self.node(given.term, depth + 1)
         if form.axis is not Axis.ROW and len(self.columns) == before:
-            name = f"{parameter.name} of {operator.signature}"
-            raise self.error(tree, f"{name} reads no column, so it is the same everywhere: name a column")
+            problem = f"{given.label} reads no column, so it is the same everywhere: name a column"
+            raise given.term.error(problem)
         return node
 
-    def window(self, tree: ast.expr, parameter: Window, operator: Operator) -> int:
-        name = f"{parameter.name} of {operator.signature}"
-        if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
-            raise self.error(tree, f"{name} is negative: that would look ahead, at what was not known yet")
-        if not isinstance(tree, ast.Constant) or type(tree.value) is not int:
-            raise self.error(tree, f"{name} is a number of rows: write a whole number, like 20")
-        if tree.value < parameter.least:
-            raise self.error(tree, f"{name} is {tree.value}: it must be at least {parameter.least}")
-        if tree.value >= 2**31:
-            raise self.error(tree, f"{name} is larger than any table: write a smaller number of rows")
-        return tree.value
-
-    def place(self, tree: ast.expr) -> Place:
-        raw = self.text.encode()  # Python counts in bytes of UTF-8
-        start = len(raw[: tree.col_offset].decode())
-        return Place(start, len(raw[: tree.end_col_offset].decode()) - start)
-
-    def error(self, tree: ast.expr, problem: str) -> ExpressionError:
-        return ExpressionError(self.text, self.place(tree), problem)
-
-    def foreign(self, tree: ast.expr) -> ExpressionError:
-        part = tree.op if isinstance(tree, ast.BinOp | ast.UnaryOp) else tree
-        general = (
-            "this is not of the expression language, which has numbers, column names, parentheses, "
-            "+ - * / **, comparisons and operators"
-        )
-        return self.error(tree, REMEDIES.get(type(part), general))
+    def labels(self, given: Argument) -> Labels:
+        term = given.term
+        if not isinstance(term.tree, ast.Name):
+            raise term.error(f"{given.label} is the name of a column: write one, like sector")
+        self.check_column(term, term.tree.id)
+        labels = Labels(term.tree.id, term.place)
+        self.columns.append(labels)
+        return labels
 
 
-def _did_you_mean(name: str, known: "Operators | tuple[str, ...]") -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def _form(call: Term, operator: Operator, arguments: Sequence[ast.expr]) -> Form:
+    for form in operator.forms:
+        if len(form.parameters) == len(arguments):
+            return form
+    raise call.error(f"{operator.name} does not take {_counted(arguments)}: write {operator.signature}")
+
+
+def _body(call: Term, macro: Macro, arguments: Sequence[ast.expr]) -> Term:
+    """Return the macro's expression, with its parameters standing for the arguments of the call."""
+    if len(macro.parameters) != len(arguments):
+        raise call.error(f"{macro.name} does not take {_counted(arguments)}: write {macro.signature}")
+    chain = call.scope.chain
+    if macro.name in chain:
+        way = " -> ".join((*chain[chain.index(macro.name) :], macro.name))
+        raise call.error(f"macro {macro.name} calls itself ({way}), so it never ends: write out what it stands for")
+    bound = dict(zip(macro.parameters, map(call.part, arguments), strict=True))
+    return Term(macro.tree, Scope(macro.line, macro, bound, call))
+
+
+def _counted(arguments: Sequence[ast.expr]) -> str:
+    return f"{len(arguments)} argument{'' if len(arguments) == 1 else 's'}"
+
+
+def _foreign(term: Term) -> ExpressionError:
+    part = term.tree.op if isinstance(term.tree, ast.BinOp | ast.UnaryOp) else term.tree
+    return term.error(REMEDIES.get(type(part), FOREIGN))

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from research.expression import ExpressionError, parse
 from research.operators import OPERATORS
 
-KNOWN = "The operators are: ABS, DELTA, LOG, MAX, MEAN, MIN, RANK, REF, STD, SUM, ZSCORE."
+KNOWN = (
+    "The operators are: ABS, BETA, CLIP, CORR, COV, DECAY_LINEAR, DELTA, EWMA, IF, KURT, LOG, MAX, MEAN, MIN, "
+    "NEUTRALIZE, QUANTILE, RANK, REF, SCALE, SKEW, STD, SUM, TS_ARGMAX, TS_ARGMIN, TS_RANK, WINSORIZE, ZSCORE."
+)
 FOREIGN = (
     "this is not of the expression language, which has numbers, column names, parentheses, "
     "+ - * / **, comparisons and operators"
@@ -89,7 +92,30 @@ FOREIGN = (
         ("0 < a < 1", "^^^^^^^^^", "comparisons can't be chained: multiply them, like (0 < x) * (x < 1)"),
         ("a // b", "^^^^^^", "// has no meaning here: use /"),
         ("a % b", "^^^^^", FOREIGN),
-        ("a if b else c", "^^^^^^^^^^^^^", FOREIGN),
+        ("a if b else c", "^^^^^^^^^^^^^", "'if' and 'else' have no meaning here: write IF(condition, a, b)"),
+        ("QUANTILE(a, 5, b)", "               ^", "q of QUANTILE(x, n, q) is a number: write it out, like 0.5"),
+        ("QUANTILE(a, 5, 1 / 2)", "               ^^^^^", "q of QUANTILE(x, n, q) is a number: write it out, like 0.5"),
+        ("QUANTILE(a, 5, True)", "               ^^^^", "q of QUANTILE(x, n, q) is a number: write it out, like 0.5"),
+        ("QUANTILE(a, 5, 1.5)", "               ^^^", "q of QUANTILE(x, n, q) is 1.5: it must be between 0 and 1"),
+        ("QUANTILE(a, 5, -0.5)", "               ^^^^", "q of QUANTILE(x, n, q) is -0.5: it must be between 0 and 1"),
+        ("CLIP(a, 1, -1)", "           ^^", "hi of CLIP(x, lo, hi) is -1: it must be at least lo, which is 1"),
+        ("CLIP(a, -1e999, 1)", "         ^^^^^", "this number is too large for a 64-bit float: write a smaller one"),
+        (
+            "NEUTRALIZE(a, 5)",
+            "              ^",
+            "group of NEUTRALIZE(x, group) is the name of a column: write one, like sector",
+        ),
+        ("NEUTRALIZE(a, LOG)", "              ^^^", "LOG is an operator: call it, as LOG(x)"),
+        (
+            "NEUTRALIZE(a, entity)",
+            "              ^^^^^^",
+            "'entity' is a key of the rows, not a value: name a value column",
+        ),
+        (
+            "NEUTRALIZE(2, sector)",
+            "           ^",
+            "x of NEUTRALIZE(x, group) reads no column, so it is the same everywhere: name a column",
+        ),
         ("[a for a in b]", "^^^^^^^^^^^^^^", FOREIGN),
         ("a + True", "    ^^^^", FOREIGN),
         ("RANK(*a)", "     ^^", "a star has no meaning here: write the arguments one by one"),
