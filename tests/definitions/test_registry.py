@@ -140,8 +140,15 @@ print(sorted(heavy & set(sys.modules)))
     assert run.stdout.strip() == "[]"
 
 
+FLOWS = {
+    Kind.PIPELINE: (FlowKind.REFRESH,),
+    Kind.ML_MODULE: (FlowKind.TRAIN, FlowKind.INFER, FlowKind.MONITOR),
+    Kind.PORTFOLIO_OPTIMIZER: (FlowKind.OPTIMIZE,),
+}
+
+
 def test_every_builtin_definition_says_what_it_is() -> None:
     for one in default_registry().all():
         assert one.summary.endswith("."), one.ref
         assert all(field.description for field in one.parameters.model_fields.values()), one.ref
-        assert one.flows == ((FlowKind.REFRESH,) if one.kind is Kind.PIPELINE else ()), one.ref
+        assert one.flows == FLOWS.get(one.kind, ()), one.ref
