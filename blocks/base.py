@@ -39,7 +39,9 @@ def documentation(place: str) -> HttpUrl:
 def like(spec: type[Spec], field: str) -> Any:
     """Return a block's field that is as a spec has it: its default, its words and its examples."""
     known = spec.model_fields[field]
-    default = {"default_factory": known.default_factory} if known.default_factory else {"default": known.default}
+    default: dict[str, Any] = {"default_factory": known.default_factory} if known.default_factory else {}
+    if not known.is_required() and not default:
+        default = {"default": known.default}
     return FieldInfo(**default, description=known.description, examples=known.examples, validate_default=True)
 
 

@@ -17,6 +17,8 @@ from blocks.base import InstanceBlock, part_name
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
 from blocks.datasets import DatasetInstance, SignalInstance
 from blocks.experiments import ExperimentInstance
+from blocks.models import ModelInstance
+from blocks.portfolios import BacktestInstance, PortfolioOptimizerInstance
 from instances.errors import InvalidSpec, OptaicError
 from instances.specs import AnySpec, ComponentSpec
 from instances.types import TYPES, type_of
@@ -28,6 +30,9 @@ INSTANCE_BLOCKS: tuple[type[InstanceBlock], ...] = (
     DatasetInstance,
     SignalInstance,
     ExperimentInstance,
+    ModelInstance,
+    PortfolioOptimizerInstance,
+    BacktestInstance,
 )
 _BLOCK_OF: Mapping[str, type[InstanceBlock]] = {block.instance_type: block for block in INSTANCE_BLOCKS}
 _BLOCK_WITH_SLUG: Mapping[str, type[InstanceBlock]] = {b.get_block_type_slug(): b for b in INSTANCE_BLOCKS}

@@ -1,7 +1,8 @@
 """Experiments as blocks."""
 
 from blocks.base import DefinedBlock, OneFlowBlock, documentation, like, logo
-from instances.specs import DateRange, ExperimentSpec
+from definitions.work.settings import DateRange
+from instances.specs import ExperimentSpec
 
 
 class ExperimentInstance(OneFlowBlock, DefinedBlock):

@@ -23,7 +23,15 @@ from instances.policy import clock_of
 from instances.specs import RunnableSpec
 
 # Which module of this package has the flow; the function has the flow's name.
-MODULES: Mapping[FlowKind, str] = {FlowKind.REFRESH: "dataset", FlowKind.PREVIEW: "experiment"}
+MODULES: Mapping[FlowKind, str] = {
+    FlowKind.REFRESH: "dataset",
+    FlowKind.PREVIEW: "experiment",
+    FlowKind.TRAIN: "model",
+    FlowKind.INFER: "model",
+    FlowKind.MONITOR: "model",
+    FlowKind.OPTIMIZE: "portfolio",
+    FlowKind.BACKTEST: "portfolio",
+}
 COLLISION = ConcurrencyLimitStrategy.ENQUEUE  # what becomes of a run beyond the limit
 DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
 

@@ -83,7 +83,7 @@ SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
         FlowKind.BACKTEST: FlowShape(
             "BacktestRun",
             Leaves.ROWS,
-            computed_from=("assets", "benchmark", "date_range", "config"),
+            computed_from=("assets", "date_range", "config"),
             second_stores=("trades",),
         ),
     }

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, TypeAdapter, model_validator
 
 from definitions.contract import FlowKind
+from definitions.work.model_settings import DriftSettings, Promotion, Target, WalkForward
+from definitions.work.settings import BacktestConfig, DateRange, OptimizationSettings
 from instances.schedules import Schedule
 from instances.values import Config, Duration, Name, Spec
 
@@ -185,19 +187,6 @@ class SignalInstanceSpec(DatasetSpec):
     signal_spec: SignalSpec = SignalSpec()
 
 
-class DateRange(Spec):
-    """Dates, both ends included; a side that is left out is open."""
-
-    start: dt.date | None = Field(default=None, description="The first date; none: from the beginning.")
-    end: dt.date | None = Field(default=None, description="The last date; none: up to the newest.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.start is not None and self.end is not None and self.start > self.end:
-            raise ValueError(f"start {self.start} is after end {self.end}")
-        return self
-
-
 class ExperimentSpec(OneFlowSpec, DefinedSpec):
     """An expression over input datasets that is looked at before it becomes a signal.
 
@@ -209,5 +198,102 @@ class ExperimentSpec(OneFlowSpec, DefinedSpec):
     date_range: DateRange = Field(default=DateRange(), description="The dates that the preview shows.")
 
 
-AnySpec = Annotated[ComponentSpec | DatasetSpec | SignalInstanceSpec | ExperimentSpec, Field(discriminator="type")]
+class ModelSpec(RunnableSpec, DefinedSpec):
+    """A module that learns the return of prices from features; each of its flows has settings of its own."""
+
+    type: Literal["model"] = "model"
+    target: Target = Field(default=Target(), description="What it learns to predict.")
+    validation: WalkForward = Field(default=WalkForward(), description="How a training is validated.")
+    promotion: Promotion = Field(
+        default=Promotion(), description="When a newly trained version becomes the champion by itself."
+    )
+    monitoring: DriftSettings = Field(default=DriftSettings(), description="When its features count as drifted.")
+    retrain_on_drift: bool = Field(
+        default=False, description="Whether an automation trains it again when drift was detected."
+    )
+    champion_max_age: Duration = Field(
+        default=dt.timedelta(days=14),
+        description="How long after its last training the champion may still be used, like 14d.",
+    )
+    train: FlowSettings = Field(default=FlowSettings(), description="How `train` is kept fresh: schedule, freshness.")
+    infer: FlowSettings = Field(default=FlowSettings(), description="How `infer` is kept fresh: schedule, freshness.")
+    monitor: FlowSettings = Field(
+        default=FlowSettings(), description="How `monitor` is kept fresh: schedule, freshness."
+    )
+
+    def flow_settings(self, kind: FlowKind) -> FlowSettings:
+        settings: FlowSettings = getattr(self, kind.value)
+        return settings
+
+
+class PortfolioOptimizerSpec(OneFlowSpec, DefinedSpec):
+    """A portfolio optimizer that decides on weights, date by date, from prices and a signal."""
+
+    type: Literal["portfolio_optimizer"] = "portfolio_optimizer"
+    settings: OptimizationSettings = Field(
+        default=OptimizationSettings(), description="When weights are decided, and from what."
+    )
+
+
+class Assets(Spec):
+    """What a backtest trades."""
+
+    instance: Name = Field(description="The dataset of their prices.")
+    entities: tuple[str, ...] = Field(default=(), description="Which of its entities; none: all.")
+
+
+class Signals(Spec):
+    """The signals that a backtest follows."""
+
+    primary: Name = Field(description="The instance whose scores choose what is held.")
+    secondary: Name | None = Field(
+        default=None, description="An instance that vetoes: what has a value of 0 or less in it is not held."
+    )
+
+
+class BacktestSpec(OneFlowSpec):
+    """A backtest of signals or of an optimizer's weights; the procedure is fixed."""
+
+    type: Literal["backtest"] = "backtest"
+    assets: Assets = Field(description="What is traded: the dataset of prices, and which of its entities.")
+    signals: Signals | None = Field(default=None, description="The signals that it follows; or give an optimizer.")
+    optimizer: Name | None = Field(
+        default=None, description="The instance whose weights it follows, such as an optimizer; or give signals."
+    )
+    benchmark: Name | None = Field(
+        default=None, description="The dataset, of one entity, that it is compared with, like an index."
+    )
+    date_range: DateRange = Field(default=DateRange(), description="The dates over which it trades.")
+    config: BacktestConfig = Field(
+        default=BacktestConfig(), description="How often it trades, what that costs, and the capital at the start."
+    )
+
+    @model_validator(mode="after")
+    def _follows_one(self) -> Self:
+        if (self.signals is None) == (self.optimizer is None):
+            raise ValueError("a backtest follows either signals or an optimizer: give one of the two")
+        return self
+
+    def references(self) -> tuple[UpstreamRef, ...]:
+        roles = {
+            "assets": self.assets.instance,
+            "primary": self.signals and self.signals.primary,
+            "secondary": self.signals and self.signals.secondary,
+            "weights": self.optimizer,
+            "benchmark": self.benchmark,
+        }
+        named = tuple(UpstreamRef(instance=name, role=role) for role, name in roles.items() if name is not None)
+        return (*named, *self.upstream_refs)
+
+
+AnySpec = Annotated[
+    ComponentSpec
+    | DatasetSpec
+    | SignalInstanceSpec
+    | ExperimentSpec
+    | ModelSpec
+    | PortfolioOptimizerSpec
+    | BacktestSpec,
+    Field(discriminator="type"),
+]
 spec_adapter: TypeAdapter[AnySpec] = TypeAdapter(AnySpec)

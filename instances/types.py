@@ -9,10 +9,13 @@ from types import MappingProxyType
 
 from definitions.contract import FlowKind, Kind, Role
 from instances.specs import (
+    BacktestSpec,
     ComponentSpec,
     DatasetSpec,
     ExperimentSpec,
     InstanceSpec,
+    ModelSpec,
+    PortfolioOptimizerSpec,
     SignalInstanceSpec,
 )
 
@@ -20,7 +23,13 @@ PIPELINE_PART = "pipeline_instance"
 PARTS: Mapping[str, str] = MappingProxyType(
     {PIPELINE_PART: "pipeline", "store_instance": "store", "accessor_instance": "accessor"}
 )
-DATASET_TYPES = ("dataset", "signal")
+BACKTEST_ROLES = (
+    Role("assets"),
+    Role("primary", required=False),
+    Role("secondary", required=False),
+    Role("weights", required=False),
+    Role("benchmark", required=False),
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,19 @@ TYPES: Mapping[str, InstanceType] = MappingProxyType(
             _dataset("dataset", DatasetSpec),
             _dataset("signal", SignalInstanceSpec),
             InstanceType("experiment", ExperimentSpec, defined_by=Kind.PIPELINE, flows=(FlowKind.PREVIEW,)),
+            InstanceType(
+                "model",
+                ModelSpec,
+                defined_by=Kind.ML_MODULE,
+                flows=(FlowKind.TRAIN, FlowKind.INFER, FlowKind.MONITOR),
+            ),
+            InstanceType(
+                "portfolio_optimizer",
+                PortfolioOptimizerSpec,
+                defined_by=Kind.PORTFOLIO_OPTIMIZER,
+                flows=(FlowKind.OPTIMIZE,),
+            ),
+            InstanceType("backtest", BacktestSpec, flows=(FlowKind.BACKTEST,), roles=BACKTEST_ROLES),
         )
     }
 )

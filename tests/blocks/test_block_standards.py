@@ -10,16 +10,28 @@ from pydantic import SecretStr, ValidationError
 import blocks
 from blocks import (
     AccessorInstance,
+    BacktestInstance,
     DatasetInstance,
     ExperimentInstance,
+    ModelInstance,
     PipelineInstance,
     Platform,
+    PortfolioOptimizerInstance,
     SignalInstance,
     StoreInstance,
 )
 from blocks.base import DefinedBlock, InstanceBlock, OneFlowBlock, RunnableBlock
 from blocks.platform import connector_for, connector_url
-from instances.specs import ComponentSpec, DatasetSpec, ExperimentSpec, InstanceSpec, SignalInstanceSpec
+from instances.specs import (
+    BacktestSpec,
+    ComponentSpec,
+    DatasetSpec,
+    ExperimentSpec,
+    InstanceSpec,
+    ModelSpec,
+    PortfolioOptimizerSpec,
+    SignalInstanceSpec,
+)
 
 ALL: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
 LOGOS = Path(__file__).parents[2] / "docs" / "logos"
@@ -30,6 +42,9 @@ SPECS: dict[type[InstanceBlock], type[InstanceSpec]] = {
     DatasetInstance: DatasetSpec,
     SignalInstance: SignalInstanceSpec,
     ExperimentInstance: ExperimentSpec,
+    ModelInstance: ModelSpec,
+    PortfolioOptimizerInstance: PortfolioOptimizerSpec,
+    BacktestInstance: BacktestSpec,
 }
 BASES = (InstanceBlock, DefinedBlock, RunnableBlock, OneFlowBlock)
 COMPONENTS = [PipelineInstance, StoreInstance, AccessorInstance]
