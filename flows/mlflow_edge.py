@@ -1,9 +1,10 @@
 """The edge to MLflow: its client, opened with care, and its errors in our words."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import NullPool, create_engine, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -49,6 +50,8 @@ def opened(uri: str) -> "MlflowClient":
     with translated(uri, "be opened"), _alone(uri):
         from mlflow import MlflowClient
 
+        # It warns of every pickled model; who can write models can also write definitions, which are code.
+        logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -70,7 +73,8 @@ def fluent(uri: str) -> Iterator[None]:
     """Lead what of MLflow has no client of its own, for the length of a block, to this URI."""
     import mlflow
 
-    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    # None for none, which MLflow takes though its types don't say so.
+    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None  # type: ignore[no-untyped-call]
     # MLflow writes the URIs, passwords included, into the environment, for processes that it starts.
     environment = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
     mlflow.set_tracking_uri(uri)

@@ -20,6 +20,7 @@ __all__ = ["Experiment", "ModelVersion", "NoSuchVersion", "NotOurs", "Tracking",
 
 MARK = "optaic.mark"  # the tag that says which installation made a thing
 CHAMPION, PREVIOUS = "champion", "previous"  # the aliases
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's page shows what is for chatbots
 
 
 class NotOurs(OptaicError):
@@ -90,6 +91,11 @@ class Tracking:
             found = self._client.get_experiment_by_name(name)
             return None if found is None else self._experiment(found)
 
+    def taken(self, name: str) -> NotOurs | None:
+        """Return why an experiment of that name can't be ours; None when it is, or is not there."""
+        found = self.find(name)
+        return None if found is None or found.ours else NotOurs("experiment", name, self._uri)
+
     def ensure(self, name: str) -> Experiment:
         """Return our experiment of that name: found, restored, or made. Raises `NotOurs`."""
         from mlflow.exceptions import MlflowException
@@ -97,7 +103,7 @@ class Tracking:
         with self._translated(f"make the experiment {name!r}"):
             if self.find(name) is None:
                 try:
-                    self._client.create_experiment(name, self._location(name), {MARK: self._mark})
+                    self._client.create_experiment(name, self._location(name), {MARK: self._mark, **_KIND})
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                         raise

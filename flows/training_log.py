@@ -90,11 +90,13 @@ def _write(client: "MlflowClient", uri: str, run: "Run", training: Training) -> 
 
     run_id = run.info.run_id
     with fluent(uri), mlflow.start_run(run_id=run_id):  # FINISHED at its end, FAILED on an error
-        _log_values(client, run_id, training)
         with tempfile.TemporaryDirectory() as folder:
             _write_files(Path(folder), training)
             client.log_artifacts(run_id, folder)
-        client.set_tag(run_id, MODEL_ID, _log_model(training))
+        model_id = _log_model(training)
+        client.set_tag(run_id, MODEL_ID, model_id)
+        # After the model, which they are metrics of too: MLflow would log those of before once more.
+        _log_values(client, run_id, training, model_id)
 
 
 def _tags(training: Training) -> dict[str, str]:
@@ -104,26 +106,28 @@ def _tags(training: Training) -> dict[str, str]:
     return {**training.tags, **linked}
 
 
-def _log_values(client: "MlflowClient", run_id: str, training: Training) -> None:
+def _log_values(client: "MlflowClient", run_id: str, training: Training, model_id: str) -> None:
     from mlflow.entities import Param
 
     params = [Param(name, str(value)) for name, value in training.params.items()]
-    metrics = list(_metrics(training))
+    metrics = list(_metrics(training, run_id, model_id))
     for start in range(0, len(params), _AT_ONCE):
         client.log_batch(run_id, params=params[start : start + _AT_ONCE])
     for start in range(0, len(metrics), _AT_ONCE):
         client.log_batch(run_id, metrics=metrics[start : start + _AT_ONCE])
 
 
-def _metrics(training: Training) -> "Iterator[Metric]":
+def _metrics(training: Training, run_id: str, model_id: str) -> "Iterator[Metric]":
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    for name, value in training.metrics.items():
-        yield Metric(name, float(value), now, 0)
-    for step, fold in enumerate(training.folds):
-        for name, value in fold.items():
-            yield Metric(f"fold_{name}", float(value), now, step)
+    steps = [(0, training.metrics)]
+    steps += [
+        (step, {f"fold_{name}": value for name, value in fold.items()}) for step, fold in enumerate(training.folds)
+    ]
+    for step, metrics in steps:
+        for name, value in metrics.items():
+            yield Metric(name, float(value), now, step, model_id=model_id, run_id=run_id)
 
 
 def _write_files(folder: Path, training: Training) -> None:
