@@ -16,20 +16,26 @@ app = typer.Typer()
 
 
 @app.command()
-def up() -> None:
+def up(
+    with_ui: Annotated[bool, typer.Option("--with-ui", help="Also the pages of MLflow and Evidently.")] = False,
+) -> None:
     """Start PostgreSQL, a Prefect server with its UI, and a worker; prepare them for instances."""
     from rich.console import Console
     from rich.markup import escape
 
     from optaic.stack.lifecycle import up as start
+    from optaic.stack.pages import PAGES, url
     from optaic.stack.progress import Progress
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # terminated or interrupted, it cleans up
     console = Console()
-    target = start(progress=Progress(console))
+    target = start(progress=Progress(console), with_ui=with_ui)
     console.print(f"\n[bold]Prefect UI[/]   {target.ui_url}", highlight=False, soft_wrap=True)
     console.print(f"[bold]Prefect API[/]  {target.api_url}", highlight=False, soft_wrap=True)
     if target.embedded:
+        for name, record in State.load(target.home).services.items():
+            if name in PAGES:
+                console.print(f"[bold]{PAGES[name].title:<12}[/] {url(record.port or 0)}", highlight=False)
         console.print(f"[bold]Home[/]         {escape(str(target.home.root))}", highlight=False, soft_wrap=True)
         console.print('\nFor the `prefect` command in this shell: eval "$(optaic env)"', highlight=False)
 

@@ -1,4 +1,4 @@
-"""The few questions that are put to a Prefect API without Prefect, whose import takes a second or two."""
+"""The few questions that are put to servers without their own clients, whose import takes a second or two."""
 
 import json
 import urllib.error
@@ -12,8 +12,13 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def healthy(api_url: str) -> bool:
     """Does the API say that it is well?"""
+    return answers(f"{api_url}/health")
+
+
+def answers(url: str) -> bool:
+    """Is there a page at this address?"""
     try:
-        with _opener.open(f"{api_url}/health", timeout=_TIMEOUT_SECONDS) as response:
+        with _opener.open(url, timeout=_TIMEOUT_SECONDS) as response:
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -16,9 +16,18 @@ _FOREIGN = (
     "PREFECT_HOME",
     "PREFECT__",
     "PG",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_",
+    "MLFLOW_BACKEND_",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_EXPERIMENT_",
 )
 
-NO_TELEMETRY: Mapping[str, str] = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+NO_TELEMETRY: Mapping[str, str] = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+}
 
 
 def inherited() -> dict[str, str]:

@@ -44,6 +44,16 @@ class Home:
         """The root of the stores, unless the Platform block says otherwise."""
         return self.root / "data"
 
+    @property
+    def mlflow(self) -> Path:
+        """Where MLflow's models and pictures lie, unless the Platform block says otherwise."""
+        return self.root / "mlflow"
+
+    @property
+    def evidently(self) -> Path:
+        """Where Evidently's projects lie, unless the Platform block says otherwise."""
+        return self.root / "evidently"
+
     def log(self, name: str) -> Path:
         """Return the path of a process's log."""
         return self.root / "logs" / f"{name}.log"

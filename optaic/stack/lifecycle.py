@@ -5,30 +5,39 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from signal import Signals
+from typing import TYPE_CHECKING
 
-from optaic.stack import postgres, server, worker
+from optaic.stack import pages, postgres, server, worker
 from optaic.stack.errors import PortTaken
 from optaic.stack.home import Home
 from optaic.stack.ports import choose
 from optaic.stack.prepare import ensure_pool, migrate, prepare
-from optaic.stack.processes import Record, alive, died, stop
+from optaic.stack.processes import Record, alive, died, end_orphans, stop, wait_listening
 from optaic.stack.progress import Progress
-from optaic.stack.state import SERVICES, State
+from optaic.stack.state import PAGES, SERVICES, State
 from optaic.stack.target import Target, embedded, external, use
+
+if TYPE_CHECKING:
+    from blocks.platform import Platform
 
 _STOP_SIGNALS: Mapping[str, Sequence[tuple[Signals, float]]] = {
     "postgres": postgres.STOP_SIGNALS,
     "server": server.STOP_SIGNALS,
     "worker": worker.STOP_SIGNALS,
+    **dict.fromkeys(PAGES, pages.STOP_SIGNALS),
 }
 _PORT_ATTEMPTS = 3
 
 
-def up(home: Home | None = None, *, progress: Progress | None = None, deploy: bool = True) -> Target:
+def up(
+    home: Home | None = None, *, progress: Progress | None = None, deploy: bool = True, with_ui: bool = False
+) -> Target:
     """Start what does not run yet, and prepare it; with servers of one's own, only prepare those.
 
+    With `with_ui` also the pages of MLflow and Evidently; once started they stay until `down`.
     When it fails, what it started is stopped again. Raises `StackError`.
     """
     home, progress = home or Home.current(), progress or Progress()
@@ -36,13 +45,15 @@ def up(home: Home | None = None, *, progress: Progress | None = None, deploy: bo
     if own is not None:
         progress.note(f"using the Prefect server at {own.api_url} and OPTAIC_DATABASE_URL; starting none")
         prepare(own, progress=progress, deploy=deploy)
+        if with_ui:
+            progress.note("the pages of MLflow and Evidently are your own too: none started")
         return own
     address = os.environ.get("PREFECT_API_URL")
     with home.lock(progress.note):
         home.create()
         state = State.load(home)
         with _undone_on_failure(state, progress) as started:
-            target = _Start(state, progress, started).run(deploy=deploy)
+            target = _Start(state, progress, started).run(deploy=deploy, with_ui=with_ui)
     if address and address != target.api_url:
         progress.note(f'PREFECT_API_URL is {address} in this shell; to talk to this stack: eval "$(optaic env)"')
     return target
@@ -74,8 +85,9 @@ class _Start:
         self.progress = progress
         self.started = started
 
-    def run(self, *, deploy: bool) -> Target:
+    def run(self, *, deploy: bool, with_ui: bool) -> Target:
         """Start in parallel what can be: this process imports and migrates while the server starts."""
+        wanted = [name for name in PAGES if with_ui or name in self.state.services]
         self._postgres()
         self._server()
         target = embedded(self.state)
@@ -94,12 +106,13 @@ class _Start:
             with self.progress.step("worker") as step:
                 worker.wait_ready(record, target.api_url, needs=self.state.services["server"])
                 step.detail = f"{self._who(record)}, pool {worker.POOL!r}"
-            preparing.result()
+            platform = preparing.result()
+        self._pages(wanted, platform)
         return target
 
     def _postgres(self) -> None:
         if self.state.socket_dir is None or not Path(self.state.socket_dir).exists():
-            for name in ("server", "postgres"):
+            for name in ("mlflow", "server", "postgres"):
                 self._stop_first(name, because="the folder of the database's socket has gone")
             self.state.socket_dir = str(postgres.choose_socket_dir(self.home.root / "run"))
         folder = Path(self.state.socket_dir)
@@ -110,32 +123,59 @@ class _Start:
             postgres.ensure_databases(folder)
             step.detail = f"{self._who(record)}, socket in {folder}"
 
-    def _server(self) -> int:
-        known = self.state.services.get("server")
-        if known is not None and known.port is not None and alive(known):
-            return known.port
-        port = choose(server.USUAL_PORT if known is None or known.port is None else known.port)
-        if port != server.USUAL_PORT:
-            self.progress.note(f"the server gets port {port}, as {server.USUAL_PORT} is taken")
+    def _server(self) -> None:
         folder = Path(self.state.socket_dir or "")
-        self._ensure("server", lambda: server.start(self.home, socket_dir=folder, port=port))
-        return port
+        self._on_a_port("server", server.USUAL_PORT, lambda port: server.start(self.home, socket_dir=folder, port=port))
 
     def _server_ready(self) -> int:
         """Wait for the server and return its port; when another process was quicker to take it, try the next one."""
         with self.progress.step("server") as step:
-            for _ in range(_PORT_ATTEMPTS):
-                port = self._server()
-                record = self.state.services["server"]
-                try:
-                    server.wait_ready(record, needs=self.state.services["postgres"])
-                    break
-                except PortTaken:
-                    self._stop_first("server", because=f"port {port} was taken by another process meanwhile")
+            record = self._listening("server", self._server, server.healthy)
+            assert record.port is not None
+            step.detail = f"{self._who(record)}, {server.urls(record.port)[0]}"
+        return record.port
+
+    def _pages(self, names: Sequence[str], platform: "Platform") -> None:
+        """Start the pages of these names, and wait for them."""
+        starters = pages.starters(self.home, platform)
+        for name in names:
+            if name in starters:
+                self._page(name, starters[name])
             else:
-                raise PortTaken(port)
-            step.detail = f"{self._who(record)}, {server.urls(port)[0]}"
-        return port
+                self.progress.note(f"no page of {pages.PAGES[name].title}: it is not the one of this stack")
+        for name in names:
+            if name in starters:
+                with self.progress.step(f"page of {pages.PAGES[name].title}") as step:
+                    record = self._listening(name, partial(self._page, name, starters[name]), pages.healthy)
+                    step.detail = f"{self._who(record)}, {pages.url(record.port or 0)}"
+
+    def _page(self, name: str, start: Callable[[int], Record]) -> None:
+        self._on_a_port(name, pages.PAGES[name].usual_port, start)
+
+    def _on_a_port(self, name: str, usual: int, start: Callable[[int], Record]) -> None:
+        """Start a service on its port of before, the usual one, or the next one that is free."""
+        known = self.state.services.get(name)
+        if known is not None and known.port is not None and alive(known):
+            return
+        if known is not None:
+            _end_orphans(known)  # before the choice: they may hold the port
+        port = choose(usual if known is None or known.port is None else known.port)
+        if port != usual:
+            self.progress.note(f"the {_titled(name)} gets port {port}, as {usual} is taken")
+        self._ensure(name, lambda: start(port))
+
+    def _listening(self, name: str, start: Callable[[], None], healthy: Callable[[Record], bool]) -> Record:
+        """Wait until a service answers; when another process was quicker to take its port, try the next one."""
+        for _ in range(_PORT_ATTEMPTS):
+            start()
+            record = self.state.services[name]
+            try:
+                wait_listening(record, healthy, needs=[self.state.services["postgres"]])
+                return record
+            except PortTaken:
+                because = f"port {record.port} was taken by another process meanwhile"
+                self._stop_first(name, because=because)
+        raise PortTaken(record.port or 0)
 
     def _ensure(self, name: str, start: Callable[[], Record]) -> Record:
         known = self.state.services.get(name)
@@ -154,9 +194,19 @@ class _Start:
     def _stop_first(self, name: str, *, because: str) -> None:
         known = self.state.services.get(name)
         if known is not None:
-            self.progress.note(f"starting the {name} (pid {known.pid}) anew: {because}")
+            self.progress.note(f"starting the {_titled(name)} (pid {known.pid}) anew: {because}")
             stop(known, _STOP_SIGNALS[name])
             self.state.forget(name)
+
+
+def _end_orphans(record: Record) -> None:
+    """End what a dead page has left: MLflow's listens in a process of its own. A worker's runs end by themselves."""
+    if record.name in PAGES:
+        end_orphans(record)
+
+
+def _titled(name: str) -> str:
+    return f"page of {pages.PAGES[name].title}" if name in PAGES else name
 
 
 def _warm_up(target: Target) -> None:
@@ -186,6 +236,7 @@ def _stop(state: State, names: Sequence[str], progress: Progress) -> None:
             continue
         with progress.step(f"stop {name}") as step:
             ran = stop(record, _STOP_SIGNALS[name])
+            _end_orphans(record)
             step.detail = f"pid {record.pid}" if ran else f"pid {record.pid} had ended before"
             state.forget(name)
     if state.empty and state.socket_dir is not None:

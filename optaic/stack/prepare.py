@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from optaic.stack.errors import StepFailed, Unreachable
+from optaic.stack.platform import save_platform
 from optaic.stack.processes import tail
 from optaic.stack.progress import Progress
 from optaic.stack.target import Target, checkout, use
@@ -19,17 +20,20 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.responses import DeploymentResponse
 
+    from blocks.platform import Platform
 
-def prepare(target: Target, *, progress: Progress, deploy: bool = True) -> None:
+
+def prepare(target: Target, *, progress: Progress, deploy: bool = True) -> "Platform":
     """Migrate the database, register and save the blocks, look for the pool, deploy `prefect.yaml`.
 
-    Each of them only as far as needed: a second call changes nothing. Raises `Unreachable` or `StepFailed`.
+    Each of them only as far as needed: a second call changes nothing. Returns the Platform block.
+    Raises `Unreachable` or `StepFailed`.
     """
     with progress.step("extension database"):
         migrate(target)
     use(target)
     with progress.step("blocks") as step:
-        step.detail = prepare_blocks(target)
+        platform, step.detail = prepare_blocks(target)
     with progress.step("work pool") as step:
         pool = ensure_pool(create=target.embedded)
         step.detail = f"{POOL!r} is there" if pool else f"there is none named {POOL!r}"
@@ -40,6 +44,7 @@ def prepare(target: Target, *, progress: Progress, deploy: bool = True) -> None:
     elif deploy:
         with progress.step("deployments") as step:
             step.detail = deploy_missing(target)
+    return platform
 
 
 def migrate(target: Target) -> None:
@@ -82,10 +87,10 @@ def shown(target: Target) -> str:
     return make_url(target.database_url or "").render_as_string(hide_password=True)
 
 
-def prepare_blocks(target: Target) -> str:
+def prepare_blocks(target: Target) -> "tuple[Platform, str]":
     """Register the block types of `blocks`, and save the Platform block where it is missing or outdated.
 
-    Returns what became of the Platform block. Raises `Unreachable`.
+    Returns the Platform block, and what became of it. Raises `Unreachable`.
     """
     return asyncio.run(_prepare_blocks(target))
 
@@ -120,41 +125,19 @@ def deploy_missing(target: Target) -> str:
     return ", ".join(sorted(names))
 
 
-async def _prepare_blocks(target: Target) -> str:
+async def _prepare_blocks(target: Target) -> "tuple[Platform, str]":
     from prefect.blocks.core import Block
     from prefect.client.orchestration import get_client
-    from sqlalchemy import make_url
 
     import blocks
-    from blocks.platform import PLATFORM, Platform, connector_for
 
-    assert target.database_url is not None
     async with get_client() as client:
         await _require(client, target)
         # What `prefect block register -m blocks` does.
         for block in vars(blocks).values():
             if Block.is_block_class(block):
                 await block.aregister_type_and_schema(client=client)
-        try:
-            platform = await Platform.aload(PLATFORM, client=client)
-        except ValueError:
-            platform = None
-        root = _data_root(target, None if platform is None else platform.data_root)
-        here = make_url(target.database_url)
-        if platform is not None and make_url(platform.database_url) == here and platform.data_root == root:
-            return f"Platform {PLATFORM!r} unchanged"
-        renewed = Platform(database=connector_for(target.database_url), data_root=root)
-        await renewed.save(PLATFORM, overwrite=True, client=client)
-        return f"Platform {PLATFORM!r} {'created' if platform is None else 'updated'}, data in {root}"
-
-
-def _data_root(target: Target, known: str | None) -> str:
-    """Return where the data lies: where the user has put it, unless that was in a home that has moved."""
-    own = str(target.home.data)
-    if known is None:
-        return own
-    moved = target.embedded and Path(known).name == target.home.data.name and not Path(known).parent.exists()
-    return own if moved and "://" not in known else known
+        return await save_platform(target, client)
 
 
 async def _require(client: "PrefectClient", target: Target) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from optaic.stack.errors import ServiceDied, ServiceSlow
+from optaic.stack.errors import PortTaken, ServiceDied, ServiceSlow
+from optaic.stack.ports import free
 
 TAIL_LINES = 15
 _TAIL_BYTES = 64 * 1024
@@ -83,6 +84,14 @@ def alive(record: Record) -> bool:
     return find(record) is not None
 
 
+def listens(record: Record) -> bool:
+    """Does the recorded process, or one that it started, listen on its port?"""
+    process = find(record)
+    if process is None:
+        return False
+    return any(_listens(member, record.port) for member in (process, *_family(process)))
+
+
 def wait_until(
     record: Record, ready: Callable[[], bool], *, patience_seconds: float, needs: Sequence[Record] = ()
 ) -> None:
@@ -98,6 +107,24 @@ def wait_until(
         if time.monotonic() > deadline:
             raise ServiceSlow(record.name, patience_seconds, Path(record.log), tail(Path(record.log)))
         time.sleep(_POLL_SECONDS)
+
+
+def wait_listening(record: Record, healthy: Callable[[Record], bool], *, needs: Sequence[Record]) -> None:
+    """Wait until a process that listens on a port answers. Raises `PortTaken`, `ServiceDied` or `ServiceSlow`."""
+    assert record.port is not None
+    port = record.port
+
+    def ready() -> bool:
+        if not free(port) and not listens(record):
+            raise PortTaken(port)
+        return healthy(record)
+
+    try:
+        wait_until(record, ready, patience_seconds=120, needs=needs)
+    except ServiceDied as error:
+        if error.name == record.name and not free(port):
+            raise PortTaken(port) from error
+        raise
 
 
 def died(record: Record) -> ServiceDied:
@@ -126,6 +153,12 @@ def stop(record: Record, signals: Sequence[tuple[signal.Signals, float]]) -> boo
     return True
 
 
+def end_orphans(record: Record) -> None:
+    """End what a process that has died has left running: it is in the session that the process led."""
+    if find(record) is None and not _reused(record):
+        _end([member for member in psutil.process_iter() if _session(member.pid) == record.pid])
+
+
 def tail(log: Path, lines: int = TAIL_LINES) -> list[str]:
     """Return the last lines of a log, blank ones left out."""
     if not log.exists():
@@ -147,6 +180,29 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
         return list(process.children(recursive=True))
     except psutil.NoSuchProcess:
         return []
+
+
+def _listens(process: psutil.Process, port: int | None) -> bool:
+    try:
+        connections = process.net_connections(kind="tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
+
+
+def _reused(record: Record) -> bool:
+    """Has another process got the pid?"""
+    try:
+        return abs(birth_of(psutil.Process(record.pid)) - record.birth) > 0.5
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def _running(process: psutil.Process) -> bool:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from optaic.stack import api, postgres, server, worker
+from optaic.stack import api, pages, postgres, server, worker
 from optaic.stack.home import Home
 from optaic.stack.prepare import database_answers, shown
 from optaic.stack.processes import Record, alive
-from optaic.stack.state import SERVICES, State
+from optaic.stack.state import PAGES, SERVICES, State
 from optaic.stack.target import external
 
 
@@ -34,7 +34,7 @@ def report(home: Home) -> tuple[ServiceReport, ...]:
         return _look_at_own("postgres", shown(own), database_answers(own)), _look_at_own(
             "server", own.api_url, api.healthy(own.api_url)
         )
-    return tuple(_look(state, name) for name in SERVICES)
+    return tuple(_look(state, name) for name in SERVICES if name not in PAGES or name in state.services)
 
 
 def _look_at_own(name: str, address: str, answers: bool) -> ServiceReport:
@@ -46,7 +46,7 @@ def _look(state: State, name: str) -> ServiceReport:
     if record is None:
         return ServiceReport(name, "stopped", None, None, None, None, str(state.home.log(name)))
     health = "dead" if not alive(record) else "up" if _answers(state, record) else "unwell"
-    port = record.port if name == "server" else None
+    port = None if name == "worker" else record.port
     return ServiceReport(name, health, _address(state, record), record.pid, port, record.since, record.log)
 
 
@@ -56,6 +56,8 @@ def _answers(state: State, record: Record) -> bool:
             return postgres.ready(record, state.home.postgres)
         case "server":
             return server.healthy(record)
+        case name if name in PAGES:
+            return pages.healthy(record)
         case _:
             return state.api_url is not None and worker.heard_of(record, state.api_url)
 
@@ -66,5 +68,7 @@ def _address(state: State, record: Record) -> str:
             return postgres.url(state.socket_dir or "", "optaic")
         case "server":
             return server.urls(record.port or 0)[0]
+        case name if name in PAGES:
+            return pages.url(record.port or 0)
         case _:
             return f"pool {worker.POOL}"

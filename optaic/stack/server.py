@@ -4,14 +4,11 @@ import signal
 import sys
 from pathlib import Path
 
-import psutil
-
 from optaic.stack import api, postgres
 from optaic.stack.environment import NO_TELEMETRY, inherited
-from optaic.stack.errors import PortTaken, ServiceDied
 from optaic.stack.home import Home
-from optaic.stack.ports import HOST, free
-from optaic.stack.processes import Record, find, spawn, wait_until
+from optaic.stack.ports import HOST
+from optaic.stack.processes import Record, listens, spawn
 
 USUAL_PORT = 4200
 STOP_SIGNALS = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
@@ -38,40 +35,11 @@ def start(home: Home, *, socket_dir: Path, port: int) -> Record:
     return spawn("server", command, log=home.log("server"), cwd=home.root, env=env, port=port)
 
 
-def wait_ready(record: Record, *, needs: Record) -> None:
-    """Wait until the server answers. Raises `PortTaken`, `ServiceDied` or `ServiceSlow`."""
-    assert record.port is not None
-    port = record.port
-
-    def ready() -> bool:
-        if not free(port) and not _listens(record):
-            raise PortTaken(port)
-        return healthy(record)
-
-    try:
-        wait_until(record, ready, patience_seconds=120, needs=[needs])
-    except ServiceDied as error:
-        if error.name == record.name and not free(port):
-            raise PortTaken(port) from error
-        raise
-
-
 def healthy(record: Record) -> bool:
     """Does this very server, and not another one on the same port, answer?"""
-    return _listens(record) and record.port is not None and api.healthy(urls(record.port)[1])
+    return listens(record) and record.port is not None and api.healthy(urls(record.port)[1])
 
 
 def urls(port: int) -> tuple[str, str]:
     """Return the addresses of the UI and of the API."""
     return f"http://{HOST}:{port}", f"http://{HOST}:{port}/api"
-
-
-def _listens(record: Record) -> bool:
-    process = find(record)
-    if process is None:
-        return False
-    try:
-        connections = process.net_connections(kind="tcp")
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == record.port for c in connections)

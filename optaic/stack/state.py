@@ -8,7 +8,8 @@ from optaic.stack.errors import UnreadableState
 from optaic.stack.home import Home
 from optaic.stack.processes import Record
 
-SERVICES = ("postgres", "server", "worker")
+SERVICES = ("postgres", "server", "worker", "mlflow", "evidently")
+PAGES = SERVICES[3:]  # only with `--with-ui`
 
 
 @dataclass

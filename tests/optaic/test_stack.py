@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from optaic.stack import server
@@ -130,6 +131,42 @@ def test_a_killed_worker_is_named_and_restarted_alone(
     assert (after["postgres"], after["server"]) == (before["postgres"], before["server"])
 
 
+def test_the_pages_of_mlflow_and_evidently_are_started_when_asked_for(
+    shell: Shell, first_up: "subprocess.CompletedProcess[str]"
+) -> None:
+    before = shell.stack()
+    assert "mlflow" not in before
+    done = shell("optaic up --with-ui")
+    assert done.returncode == 0, done.stderr
+    after = shell.stack()
+    pages = {name: after[name] for name in ("mlflow", "evidently")}
+    assert {name: page["health"] for name, page in pages.items()} == {"mlflow": "up", "evidently": "up"}
+    assert {name: after[name] for name in before} == before
+    for name, page in pages.items():
+        assert page["address"] in done.stdout
+        with urllib.request.urlopen(page["address"]) as answer:
+            assert name in answer.read().decode().lower()
+    again = shell("optaic up")
+    assert f"pid {pages['mlflow']['pid']} already runs, {pages['mlflow']['address']}" in again.stdout
+    assert shell.stack() == after
+
+
+def test_a_killed_page_is_started_again_at_its_address(
+    shell: Shell, first_up: "subprocess.CompletedProcess[str]"
+) -> None:
+    before = shell.stack()
+    left = psutil.Process(before["mlflow"]["pid"]).children(recursive=True)
+    os.kill(before["mlflow"]["pid"], signal.SIGKILL)
+    assert "mlflow    dead" in shell("optaic stack").stdout
+    done = shell("optaic up")
+    assert f"restarting: mlflow (pid {before['mlflow']['pid']}) has died." in done.stdout
+    after = shell.stack()
+    assert (after["mlflow"]["health"], after["mlflow"]["address"]) == ("up", before["mlflow"]["address"])
+    assert after["evidently"] == before["evidently"]
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    assert "Uvicorn running" in shell("optaic logs mlflow").stdout
+
+
 def test_servers_of_ones_own_are_prepared_and_left_alone(
     shell: Shell, first_up: "subprocess.CompletedProcess[str]", tmp_path: Path
 ) -> None:
@@ -157,7 +194,7 @@ def test_down_stops_what_up_started_and_nothing_else(
         done = shell("optaic down")
         assert done.returncode == 0, done.stderr
         lines = [line for line in done.stdout.splitlines() if "stop" in line]
-        for line, name in zip(lines, ("worker", "server", "postgres"), strict=True):
+        for line, name in zip(lines, ("evidently", "mlflow", "worker", "server", "postgres"), strict=True):
             assert f"stop {name}" in line
         assert not any(alive(record) for record in recorded)
         assert bystander.poll() is None
