@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
@@ -105,7 +106,7 @@ class Watermark:
 
 @dataclass(frozen=True)
 class Input:
-    """One pinned input of a pipeline: the upstream's name, the role it plays, and its rows.
+    """One pinned input: the upstream's name, the role it plays, and its rows, at which version.
 
     `frame` is in long form: `date`, `entity`, value columns; one row per (date, entity).
     """
@@ -113,6 +114,7 @@ class Input:
     instance: str
     role: str
     frame: pl.DataFrame
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,7 @@ class Definition:
 
     `factory(parameters, resources)` makes the plugin: a `Pipeline`, a `Store`, ... according to `kind`.
     `uses(parameters)` names what else decides what the plugin computes, like the operators of an expression.
+    `packages` are those that what it makes needs wherever it is loaded again, beside scikit-learn and NumPy.
     """
 
     kind: Kind
@@ -280,10 +283,16 @@ class Definition:
     roles: tuple[Role, ...] = ()
     aggregation: Aggregation = field(default_factory=Aggregation)
     uses: Callable[[Any], tuple[str, ...]] = field(default=lambda parameters: ())
+    packages: tuple[str, ...] = ()
 
     @property
     def ref(self) -> str:
         return f"{self.kind} {self.name}@{self.version}"
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """Its packages at the versions that are installed here, as pip takes them."""
+        return tuple(f"{name}=={version(name)}" for name in self.packages)
 
     @cached_property
     def schema(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from definitions.contract import Input, Pipeline, ReadRequest, Store
 from flows.services import Services
-from instances.assembly import pipeline_of, plugin_of, readable, second_store
+from instances.assembly import defining, pipeline_of, plugin_of, readable, second_store
 from instances.fingerprint import Pin
 from instances.repository import Applied, FlowRecord
 from instances.shapes import SHAPES, Leaves
@@ -52,6 +52,12 @@ class Context:
     def store(self) -> Store:
         """Where the rows go that the run leaves."""
         return readable(self.applied, self.services.registry, self.services.resources).store
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The packages, as pip takes them, that what the instance's own definition makes needs elsewhere."""
+        definition = defining(self.applied, self.services.registry)
+        return definition.requirements if definition is not None else ()
 
     def second_store(self, name: str) -> Store:
         """Return a store for other rows than those that readers of the instance see."""
@@ -99,4 +105,4 @@ def _missing(spec: AnySpec, flow: FlowRecord, pins: Iterable[Pin]) -> Iterator[s
 def _read(services: Services, applied: Applied, pin: Pin) -> Input:
     source = readable(applied, services.registry, services.resources)
     frame = source.accessor.read(source.store, ReadRequest(version=pin.version, as_known=True))
-    return Input(instance=pin.instance, role=pin.role, frame=frame)
+    return Input(instance=pin.instance, role=pin.role, frame=frame, version=pin.version)

@@ -2,14 +2,13 @@
 
 from functools import partial
 
-from prefect import State, flow
+from prefect import State
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
 from definitions.work.refresh import refresh as bring_up_to_date
-from flows.cascade import cascade_hook
 from flows.context import Context
-from flows.frame import Options, guarded_run, run_name
+from flows.frame import Options, flow_of, guarded_run
 from instances.specs import OnStale, SignalInstanceSpec
 from research.signal_values import check_signal
 
@@ -29,15 +28,7 @@ def refresh_rows(context: Context) -> Outcome:
     )
 
 
-@flow(
-    name=FlowKind.REFRESH.value,
-    flow_run_name=run_name,
-    persist_result=False,
-    on_completion=[cascade_hook],
-    on_failure=[cascade_hook],
-    on_crashed=[cascade_hook],
-    on_cancellation=[cascade_hook],
-)
+@flow_of(FlowKind.REFRESH)
 async def refresh(
     instance: str, on_stale: OnStale | None = None, force: bool = False, everything: bool = False
 ) -> State[None]:

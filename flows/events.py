@@ -9,10 +9,13 @@ from uuid import UUID, uuid5
 from prefect.client.orchestration import PrefectClient
 from prefect.events import emit_event
 
+from definitions.work.outcome import Event
 from instances.deadlines import Missed, missed_deadline
 from instances.facts import FlowFacts
+from instances.repository import FlowRecord
 
 OVERDUE = "optaic.flow.overdue"
+DRIFT_DETECTED = "optaic.model.drift-detected"
 _PAGE = 50  # events that the Prefect API gives in one answer
 
 
@@ -47,6 +50,25 @@ class Overdue:
             related=[deployment] if flow.deployment_id else [],
             payload={"reason": self.missed.reason, "due": self.missed.due.isoformat()},
         )
+
+
+def emit_instance_event(flow: FlowRecord, event: Event) -> None:
+    """Send what a run of `flow` has found, as an event of its instance."""
+    emit_event(
+        event=event.name,
+        resource={
+            "prefect.resource.id": instance_resource(flow.instance),
+            "prefect.resource.name": flow.instance,
+            "optaic.instance": flow.instance,
+            "optaic.kind": flow.kind.value,
+        },
+        payload=dict(event.payload),
+    )
+
+
+def instance_resource(name: str) -> str:
+    """Return the id by which events name an instance."""
+    return f"optaic.instance.{name}"
 
 
 async def emit_overdue(client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime) -> tuple[Overdue, ...]:

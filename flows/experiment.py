@@ -1,13 +1,12 @@
 """Flows of experiments: `preview` shows what an expression gives, and leaves nothing else."""
 
-from definitions.work.preview import preview as look_at
-from prefect import State, flow
+from prefect import State
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
-from flows.cascade import cascade_hook
+from definitions.work.preview import preview as look_at
 from flows.context import Context
-from flows.frame import Options, guarded_run, run_name
+from flows.frame import Options, flow_of, guarded_run
 from instances.specs import ExperimentSpec, OnStale
 
 
@@ -24,15 +23,7 @@ def preview_expression(context: Context) -> Outcome:
     )
 
 
-@flow(
-    name=FlowKind.PREVIEW.value,
-    flow_run_name=run_name,
-    persist_result=False,
-    on_completion=[cascade_hook],
-    on_failure=[cascade_hook],
-    on_crashed=[cascade_hook],
-    on_cancellation=[cascade_hook],
-)
+@flow_of(FlowKind.PREVIEW)
 async def preview(instance: str, on_stale: OnStale | None = None, force: bool = False) -> State[None]:
     """Preview an experiment, when every upstream flow is READY.
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import State, get_run_logger, task
+from prefect import Flow, State, flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
@@ -15,8 +16,9 @@ from prefect.states import Cancelled, Completed, Failed
 from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
 from definitions.work.outcome import Outcome
-from flows.cascade import start_due, tell
+from flows.cascade import cascade_hook, start_due, tell
 from flows.context import Context, gather
+from flows.events import emit_instance_event
 from flows.guard import Finding, check_upstream_freshness, look_upstream, only_logged, report_row
 from flows.services import Services, load_platform, opened
 from instances.admission import Admission, admit, to_refresh
@@ -28,6 +30,8 @@ from instances.specs import OnStale
 from instances.wording import moment, short, version_of
 from research.errors import ResearchError
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Work = Callable[[Context], Outcome]
 FORESEEN = (OptaicError, DefinitionError, ResearchError)
 
@@ -74,6 +78,19 @@ class _Run:
     @property
     def on_stale(self) -> OnStale:
         return self.options.on_stale or self.flow.settings.on_stale
+
+
+def flow_of(kind: FlowKind) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Flow[P, Coroutine[Any, Any, R]]]:
+    """Return what makes the flow of that kind of a function, with the cascade in its hooks."""
+    return flow(
+        name=kind.value,
+        flow_run_name=run_name,
+        persist_result=False,
+        on_completion=[cascade_hook],
+        on_failure=[cascade_hook],
+        on_crashed=[cascade_hook],
+        on_cancellation=[cascade_hook],
+    )
 
 
 def run_name() -> str:
@@ -190,6 +207,8 @@ async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
     run.services.ledger.record_outcome(run.run_id, outcome, _now())
+    for event in outcome.events:
+        emit_instance_event(run.flow, event)
     with only_logged("the summary"):
         await acreate_markdown_artifact(
             _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"

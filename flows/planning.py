@@ -47,12 +47,13 @@ class Scope:
 
     `manifest` are the specs of a file; without one, blocks alone describe what is wanted. With `prune`
     instances that are not described any more go: of the manifest's projects where there is one. `destroy`
-    names instances that go although they are described.
+    names instances that go although they are described; with `data` what they have left goes too.
     """
 
     manifest: tuple[AnySpec, ...] = ()
     prune: bool = False
     destroy: tuple[str, ...] = ()
+    data: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     except InvalidSpec as error:
         raise InvalidSpec([*problems, *error.problems]) from error
     to_save = tuple(spec for spec in scope.manifest if spec.name not in gone)
-    wanted = Wanted(instances, storage, blocks, to_save, tuple(sorted(gone)))
+    wanted = Wanted(instances, storage, blocks, to_save, tuple(sorted(gone)), data=scope.data)
     proposed = [await things.plan(wanted, tools) for things in ALL]
     problems.extend(problem for each in proposed for problem in each.problems)
     if problems:

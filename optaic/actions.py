@@ -12,7 +12,6 @@ from instances.facts import RunId, RunState
 from optaic.session import Session
 
 if TYPE_CHECKING:
-    from definitions.contract import Store
     from flows.planning import Planned, Scope
     from instances.board import InstanceLine
     from instances.facts import World
@@ -49,7 +48,7 @@ async def apply(session: Session, planned: "Planned", done: "Callable[[Step], No
     await carry_out(planned, Tools(session.services, session.client), done)
 
 
-async def to_destroy(session: Session, names: "tuple[str, ...]") -> "Scope":
+async def to_destroy(session: Session, names: "tuple[str, ...]", *, data: bool) -> "Scope":
     """Return the scope of a plan that deletes these instances with the parts that are their own; all without names."""
     from blocks.base import part_name
     from blocks.documents import read_blocks
@@ -59,18 +58,9 @@ async def to_destroy(session: Session, names: "tuple[str, ...]") -> "Scope":
     described = {spec.name for spec in (await read_blocks(session.client)).specs}
     there = described | {spec.name for spec in session.services.repository.specs()}
     if not names:
-        return Scope(destroy=tuple(sorted(there)))
+        return Scope(destroy=tuple(sorted(there)), data=data)
     own = {part_name(name, type_) for name in names for type_ in PARTS.values()}
-    return Scope(destroy=(*names, *sorted(own & there)))
-
-
-def stores_of(session: Session, names: "tuple[str, ...]") -> "tuple[Store, ...]":
-    """Return the stores of those of these instances that have one."""
-    from instances.assembly import stores
-
-    services = session.services
-    applied = services.repository.applied(names).values()
-    return tuple(store for each in applied for store in stores(each, services.registry, services.resources))
+    return Scope(destroy=(*names, *sorted(own & there)), data=data)
 
 
 async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:

@@ -82,11 +82,8 @@ def destroy(
 
     async def work() -> None:
         async with session() as open_session:
-            scope = await actions.to_destroy(open_session, tuple(instances or ()))
-            stores = actions.stores_of(open_session, scope.destroy) if data else ()
+            scope = await actions.to_destroy(open_session, tuple(instances or ()), data=data)
             await _apply_in(open_session, scope, yes=yes or bool(instances))
-            for store in stores:
-                store.delete()
 
     asyncio.run(work())
 

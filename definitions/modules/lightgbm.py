@@ -54,4 +54,5 @@ LIGHTGBM = module_definition(
     summary="Boosted trees, with LightGBM.",
     parameters=LightgbmParameters,
     factory=LightgbmModule,
+    packages=("lightgbm",),
 )

@@ -14,9 +14,18 @@ ROLES = (Role("features", required=True, many=True), Role("prices", required=Tru
 
 
 def module_definition(
-    *, name: str, version: int, summary: str, parameters: type[P], factory: Callable[[P], Module]
+    *,
+    name: str,
+    version: int,
+    summary: str,
+    parameters: type[P],
+    factory: Callable[[P], Module],
+    packages: tuple[str, ...] = (),
 ) -> Definition:
-    """Return the definition of a module; `factory` makes it of its parameters, so the module's class will do."""
+    """Return the definition of a module; `factory` makes it of its parameters, so the module's class will do.
+
+    `packages`: what its models need wherever they are loaded, beside scikit-learn and NumPy.
+    """
 
     def made(given: Any, resources: Resources) -> Module:
         return factory(given)
@@ -30,4 +39,5 @@ def module_definition(
         factory=made,
         flows=FLOWS,
         roles=ROLES,
+        packages=packages,
     )

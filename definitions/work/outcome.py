@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -10,11 +11,20 @@ from research.pictures import Picture
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something that a run has found and that others may want to react to; the payload is JSON."""
+
+    name: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a run left: a version of data with its watermark and row count, metrics, and a summary.
 
     `found_new` is false when the source had nothing that the store did not have. `summary` is Markdown;
-    the pictures follow it in the run's artifact. `handles` are what the instance's row is to hold from now on.
+    the pictures follow it in the run's artifact. `handles` are what the instance's row is to hold from now on;
+    `events` are sent when all is recorded.
     """
 
     version: str | None
@@ -25,6 +35,7 @@ class Outcome:
     summary: str = ""
     pictures: tuple[Picture, ...] = ()
     handles: Mapping[str, str] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
 
 
 def table(frame: pl.DataFrame) -> list[str]:

@@ -29,9 +29,11 @@ class Fold:
 class Trained:
     """A model fitted on all rows with a label, and what it is worth out of sample.
 
-    `metrics` are of the test rows of all folds together (see `research.model_metrics`). `reference` holds
-    those rows, sorted by date and entity: `date`, `entity`, the features, `prediction` and `target`
-    (Float64), each predicted by a model that learned only from what was known before the test window.
+    `reference` holds the test rows of all folds, sorted by date and entity: `date`, `entity`, the features,
+    `prediction` and `target` (Float64), each predicted by a model that learned only from what was known
+    before its test window. The last window goes on to the newest row, so that every later row is the first
+    that `model` may predict without looking ahead; `target` is null where its label is not complete.
+    `metrics` are of those with a target, of all folds together (see `research.model_metrics`).
     """
 
     model: Regressor
@@ -78,29 +80,37 @@ def train(module: Module, table: TrainingTable, validation: Validation) -> Train
         splits = walk_forward(dates, validation, horizon=table.target.horizon)
     except TooFewDates as error:
         raise ModuleError(f"the labelled rows don't reach for one split: {error}") from error
-    tested = [_tested(module, rows, split, table.feature_names) for split in splits]
-    folds = tuple(Fold(split, count, model_metrics(test)) for split, (count, test) in zip(splits, tested, strict=True))
+    tested = [_tested(module, table, split, last=split is splits[-1]) for split in splits]
+    folds = tuple(
+        Fold(split, count, model_metrics(test.drop_nulls("target")))
+        for split, (count, test) in zip(splits, tested, strict=True)
+    )
     reference = pl.concat([test for _, test in tested])
+    measured = reference.drop_nulls("target")
     return Trained(
         model=_fitted(module, rows, table.feature_names),
         feature_names=table.feature_names,
         training_rows=rows.height,
         folds=folds,
-        metrics=model_metrics(reference),
+        metrics=model_metrics(measured),
         reference=reference,
-        pictures=_pictures(reference, folds),
+        pictures=_pictures(measured, folds),
     )
 
 
-def _tested(module: Module, rows: pl.DataFrame, split: Split, feature_names: Sequence[str]) -> tuple[int, pl.DataFrame]:
-    """Return how many rows the split's model learned from, and its test rows with their predictions."""
-    training = rows.filter(split.train_rows)
+def _tested(module: Module, table: TrainingTable, split: Split, *, last: bool) -> tuple[int, pl.DataFrame]:
+    """Return how many rows the split's model learned from, and its test rows with their predictions.
+
+    Those of the `last` split go on to the newest row of all.
+    """
+    feature_names = table.feature_names
+    training = table.labelled.filter(split.train_rows)
     if training.is_empty():
         raise ModuleError(
             f"no label of {split.train_first} to {split.train_last} ends before {split.labels_before}: "
             "the entities trade on too few of these days. Raise train_days, or lower the target's horizon."
         )
-    test = rows.filter(split.test_rows)
+    test = table.frame.filter(pl.col("date") >= split.test_first if last else split.test_rows)
     prediction = predicted(_fitted(module, training, feature_names), test, feature_names)
     return training.height, test.select("date", "entity", *feature_names, prediction, "target")
 

@@ -29,14 +29,15 @@ class Tools:
     @property
     def mark(self) -> str:
         """What things made from this database carry, so that those of others are never touched."""
-        return f"optaic-{self.services.repository.installation().hex[:12]}"
+        return self.services.mark
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What the world is to look like: the instances, upstream first, and the names of those that go.
 
-    `to_save` are the specs of a manifest, whose blocks are to match them.
+    `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
+    have left goes too.
     """
 
     instances: tuple[ResolvedInstance, ...]
@@ -44,6 +45,7 @@ class Wanted:
     blocks: SavedBlocks
     to_save: tuple[AnySpec, ...] = ()
     gone: tuple[str, ...] = ()
+    data: bool = False
 
 
 @dataclass(frozen=True)

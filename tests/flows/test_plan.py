@@ -21,6 +21,7 @@ from blocks.documents import read_blocks
 from flows.planning import Scope, WouldRemoveMost, carry_out, make_plan
 from flows.services import ApplyUnderWay, load_platform, opened
 from flows.things import Tools
+from instances.assembly import stores
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plan import Action, Plan
 from instances.specs import AnySpec, spec_adapter
@@ -524,9 +525,11 @@ def test_destroyed_instances_leave_their_data_unless_asked(play: Play, stack: Ta
         assert await lab.drain("signal") == 1
         signal, prices = f"{lab.prefix}signal", f"{lab.prefix}prices"
         session = Session(stack, lab.client, lab.services)
-        scope = await actions.to_destroy(session, (signal,))
+        scope = await actions.to_destroy(session, (signal,), data=False)
         assert set(scope.destroy) == {signal, *(f"{signal}-{type_}" for type_ in PARTS.values())}
-        (store,) = actions.stores_of(session, scope.destroy)
+        services = lab.services
+        applied = services.repository.applied([signal])[signal]
+        (store,) = stores(applied, services.registry, services.resources)
         assert store.head() is not None
         plan = await lab.bootstrap(destroy=scope.destroy)
         assert said(plan)[:1] == [f"delete deployment refresh/{signal}"]
@@ -536,9 +539,11 @@ def test_destroyed_instances_leave_their_data_unless_asked(play: Play, stack: Ta
         assert left.blocks.keys() == {prices}
         assert signal not in left.rows
         assert store.head() is not None
-        store.delete()
-        assert store.head() is None
         assert lab.rows("prices") == {"2024-01-02": 1.0}
+        plan = await lab.bootstrap(manifest=described(lab, "signal", "prices"))
+        plan = await lab.bootstrap(destroy=scope.destroy, data=True)
+        assert f"delete data {signal}" in said(plan)
+        assert store.head() is None
         with pytest.raises(UnknownInstance, match=f"there is no instance named '{signal}'"):
             await lab.plan(destroy=(signal,))
 

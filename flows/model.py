@@ -1,0 +1,217 @@
+"""Flows of models: `train` looks for a better champion, `infer` asks it, `monitor` watches what it is asked."""
+
+import polars as pl
+from prefect import State
+from prefect.utilities.urls import url_for
+
+from definitions.contract import FlowKind, Input
+from definitions.work.inference import feature_names
+from definitions.work.inference import infer as ask
+from definitions.work.monitoring import monitored_rows
+from definitions.work.outcome import Event, Outcome, table
+from definitions.work.training import Trained
+from definitions.work.training import train as learn
+from definitions.work.training_table import training_table
+from flows.context import Context, PinnedModel
+from flows.drift import Drift, DriftRules
+from flows.events import DRIFT_DETECTED
+from flows.frame import Options, flow_of, guarded_run
+from flows.tracking import Training
+from instances.specs import ModelSpec, OnStale
+from research.promotion import Verdict, promotes
+
+
+def train_model(context: Context) -> Outcome:
+    """Train and validate a model, log it, register it as a version, and promote it if the rule says so."""
+    spec, name = _spec(context), context.applied.spec.name
+    rows = training_table(
+        context.in_role("features"), _prices(context), target=spec.target.spec, missing=context.missing
+    )
+    trained = learn(context.plugin, rows, spec.validation.windows)
+    tracking = context.services.tracking
+    run_id = tracking.log(tracking.ensure(name).id, _training(context, trained))
+    champion, candidate = tracking.champion(name), tracking.register(name, run_id)
+    if champion is not None and champion.version == candidate.version:  # promoted, then interrupted
+        verdict = Verdict(True, "it was promoted before this run was interrupted")
+    elif spec.promotion.automatic:
+        verdict = promotes(spec.promotion.rule, trained.metrics, champion.metrics if champion else None)
+    else:
+        verdict = Verdict(False, f"promoted by hand only, with `optaic promote {name} {candidate.version}`")
+    if verdict.promote:
+        tracking.promote(name, candidate.version)
+        champion = candidate
+    return Outcome(
+        version=champion.version if champion else None,
+        metrics={**trained.metrics, "training_rows": float(trained.training_rows), "promoted": float(verdict.promote)},
+        summary=_training_summary(trained, candidate.version, verdict),
+        pictures=trained.pictures,
+        handles={"mlflow_registered_model_name": name} if champion else {},
+    )
+
+
+def infer_model(context: Context) -> Outcome:
+    """Write the predictions of the pinned champion as a version of the model's rows."""
+    pinned, tracking = _champion(context), context.services.tracking
+    return ask(
+        tracking.load_model(pinned.registered_name, pinned.version),
+        pl.from_pandas(tracking.reference(pinned.registered_name, pinned.version)),
+        context.store,
+        features=context.in_role("features"),
+        missing=context.missing,
+    )
+
+
+def monitor_model(context: Context) -> Outcome:
+    """Compare the newest features and predictions with the training's, and tell of drift."""
+    spec, pinned = _spec(context), _champion(context)
+    name, settings = spec.name, spec.monitoring
+    reference = context.services.tracking.reference(pinned.registered_name, pinned.version)
+    predictions = context.only("predictions")
+    assert predictions is not None  # a required edge
+    current = monitored_rows(
+        context.in_role("features"),
+        predictions,
+        _prices(context),
+        target=spec.target.spec,
+        window_days=settings.window_days,
+        missing=context.missing,
+    )
+    drift = context.services.monitoring.check(
+        name,
+        prefect_run=context.run_id,
+        current=current.to_pandas(),
+        reference=reference,
+        features=feature_names(pl.from_pandas(reference.head(1))),
+        rules=DriftRules(column_threshold=settings.column_threshold, share=settings.share),
+    )
+    return Outcome(
+        version=None,
+        metrics={
+            "drifted": float(drift.drifted),
+            "drift_share": drift.share,
+            **{f"drift_{column}": score for column, score in drift.scores.items()},
+            **drift.performance,
+            "rows": float(drift.rows),
+        },
+        summary=_drift_summary(drift, current),
+        events=(_drift_event(drift, pinned),) if drift.drifted else (),
+    )
+
+
+def _spec(context: Context) -> ModelSpec:
+    assert isinstance(context.applied.spec, ModelSpec)
+    return context.applied.spec
+
+
+def _prices(context: Context) -> Input:
+    prices = context.only("prices")
+    assert prices is not None  # a required role
+    return prices
+
+
+def _champion(context: Context) -> PinnedModel:
+    return next(model for model in context.models if model.role == "champion")
+
+
+def _training(context: Context, trained: Trained) -> Training:
+    spec = _spec(context)
+    settings = {"target": spec.target, "validation": spec.validation, "promotion": spec.promotion}
+    params = {f"{name}.{key}": value for name, each in settings.items() for key, value in each.model_dump().items()}
+    read = {f"reads.{each.role}.{each.instance}": str(each.version) for each in context.inputs}
+    return Training(
+        prefect_run=context.run_id,
+        model=trained.model,
+        features=trained.feature_names,
+        reference=trained.reference.to_pandas(),
+        params={"definition": spec.definition, **{f"config.{k}": v for k, v in spec.config.items()}, **params},
+        metrics=trained.metrics,
+        folds=[fold.metrics for fold in trained.folds],
+        pictures=trained.pictures,
+        requirements=context.requirements,
+        tags=read,
+        name=f"train {str(context.run_id)[:8]}",
+        prefect_url=url_for("flow-run", context.run_id),
+    )
+
+
+def _training_summary(trained: Trained, version: str, verdict: Verdict) -> str:
+    metrics = pl.DataFrame([{"metric": name, "value": f"{value:.6g}"} for name, value in trained.metrics.items()])
+    said = "**promoted** to champion" if verdict.promote else "not promoted"
+    return "\n".join(
+        [
+            f"Version **{version}** {said}: {verdict.reason}.",
+            "",
+            f"Trained on {trained.training_rows:,} rows of {', '.join(trained.feature_names)}; "
+            f"out of sample, over {len(trained.folds)} folds:",
+            "",
+            *table(metrics),
+            "",
+            *table(trained.fold_table.with_columns(pl.selectors.float().round(4))),
+        ]
+    )
+
+
+def _drift_summary(drift: Drift, current: pl.DataFrame) -> str:
+    first, last = current["date"].min(), current["date"].max()
+    scores = pl.DataFrame(
+        [
+            {"column": name, "distance": f"{score:.4f}", "drifted": "yes" if name in drift.drifted_columns else "no"}
+            for name, score in drift.scores.items()
+        ]
+    )
+    page = drift.page if "://" in drift.page else f"file://{drift.page}"
+    return "\n".join(
+        [
+            f"**{'Drift' if drift.drifted else 'No drift'}**: {drift.share:.0%} of the columns have drifted; "
+            f"{drift.rows:,} rows of {first!s} to {last!s} beside {drift.reference_rows:,} of the training.",
+            "",
+            f"[Evidently's report]({page})",
+            "",
+            *table(scores),
+            "",
+            *(f"- {name} {value:.6g}" for name, value in drift.performance.items()),
+        ]
+    )
+
+
+def _drift_event(drift: Drift, pinned: PinnedModel) -> Event:
+    return Event(
+        DRIFT_DETECTED,
+        {"share": drift.share, "columns": list(drift.drifted_columns), "version": pinned.version, "report": drift.page},
+    )
+
+
+@flow_of(FlowKind.TRAIN)
+async def train(instance: str, on_stale: OnStale | None = None, force: bool = False) -> State[None]:
+    """Train a model and validate it by walking forward, when every upstream flow is READY.
+
+    Args:
+        instance: The instance that this deployment belongs to.
+        on_stale: What to do when an upstream is not READY; the instance's own setting when left out.
+        force: Go on whatever the guard says, also when there is nothing new. Recorded with the run.
+    """
+    return await guarded_run(FlowKind.TRAIN, instance, train_model, Options(on_stale=on_stale, force=force))
+
+
+@flow_of(FlowKind.INFER)
+async def infer(instance: str, on_stale: OnStale | None = None, force: bool = False) -> State[None]:
+    """Write the champion's predictions, when its features are READY and it is not too old.
+
+    Args:
+        instance: The instance that this deployment belongs to.
+        on_stale: What to do when an upstream is not READY; the instance's own setting when left out.
+        force: Go on whatever the guard says, also when there is nothing new. Recorded with the run.
+    """
+    return await guarded_run(FlowKind.INFER, instance, infer_model, Options(on_stale=on_stale, force=force))
+
+
+@flow_of(FlowKind.MONITOR)
+async def monitor(instance: str, on_stale: OnStale | None = None, force: bool = False) -> State[None]:
+    """Compare what the champion is asked with what it was trained on, when all that is READY.
+
+    Args:
+        instance: The instance that this deployment belongs to.
+        on_stale: What to do when an upstream is not READY; the instance's own setting when left out.
+        force: Go on whatever the guard says, also when there is nothing new. Recorded with the run.
+    """
+    return await guarded_run(FlowKind.MONITOR, instance, monitor_model, Options(on_stale=on_stale, force=force))

@@ -1,0 +1,83 @@
+"""Things outside of Prefect that every model instance has one of, under its name, with their ids in its row."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flows.services import Services
+from flows.things.base import Proposed, Tools, Wanted
+from instances.errors import OptaicError
+from instances.plan import Fields, Step, compare
+from instances.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing that is there: its id, and what else of it is to be as it should."""
+
+    id: str
+    fields: Fields
+
+
+class Keeper(Protocol):
+    """A server that keeps one thing for each model; `handle` is the column of the row that has its id."""
+
+    kind: str
+    handle: str
+
+    @property
+    def wanted(self) -> Fields:
+        """What of a thing is to be how, beside that its id is in the row."""
+        ...
+
+    def found(self, services: Services) -> Mapping[str, Found]:
+        """Return those that this installation made, by name."""
+        ...
+
+    def taken(self, services: Services, name: str) -> str | None:
+        """Return why the name can't be used, though it is not among those found; None when it can."""
+        ...
+
+    def ensure(self, services: Services, name: str) -> str:
+        """Find, restore or make the thing of that name, and return its id."""
+        ...
+
+
+class OfModels:
+    """One thing for each model instance. They stay when the model goes, unless its data goes too."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.kind = keeper.kind
+        self.keeper = keeper
+
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
+        models = [instance.spec.name for instance in wanted.instances if isinstance(instance.spec, ModelSpec)]
+        if not models:  # what is not needed is not asked either
+            return Proposed(())
+        try:
+            return await asyncio.to_thread(self._compared, models, tools.services)
+        except OptaicError as error:
+            return Proposed((), (f"{', '.join(models)}: {error}",))
+
+    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+        for step in steps:
+            await asyncio.to_thread(self._make, step.name, tools.services)
+            done(step)
+
+    def _compared(self, models: Sequence[str], services: Services) -> Proposed:
+        found, applied = self.keeper.found(services), services.repository.applied(models)
+        recorded = {name: each.handles.get(self.keeper.handle) for name, each in applied.items()}
+        desired = {name: self.keeper.wanted | {"id_in_row": True} for name in models}
+        actual = {
+            name: found[name].fields | {"id_in_row": recorded.get(name) == found[name].id}
+            for name in models
+            if name in found
+        }
+        taken = {name: self.keeper.taken(services, name) for name in models if name not in found}
+        return Proposed(
+            compare(self.kind, desired, actual), tuple(f"{name}: {why}" for name, why in taken.items() if why)
+        )
+
+    def _make(self, name: str, services: Services) -> None:
+        services.writer.set_handle(name, self.keeper.handle, self.keeper.ensure(services, name))

@@ -1,0 +1,27 @@
+"""The Evidently project of each model instance, which keeps what its monitoring found."""
+
+from collections.abc import Mapping
+
+from flows.services import Services
+from flows.things.of_models import Found
+from instances.plan import Fields
+
+
+class Projects:
+    """A project's id follows from its name and the installation, so none is ever there twice."""
+
+    kind = "Evidently project"
+    handle = "evidently_project_id"
+
+    @property
+    def wanted(self) -> Fields:
+        return {}
+
+    def found(self, services: Services) -> Mapping[str, Found]:
+        return {name: Found(str(each.id), {}) for name, each in services.monitoring.projects().items()}
+
+    def taken(self, services: Services, name: str) -> str | None:
+        return None
+
+    def ensure(self, services: Services, name: str) -> str:
+        return str(services.monitoring.ensure(name).id)
