@@ -1,0 +1,89 @@
+"""Flows of portfolios: `optimize` decides on weights, `backtest` follows weights or signals through the past."""
+
+from dataclasses import replace
+
+import polars as pl
+from prefect import State
+
+from definitions.contract import FlowKind, Input
+from definitions.errors import DefinitionError
+from definitions.work.backtest import backtest as follow
+from definitions.work.optimization import optimize as decide
+from definitions.work.outcome import Outcome
+from flows.context import Context
+from flows.frame import Options, flow_of, guarded_run
+from instances.specs import Assets, BacktestSpec, OnStale, PortfolioOptimizerSpec
+
+
+def optimize_portfolio(context: Context) -> Outcome:
+    """Decide on the weights of every date, and commit them to the optimizer's store."""
+    spec = context.applied.spec
+    assert isinstance(spec, PortfolioOptimizerSpec)
+    return decide(
+        context.plugin,
+        context.store,
+        prices=_required(context, "prices"),
+        signal=context.only("signal"),
+        covariance=context.only("covariance"),
+        settings=spec.settings,
+    )
+
+
+def backtest_portfolio(context: Context) -> Outcome:
+    """Follow what the spec names through the past, and commit the equity curve and the trades."""
+    spec = context.applied.spec
+    assert isinstance(spec, BacktestSpec)
+    return follow(
+        context.store,
+        context.second_store("trades"),
+        prices=_chosen(_required(context, "assets"), spec.assets),
+        config=spec.config,
+        primary=context.only("primary"),
+        secondary=context.only("secondary"),
+        weights=context.only("weights"),
+        benchmark=context.only("benchmark"),
+        date_range=spec.date_range,
+    )
+
+
+def _required(context: Context, role: str) -> Input:
+    found = context.only(role)
+    assert found is not None  # the frame works with all required inputs only
+    return found
+
+
+def _chosen(prices: Input, assets: Assets) -> Input:
+    """Return the prices of the entities that are to be traded. Raises `DefinitionError` for one without any."""
+    if not assets.entities:
+        return prices
+    there = set(prices.frame["entity"].unique())
+    if unknown := [name for name in assets.entities if name not in there]:
+        raise DefinitionError(
+            f"{prices.instance} has no prices of {', '.join(unknown)}; it has: {', '.join(sorted(there))}. "
+            "Correct the entities of `assets`."
+        )
+    return replace(prices, frame=prices.frame.filter(pl.col("entity").is_in(assets.entities)))
+
+
+@flow_of(FlowKind.OPTIMIZE)
+async def optimize(instance: str, on_stale: OnStale | None = None, force: bool = False) -> State[None]:
+    """Decide on the weights of a portfolio, when every upstream flow is READY.
+
+    Args:
+        instance: The instance that this deployment belongs to.
+        on_stale: What to do when an upstream is not READY; the instance's own setting when left out.
+        force: Go on whatever the guard says, also when there is nothing new. Recorded with the run.
+    """
+    return await guarded_run(FlowKind.OPTIMIZE, instance, optimize_portfolio, Options(on_stale=on_stale, force=force))
+
+
+@flow_of(FlowKind.BACKTEST)
+async def backtest(instance: str, on_stale: OnStale | None = None, force: bool = False) -> State[None]:
+    """Backtest signals or an optimizer's weights, when every upstream flow is READY.
+
+    Args:
+        instance: The instance that this deployment belongs to.
+        on_stale: What to do when an upstream is not READY; the instance's own setting when left out.
+        force: Go on whatever the guard says, also when there is nothing new. Recorded with the run.
+    """
+    return await guarded_run(FlowKind.BACKTEST, instance, backtest_portfolio, Options(on_stale=on_stale, force=force))
