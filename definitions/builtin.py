@@ -4,13 +4,13 @@ from definitions.accessors.point_in_time import POINT_IN_TIME
 from definitions.accessors.simple import SIMPLE
 from definitions.contract import Definition
 from definitions.modules import installed as modules
-from definitions.operators import table
+from definitions.operators import macros, table
 from definitions.optimizers.hierarchical_risk_parity import HIERARCHICAL_RISK_PARITY
 from definitions.optimizers.mean_variance import MEAN_VARIANCE
 from definitions.optimizers.minimum_cvar import MINIMUM_CVAR
 from definitions.optimizers.risk_budgeting import RISK_BUDGETING
 from definitions.pipelines.csv import CSV
-from definitions.pipelines.expression import EXPRESSION
+from definitions.pipelines.expression import EXPRESSION, FIRST_EXPRESSION
 from definitions.pipelines.parquet import PARQUET
 from definitions.pipelines.sp500_index_sample import SP500_INDEX_SAMPLE
 from definitions.pipelines.sp500_sample import SP500_SAMPLE
@@ -23,6 +23,7 @@ def definitions() -> tuple[Definition, ...]:
     return (
         CSV,
         EXPRESSION,
+        FIRST_EXPRESSION,
         PARQUET,
         SP500_SAMPLE,
         SP500_INDEX_SAMPLE,
@@ -35,5 +36,6 @@ def definitions() -> tuple[Definition, ...]:
         RISK_BUDGETING,
         MINIMUM_CVAR,
         *table.definitions(),
+        *macros.definitions(),
         *modules.definitions(),
     )

@@ -1,13 +1,16 @@
 """Operators of the expression language as definitions, so that a package can bring its own."""
 
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import Any
+
+from pydantic import create_model
 
 from definitions.contract import Definition, Kind, Resources
 from definitions.errors import MissingSecret
 from definitions.parameters import NoParameters
 from definitions.registry import Registry
 from research.operators import OPERATORS, Operator, Operators
+from research.operators.operator import operators_by_name
 
 
 def operator_definition(operator: Operator, *, version: int = 1) -> Definition:
@@ -21,7 +24,7 @@ def operator_definition(operator: Operator, *, version: int = 1) -> Definition:
         name=operator.name,
         version=version,
         summary=f"{operator.signature}: {operator.summary}",
-        parameters=NoParameters,
+        parameters=saying(f"{operator.signature}: {operator.summary}"),
         factory=factory,
     )
 
@@ -33,9 +36,22 @@ def definitions() -> tuple[Definition, ...]:
 
 def operator_table(registry: Registry) -> Operators:
     """Return the newest version of each operator that the registry has, by name."""
+    return operators_by_name(made(registry, Kind.OPERATOR))
+
+
+def made(registry: Registry, kind: Kind) -> Iterator[Any]:
+    """Yield what the newest definitions of a kind that has no parameters make."""
     nothing = Resources(data_root="", instance="", credentials=_NoCredentials())
-    made = (definition.factory(definition.parse({}), nothing) for definition in registry.newest(Kind.OPERATOR))
-    return MappingProxyType({operator.name: operator for operator in made})
+    for definition in registry.newest(kind):
+        yield definition.factory(definition.parse({}), nothing)
+
+
+def saying(content: str) -> type[NoParameters]:
+    """Return a schema without parameters that differs where `content` does.
+
+    So two packages that bring different things under one name and version are found out by the registry.
+    """
+    return create_model("NoParameters", __base__=NoParameters, __doc__=content)
 
 
 class _NoCredentials:

@@ -1,71 +1,132 @@
 """The `expression` pipeline: computes a value from the columns of other instances."""
 
-import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, ClassVar
 
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from definitions.contract import Definition, ExtractRequest, FlowKind, Input, Kind, Resources, Role
 from definitions.errors import SourceError
 from definitions.frames import KEYS, long_form
+from definitions.operators.macros import macro_table
 from definitions.operators.table import operator_table
 from definitions.parameters import Parameters
 from definitions.registry import default_registry
 from research.evaluation import evaluate
-from research.expression import ExpressionError, parse
+from research.expression import Expression, ExpressionError, check_macro, parse
+from research.macros import Macro, Macros, macros_by_name
+from research.operators import Operators
 
 
-class ExpressionParameters(Parameters):
-    expression: str = Field(
+def _not_a_key(value: str) -> str:
+    if value in KEYS:
+        raise ValueError(f"{value!r} is a key of the rows: choose another name for the value")
+    return value
+
+
+Text = Annotated[
+    str,
+    Field(
         description="What to compute, like RANK(REF(close, 21) / REF(close, 252) - 1). With several inputs a "
         "column's name begins with that of its instance: prices_close."
-    )
-    value_column: str = Field(default="value", min_length=1, description="The name of the computed column.")
-    drop_nulls: bool = Field(default=True, description="Whether rows without a value are left out.")
+    ),
+]
+ValueColumn = Annotated[
+    str, Field(min_length=1, description="The name of the computed column."), AfterValidator(_not_a_key)
+]
+DropNulls = Annotated[bool, Field(description="Whether rows without a value are left out.")]
+
+
+class MacroParameters(Parameters):
+    parameters: tuple[str, ...] = Field(description="The names that the expression has for the call's arguments.")
+    expression: str = Field(description="What a call stands for, like REF(x, 21) / REF(x, n) - 1.")
+
+
+class FirstExpressionParameters(Parameters):
+    model_config = ConfigDict(title="ExpressionParameters")
+
+    macros: ClassVar[Mapping[str, MacroParameters]] = MappingProxyType({})
+    expression: Text
+    value_column: ValueColumn = "value"
+    drop_nulls: DropNulls = True
 
     @field_validator("expression")
     @classmethod
     def _of_the_language(cls, value: str) -> str:
-        parse(value, operator_table(default_registry()))
+        _parsed(value, cls.macros)
         return value
 
-    @field_validator("value_column")
+
+class ExpressionParameters(Parameters):
+    macros: dict[str, MacroParameters] = Field(
+        default={},
+        description="Macros that the expression can call, by their names: for each the names of its parameters and "
+        "its expression, like {MOM: {parameters: [x, n], expression: 'REF(x, 21) / REF(x, n) - 1'}}.",
+    )
+    expression: Text
+    value_column: ValueColumn = "value"
+    drop_nulls: DropNulls = True
+
+    @field_validator("macros")
     @classmethod
-    def _not_a_key(cls, value: str) -> str:
-        if value in KEYS:
-            raise ValueError(f"{value!r} is a key of the rows: choose another name for the value")
+    def _can_be_called(cls, value: dict[str, MacroParameters]) -> dict[str, MacroParameters]:
+        operators, macros = _language(value)
+        for name in value:
+            check_macro(macros[name], operators, macros)
         return value
+
+    @field_validator("expression")
+    @classmethod
+    def _of_the_language(cls, value: str, info: ValidationInfo) -> str:
+        if "macros" in info.data:  # else their own error is enough
+            _parsed(value, info.data["macros"])
+        return value
+
+
+def _language(own: Mapping[str, MacroParameters]) -> tuple[Operators, Macros]:
+    """Return the operators and macros of the installed packages, with the macros of a config."""
+    registry = default_registry()
+    operators = operator_table(registry)
+    added = (Macro(name, macro.parameters, macro.expression) for name, macro in own.items())
+    return operators, macros_by_name((*macro_table(registry).values(), *added), operators)
+
+
+def _parsed(text: str, own: Mapping[str, MacroParameters]) -> Expression:
+    return parse(text, *_language(own))
 
 
 class ExpressionPipeline:
     """Computes `date`, `entity` and the value (Float64) from the inputs; see `research.evaluation`."""
 
-    def __init__(self, parameters: ExpressionParameters) -> None:
+    def __init__(self, parameters: FirstExpressionParameters | ExpressionParameters) -> None:
         self.parameters = parameters
-        self.expression = parse(parameters.expression, operator_table(default_registry()))
+        self.expression = _parsed(parameters.expression, parameters.macros)
 
     def check(self) -> None:
         """Do nothing: the expression was checked with the config, and the inputs are only there in a run."""
 
     def extract(self, request: ExtractRequest) -> pl.DataFrame:
+        rows = self.computed(request)
+        return rows.drop_nulls(self.parameters.value_column) if self.parameters.drop_nulls else rows
+
+    def computed(self, request: ExtractRequest) -> pl.DataFrame:
+        """Return a row for each row of the inputs, those without a value too. Raises `SourceError`."""
         if not request.inputs:
             raise SourceError("the expression has no input: name one in upstream_refs")
         name = self.parameters.value_column
         try:
             table = joined(request.inputs, missing=request.missing)
-            rows = evaluate(self.expression, self._with_missing(table, request.missing), value_column=name)
+            return evaluate(self.expression, self._with_missing(table, request.missing), value_column=name)
         except ExpressionError as error:
             raise SourceError(str(error)) from error
-        return rows.drop_nulls(name) if self.parameters.drop_nulls else rows
 
     def _with_missing(self, table: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
         """Give the columns that the expression reads of an input that left nothing yet no values."""
         prefixes = tuple(f"{_prefix(instance)}_" for instance in missing)
         wanted = {column.name for column in self.expression.columns if column.name.startswith(prefixes)}
-        return table.with_columns(
-            pl.lit(None, pl.Float64).alias(name) for name in sorted(wanted) if name not in table.columns
-        )
+        return table.with_columns(pl.lit(None).alias(name) for name in sorted(wanted) if name not in table.columns)
 
 
 def joined(inputs: Sequence[Input], *, missing: Sequence[str] = ()) -> pl.DataFrame:
@@ -102,29 +163,40 @@ def _prefix(instance: str) -> str:
     return f"_{prefix}" if prefix[:1].isdigit() else prefix
 
 
-def _operators_used(parameters: ExpressionParameters) -> tuple[str, ...]:
-    """Return the references of the operators that the expression calls, in their newest versions."""
-    calls = (
-        node
-        for node in ast.walk(ast.parse(" ".join(parameters.expression.split()), mode="eval"))
-        if isinstance(node, ast.Call)
+def _used(parameters: FirstExpressionParameters | ExpressionParameters) -> tuple[str, ...]:
+    """Return the references of all operators and macros that the expression calls, in their newest versions.
+
+    Those behind a macro are among them. A macro comes with its expression, since that is what it computes; the
+    macros of the config are no definitions.
+    """
+    registry, expression = default_registry(), _parsed(parameters.expression, parameters.macros)
+    operators = (d.ref for d in registry.newest(Kind.OPERATOR) if d.name in expression.operators)
+    table = macro_table(registry)
+    macros = (
+        f"{d.ref}: {table[d.name].signature} = {table[d.name].line}"
+        for d in registry.newest(Kind.MACRO)
+        if d.name in expression.macros
     )
-    names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
-    return tuple(sorted(d.ref for d in default_registry().newest(Kind.OPERATOR) if d.name in names))
+    return tuple(sorted((*operators, *macros)))
 
 
-def _pipeline(parameters: ExpressionParameters, resources: Resources) -> ExpressionPipeline:
+def _pipeline(parameters: FirstExpressionParameters | ExpressionParameters, resources: Resources) -> ExpressionPipeline:
     return ExpressionPipeline(parameters)
 
 
-EXPRESSION = Definition(
-    kind=Kind.PIPELINE,
-    name="expression",
-    version=1,
-    summary="Computes a value from the columns of other instances, with an expression.",
-    parameters=ExpressionParameters,
-    factory=_pipeline,
-    flows=(FlowKind.REFRESH,),
-    roles=(Role("input", required=True, many=True),),
-    uses=_operators_used,
-)
+def _definition(version: int, parameters: type[FirstExpressionParameters | ExpressionParameters]) -> Definition:
+    return Definition(
+        kind=Kind.PIPELINE,
+        name="expression",
+        version=version,
+        summary="Computes a value from the columns of other instances, with an expression.",
+        parameters=parameters,
+        factory=_pipeline,
+        flows=(FlowKind.REFRESH,),
+        roles=(Role("input", required=True, many=True),),
+        uses=_used,
+    )
+
+
+FIRST_EXPRESSION = _definition(1, FirstExpressionParameters)  # without macros of its own: for instances pinned to it
+EXPRESSION = _definition(2, ExpressionParameters)

@@ -7,7 +7,7 @@ import pytest
 from definitions.contract import ExtractRequest, Input, Kind, Role
 from definitions.errors import InvalidConfig, SourceError
 from definitions.registry import default_registry
-from tests.definitions.resources import make
+from tests.definitions.resources import make, resources
 
 
 def day(n: int) -> dt.date:
@@ -58,7 +58,7 @@ def test_a_bad_expression_is_refused_when_saved() -> None:
         definition.parse({"expression": "RANK(REF(close, -1))"})
 
     assert str(caught.value) == (
-        "the config does not fit pipeline expression@1: config.expression: in the expression, at column 17:\n"
+        "the config does not fit pipeline expression@2: config.expression: in the expression, at column 17:\n"
         "  RANK(REF(close, -1))\n"
         "                  ^^\n"
         "n of REF(x, n) is negative: that would look ahead, at what was not known yet"
@@ -106,3 +106,108 @@ def test_an_input_that_left_nothing_yet_gives_no_values_and_changes_no_names() -
     assert rows.rows() == [(day(1), "A", None), (day(2), "A", None)]
     with pytest.raises(SourceError, match="there is no column 'extra_close'"):
         pipeline.extract(ExtractRequest(inputs=inputs, missing=("other",)))
+
+
+MOM = {"parameters": ["x", "n"], "expression": "x / REF(x, n) - 1"}
+
+
+def test_a_config_brings_macros() -> None:
+    config = {"expression": "MOM(close, 1)", "macros": {"MOM": MOM}}
+
+    assert compute(config, prices=PRICES).rows() == [(day(2), "A", 1.0)]
+
+
+def test_macros_of_packages_and_of_the_config_call_each_other() -> None:
+    config = {
+        "expression": "DOUBLE(close)",
+        "macros": {"DOUBLE": {"parameters": ["x"], "expression": "2 * RETURN(x, 1)"}},
+    }
+
+    assert compute(config, prices=PRICES).rows() == [(day(2), "A", 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("macros", "problem"),
+    [
+        (
+            {"MOM": {"parameters": ["x", "n"], "expression": "REF(x, -n)"}},
+            "config.macros: in the macro MOM(x, n), at column 8:\n"
+            "  REF(x, -n)\n"
+            "         ^^\n"
+            "n of REF(x, n) is negative: that would look ahead, at what was not known yet",
+        ),
+        (
+            {"A": {"parameters": ["x"], "expression": "B(x)"}, "B": {"parameters": ["x"], "expression": "1 + A(x)"}},
+            "config.macros: in the macro B(x), at column 5:\n"
+            "  1 + A(x)\n"
+            "      ^^^^\n"
+            "macro A calls itself (A -> B -> A), so it never ends: write out what it stands for\n"
+            "The macro is called in the macro A(x), at column 1.",
+        ),
+        ({"MEAN": MOM}, "config.macros: macro MEAN has the name of an operator: choose another name"),
+        (
+            {"MOMENTUM": MOM},
+            "config.macros: there are two macros MOMENTUM: MOMENTUM(x, n, skip) and MOMENTUM(x, n); "
+            "choose another name for one of them",
+        ),
+        ({"mom": MOM}, "config.macros: 'mom' can't name a macro: use upper-case letters, digits and underscores"),
+    ],
+)
+def test_bad_macros_are_refused_when_saved(macros: dict[str, Any], problem: str) -> None:
+    definition = default_registry().get(Kind.PIPELINE, "expression")
+
+    with pytest.raises(InvalidConfig) as caught:
+        definition.parse({"expression": "close", "macros": macros})
+
+    assert str(caught.value).startswith(f"the config does not fit pipeline expression@2: {problem}")
+    assert "config.expression" not in str(caught.value)
+
+
+def uses(config: dict[str, Any], version: int | None = None) -> tuple[str, ...]:
+    definition = default_registry().get(Kind.PIPELINE, "expression", version)
+    return definition.uses(definition.parse(config))
+
+
+def test_what_an_expression_uses_counts_in_its_hash() -> None:
+    config = {
+        "expression": "RANK(MINE(close))",
+        "macros": {"MINE": {"parameters": ["x"], "expression": "MOMENTUM(MEAN(x, 5), 252, 21)"}},
+    }
+
+    assert uses(config) == (
+        "macro MOMENTUM@1: MOMENTUM(x, n, skip) = REF(x, skip) / REF(x, n) - 1",
+        "operator MEAN@1",
+        "operator RANK@1",
+        "operator REF@1",
+    )
+    assert uses({"expression": "close / 2"}) == ()
+
+
+def test_an_instance_pinned_to_the_first_version_works_as_ever() -> None:
+    first = default_registry().get(Kind.PIPELINE, "expression", 1)
+    config = {"expression": "DELTA(close, 1)"}
+
+    # As it lies in databases: a version's content never changes.
+    assert first.content_hash == "1a9dfa247d5ea209dd464c243621c75feb8605292c4d421fa350e5c6cf8ea893"
+    assert first.parse(config).model_dump() == {**config, "value_column": "value", "drop_nulls": True}
+    assert uses(config, version=1) == ("operator DELTA@1",)
+    rows = first.factory(first.parse(config), resources()).extract(
+        ExtractRequest(inputs=(Input("prices", "input", PRICES),))
+    )
+    assert rows.rows() == [(day(2), "A", 10.0)]
+    with pytest.raises(InvalidConfig, match=r"config\.macros: Extra inputs are not permitted"):
+        first.parse({**config, "macros": {}})
+    with pytest.raises(InvalidConfig, match=r"expression@1: config\.expression: in the expression, at column 1"):
+        first.parse({"expression": "MEEN(close, 1)"})
+
+
+def test_a_column_of_text_groups() -> None:
+    sectors = pl.DataFrame({"date": [day(1)] * 3, "entity": ["A", "B", "C"], "sector": ["x", "x", "y"]})
+    closes = pl.DataFrame({"date": [day(1)] * 3, "entity": ["A", "B", "C"], "close": [1.0, 3.0, 5.0]})
+    config = {"expression": "NEUTRALIZE(prices_close, sectors_sector)", "drop_nulls": False}
+
+    assert compute(config, prices=closes, sectors=sectors)["value"].to_list() == [-1.0, 1.0, 0.0]
+    missing = make(Kind.PIPELINE, "expression", config).extract(
+        ExtractRequest(inputs=(Input("prices", "input", closes),), missing=("sectors",))
+    )
+    assert missing["value"].to_list() == [None, None, None]
