@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 100
@@ -32,3 +33,22 @@ def drawn(title: str, figure: "Figure") -> Picture:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight")
     return Picture(title, buffer.getvalue())
+
+
+def over_time(height: float = 3.6) -> "tuple[Figure, Axes]":
+    """Return an empty figure of that height in inches, whose horizontal axis is one of dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, height), facecolor="white")
+    axes = figure.add_subplot()
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color="#e4e6ea", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#9aa0a9")
+    axes.tick_params(labelsize=9, color="#9aa0a9")
+    axes.margins(x=0)
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    return figure, axes
