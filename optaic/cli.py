@@ -7,7 +7,7 @@ import typer
 
 from definitions.errors import DefinitionError
 from instances.errors import OptaicError
-from optaic import commands_graph, commands_instances, commands_plan, commands_stack
+from optaic import commands_graph, commands_instances, commands_plan, commands_promote, commands_stack
 from optaic.stack.environment import NO_TELEMETRY
 
 app = typer.Typer(
@@ -17,7 +17,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (commands_stack.app, commands_plan.app, commands_instances.app, commands_graph.app):
+for commands in (
+    commands_stack.app,
+    commands_plan.app,
+    commands_instances.app,
+    commands_promote.app,
+    commands_graph.app,
+):
     app.add_typer(commands)
 
 

@@ -83,7 +83,7 @@ def destroy(
     async def work() -> None:
         async with session() as open_session:
             scope = await actions.to_destroy(open_session, tuple(instances or ()), data=data)
-            await _apply_in(open_session, scope, yes=yes or bool(instances))
+            await apply_in(open_session, scope, yes=yes or bool(instances))
 
     asyncio.run(work())
 
@@ -122,10 +122,10 @@ async def _apply(scope: "Scope", *, yes: bool, kept: Path | None = None) -> None
     from optaic.session import session
 
     async with session() as open_session:
-        await _apply_in(open_session, scope, yes=yes, kept=kept)
+        await apply_in(open_session, scope, yes=yes, kept=kept)
 
 
-async def _apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
+async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,0 +1,55 @@
+"""`optaic promote`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def promote(
+    instance: Annotated[str, typer.Argument(help="A model, or an experiment with --as.")],
+    version: Annotated[str, typer.Argument(help="Of a model: the version that becomes the champion.")] = "",
+    signal: Annotated[str, typer.Option("--as", help="Of an experiment: the name of the signal it becomes.")] = "",
+    least: Annotated[float | None, typer.Option("--min", help="The least value that the signal may have.")] = None,
+    most: Annotated[float | None, typer.Option("--max", help="The greatest value that the signal may have.")] = None,
+) -> None:
+    """Make a version the champion of its model, or a signal of an experiment's expression."""
+    if bool(version) == bool(signal):
+        raise typer.BadParameter("say the version of a model, or --as SIGNAL for an experiment; one of the two.")
+    if signal:
+        _experiment(instance, signal, least, most)
+    else:
+        asyncio.run(_model(instance, version))
+
+
+def _experiment(instance: str, signal: str, least: float | None, most: float | None) -> None:
+    from instances.specs import SignalSpec
+    from optaic.commands_plan import apply_in
+    from optaic.promotion import scope_of_signal
+    from optaic.session import session
+
+    bounds = SignalSpec(min=least, max=most)
+
+    async def work() -> None:
+        async with session() as open_session:
+            scope = scope_of_signal(open_session.services.repository, instance, signal, bounds)
+            await apply_in(open_session, scope, yes=False)
+
+    asyncio.run(work())
+
+
+async def _model(instance: str, version: str) -> None:
+    from rich.console import Console
+
+    from optaic.promotion import promote_version
+    from optaic.session import session
+
+    async with session() as open_session:
+        looked = await promote_version(open_session, instance, version)
+    console = Console()
+    console.print(f"[green]✓[/] version {version} is the champion of {instance}", highlight=False)
+    for flow_id in looked.started:
+        console.print(f"  {looked.world[flow_id].label} was started", highlight=False)
