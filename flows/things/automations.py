@@ -1,17 +1,16 @@
 """The automations that bootstrap owns: few, for all instances together, and pausable in the Prefect UI."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
 
-from httpx import codes
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState, DoNothing
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.events import OVERDUE
+from flows.prefect_reader import PAGE
 from flows.stuck import HEARTBEAT, Patience
 from flows.things.base import Proposed, Tools, Wanted
 from instances.plan import Fields, Step, compare
@@ -24,8 +23,13 @@ TAG = "optaic"
 SILENT_AFTER = Patience().heartbeat
 
 
-def wanted_automations() -> Mapping[str, AutomationCore]:
-    """Return the automations, by name."""
+def wanted_automations(wanted: Wanted) -> Mapping[str, AutomationCore]:
+    """Return the automations that there must be, by name."""
+    return common_automations()
+
+
+def common_automations() -> Mapping[str, AutomationCore]:
+    """Return the automations that are for all instances together, by name."""
     ours = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.optaic"}
     silent = AutomationCore(
         name="optaic: runs without a heartbeat",
@@ -70,53 +74,77 @@ class Automations:
     kind = "automation"
 
     async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        recorded = tools.services.repository.automations()
+        recorded, wishes = tools.services.repository.automations(), wanted_automations(wanted)
         actual = {
-            name: _fields(automation) | {"on_record": recorded.get(name) == automation.id}
-            for name, automation in (await _ours(tools)).items()
+            name: _fields(automation, wishes[name]) | {"on_record": recorded.get(name) == automation.id}
+            for name, automation in (await _ours(tools, wishes)).items()
         }
-        desired = {name: _fields(automation) | {"on_record": True} for name, automation in wanted_automations().items()}
+        desired = {name: _fields(wish, wish) | {"on_record": True} for name, wish in wishes.items()}
         return Proposed(compare(self.kind, desired, actual))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
-        ours = await _ours(tools)
+        wishes = wanted_automations(wanted)
+        ours = await _ours(tools, wishes)
         for step in steps:
-            wish, existing = wanted_automations()[step.name], ours.get(step.name)
+            wish, existing = wishes[step.name], ours.get(step.name)
             if existing is None:
                 automation_id = await tools.client.create_automation(wish)
             else:
                 automation_id = existing.id
-                kept = wish.model_copy(update={"enabled": existing.enabled, "actions": existing.actions})
-                await tools.client.update_automation(automation_id, kept)
+                kept = {"enabled": existing.enabled, "actions": _with_ours(existing.actions, wish.actions)}
+                await tools.client.update_automation(automation_id, wish.model_copy(update=kept))
             tools.services.writer.note_automation(step.name, automation_id)
             done(step)
 
 
-async def _ours(tools: Tools) -> dict[str, Automation]:
+async def _ours(tools: Tools, names: Collection[str]) -> dict[str, Automation]:
     """Return our automations that are there: by the id on record or, after a crash, by name and tag."""
-    recorded, found = tools.services.repository.automations(), dict[str, Automation]()
-    for name in wanted_automations():
-        by_id = await _there(tools, recorded[name]) if name in recorded else None
-        named = [by_id] if by_id else await tools.client.read_automations_by_name(name)
-        ours = [automation for automation in named if automation is by_id or TAG in automation.tags]
-        if ours:
-            found[name] = ours[0]
+    recorded = tools.services.repository.automations()
+    wanted_ids = {recorded[name]: name for name in names if name in recorded}
+    found = {wanted_ids[each.id]: each for each in await _read(tools, "id", wanted_ids)}
+    missing = [name for name in names if name not in found]
+    return {each.name: each for each in await _read(tools, "name", missing) if TAG in each.tags} | found
+
+
+async def _read(tools: Tools, field: str, values: Iterable[object]) -> list[Automation]:
+    """Return the automations that have one of these values in a field; no more than a page of values at once."""
+    found: list[Automation] = []
+    ordered = sorted(str(value) for value in values)
+    for start in range(0, len(ordered), PAGE):
+        wanted = {field: {"any_": ordered[start : start + PAGE]}}
+        answer = await tools.client.request("POST", "/automations/filter", json={"automations": wanted, "limit": PAGE})
+        found.extend(Automation.model_validate(each) for each in answer.json())
     return found
 
 
-async def _there(tools: Tools, automation_id: UUID) -> Automation | None:
-    try:
-        return await tools.client.read_automation(automation_id)
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code == codes.NOT_FOUND:
-            return None
-        raise
-
-
-def _fields(automation: AutomationCore) -> Fields:
+def _fields(automation: AutomationCore, wish: AutomationCore) -> Fields:
+    """Return what of an automation is to be as wished; of its actions those that are ours."""
     trigger = automation.trigger.model_dump(mode="json", exclude={"id"})
     return {
+        "name": automation.name,
         "description": automation.description,
         "tags": sorted(automation.tags),
         "trigger": {name: sorted(value) if isinstance(value, list) else value for name, value in trigger.items()},
+        "actions": [_plain(ours) for ours in _needed(wish.actions) if _plain(ours) in map(_plain, automation.actions)],
     }
+
+
+def _with_ours(existing: Sequence[ActionTypes], ours: Sequence[ActionTypes]) -> list[ActionTypes]:
+    """Return the actions with ours among them, in the place of what somebody has made of them; others stay."""
+    needed = _needed(ours)
+    own = {_target(action) for action in needed}
+    return [*needed, *(action for action in existing if _target(action) not in own)]
+
+
+def _needed(ours: Sequence[ActionTypes]) -> list[ActionTypes]:
+    """Return those of our actions that do something: the other is a place for the actions of people."""
+    return [action for action in ours if not isinstance(action, DoNothing)]
+
+
+def _target(action: ActionTypes) -> tuple[str, object]:
+    """Return what an action does and to what, whatever its further settings are."""
+    return action.type, getattr(action, "deployment_id", None)
+
+
+def _plain(action: ActionTypes) -> dict[str, Any]:
+    return action.model_dump(mode="json")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from blocks.documents import _documents
 from flows.found import FoundDeployment
-from flows.things.automations import wanted_automations
+from flows.things.automations import common_automations
 from instances.rowplan import rows_on_record
 from instances.tables import AutomationRow, EdgeRow, FlowRow
 
@@ -100,7 +100,7 @@ async def snapshot(client: PrefectClient, engine: Engine, prefix: str = "") -> S
             counts["deployment"] += 1
             counts["schedule"] += len(deployment["schedules"])
     automations: dict[str, Any] = {}
-    for name in wanted_automations():
+    for name in common_automations():
         for automation in await client.read_automations_by_name(name):
             automations[name] = {
                 "trigger": _without_ids(automation.trigger.model_dump(mode="json")),

@@ -15,8 +15,9 @@ import psutil
 from prefect import State, get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
-from prefect.events.actions import DoNothing, RunDeployment
+from prefect.events.actions import ChangeFlowRunState, DoNothing, RunDeployment
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings.models.flows import FlowsSettings
@@ -26,13 +27,13 @@ from prefect.workers.process import ProcessWorker
 from flows.events import OVERDUE, Overdue, emit_overdue
 from flows.stuck import HEARTBEAT
 from flows.sweep import sweep
-from flows.things.automations import SILENT_AFTER, wanted_automations
+from flows.things.automations import SILENT_AFTER, common_automations
 from instances.deadlines import missed_deadline
 from instances.plan import Action
 from optaic.stack import Target
 from tests.flows.lab import Lab, Play
 
-SILENT, MISSED = wanted_automations()
+SILENT, MISSED = common_automations()
 WITHIN = timedelta(seconds=10)
 T = TypeVar("T")
 
@@ -119,7 +120,7 @@ async def deployed(client: PrefectClient, folder: Path) -> UUID:
 
 def impatient(deployment: UUID) -> AutomationCore:
     """Return bootstrap's automation, but for less patience, and for the runs of one deployment only."""
-    automation = wanted_automations()[SILENT]
+    automation = common_automations()[SILENT]
     assert isinstance(automation.trigger, EventTrigger)
     of_deployment = ResourceSpecification(
         {"prefect.resource.role": "deployment", "prefect.resource.id": f"prefect.deployment.{deployment}"}
@@ -262,6 +263,36 @@ def test_an_apply_repairs_the_trigger_and_keeps_the_pause_and_the_actions_of_peo
             assert (await lab.plan()).plan.of("automation") == ()
         finally:
             await lab.client.delete_automation(before.id)
+
+    play(scenario)
+
+
+def test_an_apply_puts_our_own_action_and_name_back_beside_what_people_added(play: Play) -> None:
+    async def scenario(lab: Lab) -> None:
+        await lab.source("prices")
+        await lab.bootstrap()
+        before = await ours(lab.client, SILENT)
+        own = RunDeployment(source="selected", deployment_id=lab.deployment("prices"))
+        edits: dict[str, dict[str, Any]] = {
+            "actions": {"actions": [DoNothing(), own]},
+            "name": {"name": "mine"},
+            "actions, ours by half": {"actions": [ChangeFlowRunState(state=StateType.FAILED), own]},
+        }
+        for field, edit in edits.items():
+            edited = AutomationCore.model_validate(
+                before.model_dump(include=set(AutomationCore.model_fields) - {"owner_resource"}) | edit
+            )
+            await lab.client.update_automation(before.id, edited)
+            (step,) = (await lab.plan()).plan.of("automation")
+            assert (step.name, step.action) == (SILENT, Action.UPDATE)
+            assert [change.field for change in step.changes] == [field.partition(",")[0]]
+            await lab.bootstrap()
+            after = await ours(lab.client, SILENT)
+            assert (after.id, after.actions[0]) == (before.id, before.actions[0])
+            assert [own in after.actions, len(after.actions)] == {
+                "actions": [True, 3], "name": [False, 1], "actions, ours by half": [True, 2]
+            }[field]  # fmt: skip
+            assert (await lab.plan()).plan.of("automation") == ()
 
     play(scenario)
 
