@@ -1,4 +1,4 @@
-"""A pipeline `random-walk` and an operator `EWMA`: what a package brings to configure instances with."""
+"""A pipeline `random-walk` and an operator `MEDIAN`: what a package brings to configure instances with."""
 
 import datetime as dt
 
@@ -67,13 +67,13 @@ RANDOM_WALK = Definition(
     flows=(FlowKind.REFRESH,),
 )
 
-EWMA = Operator(
-    "EWMA",
-    "The exponentially weighted mean with a span of n rows, of at least n rows.",
-    (Form((Series("x"), Window("n")), Axis.ENTITY, lambda x, n: x.ewm_mean(span=n, min_samples=n)),),
+MEDIAN = Operator(
+    "MEDIAN",
+    "The median of n rows.",
+    (Form((Series("x"), Window("n")), Axis.ENTITY, lambda x, n: x.rolling_median(n)),),
 )
 
 
 def definitions() -> tuple[Definition, ...]:
     """Return what this package brings."""
-    return RANDOM_WALK, operator_definition(EWMA)
+    return RANDOM_WALK, operator_definition(MEDIAN)
