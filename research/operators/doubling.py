@@ -17,7 +17,7 @@ Join = Callable[[Parts, Parts, int, int], Parts]  # the older window, the newer 
 
 def covariance(x: Array, y: Array, n: int) -> Array:
     """Return the covariance of the n rows up to each row, with n - 1 degrees of freedom; NaN before row n."""
-    _, _, product = _windows((x, y, np.where(np.isnan(x + y), np.nan, 0.0)), n, _join_products)
+    _, _, product = _windows((x, y, np.where(np.isnan(x) | np.isnan(y), np.nan, 0.0)), n, _join_products)
     return product / (n - 1)
 
 
@@ -47,14 +47,15 @@ def _windows(single: Parts, n: int, join: Join) -> Parts:
         if rows < n:
             power = _joined(power, size, power, size, join)
             size *= 2
-    assert done is not None
+    assert done is not None  # n is 1 or more
     return tuple(np.concatenate([np.full(n - 1, np.nan), part]) for part in done)
 
 
 def _joined(older: Parts, a: int, newer: Parts, b: int, join: Join) -> Parts:
     # The first element is of the first window: the window of b rows after it stands a places further on.
     count = len(older[0]) - b
-    return join(tuple(part[:count] for part in older), tuple(part[a : a + count] for part in newer), a, b)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite becomes null
+        return join(tuple(part[:count] for part in older), tuple(part[a : a + count] for part in newer), a, b)
 
 
 def _join_products(older: Parts, newer: Parts, a: int, b: int) -> Parts:

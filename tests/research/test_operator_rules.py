@@ -168,6 +168,14 @@ def test_what_has_left_a_window_leaves_no_trace() -> None:
         np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_too_large_to_compute_with_is_missing_without_a_warning() -> None:
+    rows = frame([1e308, -1e308] * (SIZE // 2), [1e308, 1.0] * (SIZE // 2), range(SIZE))
+
+    for text in ("COV(x, y, 4)", "CORR(x, y, 4)", "BETA(y, x, 4)", "DECAY_LINEAR(x, 4)"):
+        assert evaluate(parse(text, OPERATORS), rows)["value"].null_count() == SIZE
+
+
 def test_a_correlation_is_never_beyond_one() -> None:
     x = np.random.default_rng(7).normal(size=SIZE) * 1e-3 + 1e3
 
