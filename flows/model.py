@@ -54,7 +54,7 @@ def infer_model(context: Context) -> Outcome:
     pinned, tracking = _champion(context), context.services.tracking
     return ask(
         tracking.load_model(pinned.registered_name, pinned.version),
-        pl.from_pandas(tracking.reference(pinned.registered_name, pinned.version)),
+        pl.from_pandas(tracking.reference(pinned.registered_name, pinned.version)).cast({"date": pl.Date}),
         context.store,
         features=context.in_role("features"),
         missing=context.missing,

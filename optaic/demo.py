@@ -43,10 +43,11 @@ async def _on_real_prices(console: Console) -> bool:
         _title(console, "3. A signal refuses to run before its prices are there")
         await _run(open_session, console, "momentum")
 
-        _title(console, "4. Refresh the prices, through the worker")
+        _title(console, "4. Refresh the index and the prices, through the worker")
+        await _run(open_session, console, "sp500-index")
         await _run(open_session, console, "prices")
 
-        _title(console, "5. The signals follow by themselves")
+        _title(console, "5. All else follows by itself: signals, experiment, model, portfolio, backtest")
         own = {spec.name for spec in specs}
         lines = await _until_ready(open_session, console, own)
 

@@ -184,7 +184,7 @@ def _pipeline(parameters: FirstExpressionParameters | ExpressionParameters, reso
     return ExpressionPipeline(parameters)
 
 
-def _definition(version: int, parameters: type[FirstExpressionParameters | ExpressionParameters]) -> Definition:
+def _definition(version: int, parameters: type[FirstExpressionParameters | ExpressionParameters], flows: tuple[FlowKind, ...]) -> Definition:
     return Definition(
         kind=Kind.PIPELINE,
         name="expression",
@@ -192,11 +192,11 @@ def _definition(version: int, parameters: type[FirstExpressionParameters | Expre
         summary="Computes a value from the columns of other instances, with an expression.",
         parameters=parameters,
         factory=_pipeline,
-        flows=(FlowKind.REFRESH,),
+        flows=flows,
         roles=(Role("input", required=True, many=True),),
         uses=_used,
     )
 
 
-FIRST_EXPRESSION = _definition(1, FirstExpressionParameters)  # without macros of its own: for instances pinned to it
-EXPRESSION = _definition(2, ExpressionParameters)
+FIRST_EXPRESSION = _definition(1, FirstExpressionParameters, (FlowKind.REFRESH,))  # without macros of its own: for instances pinned to it
+EXPRESSION = _definition(2, ExpressionParameters, (FlowKind.REFRESH, FlowKind.PREVIEW))
