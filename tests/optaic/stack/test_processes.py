@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from optaic.stack.errors import ServiceDied, ServiceSlow
-from optaic.stack.processes import Record, alive, spawn, stop, tail, wait_until
+from optaic.stack.processes import Record, alive, end_orphans, spawn, stop, tail, wait_until
 
 AT_ONCE = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 
@@ -35,6 +36,20 @@ def test_stop_ends_it_once(sleeper: Record) -> None:
     assert stop(sleeper, AT_ONCE)
     assert not alive(sleeper)
     assert not stop(sleeper, AT_ONCE)
+
+
+def test_what_a_killed_process_has_left_is_ended(tmp_path: Path) -> None:
+    code = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    record = start(tmp_path, code)
+    wait_until(record, lambda: bool(tail(tmp_path / "sample.log")), patience_seconds=30)
+    left = psutil.Process(int(tail(tmp_path / "sample.log")[0]))
+    end_orphans(record)
+    assert alive(record)
+    assert left.is_running()
+    os.kill(record.pid, signal.SIGKILL)
+    wait_until(record, lambda: not alive(record), patience_seconds=30)
+    end_orphans(record)
+    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_reused_pid_is_not_the_recorded_process(sleeper: Record) -> None:
