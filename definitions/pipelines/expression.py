@@ -184,7 +184,11 @@ def _pipeline(parameters: FirstExpressionParameters | ExpressionParameters, reso
     return ExpressionPipeline(parameters)
 
 
-def _definition(version: int, parameters: type[FirstExpressionParameters | ExpressionParameters], flows: tuple[FlowKind, ...]) -> Definition:
+def _definition(
+    version: int,
+    parameters: type[FirstExpressionParameters | ExpressionParameters],
+    flows: tuple[FlowKind, ...],
+) -> Definition:
     return Definition(
         kind=Kind.PIPELINE,
         name="expression",
@@ -198,5 +202,6 @@ def _definition(version: int, parameters: type[FirstExpressionParameters | Expre
     )
 
 
-FIRST_EXPRESSION = _definition(1, FirstExpressionParameters, (FlowKind.REFRESH,))  # without macros of its own: for instances pinned to it
+# Without macros of its own: for instances that are pinned to it.
+FIRST_EXPRESSION = _definition(1, FirstExpressionParameters, (FlowKind.REFRESH,))
 EXPRESSION = _definition(2, ExpressionParameters, (FlowKind.REFRESH, FlowKind.PREVIEW))

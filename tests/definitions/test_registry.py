@@ -151,4 +151,5 @@ def test_every_builtin_definition_says_what_it_is() -> None:
     for one in default_registry().all():
         assert one.summary.endswith("."), one.ref
         assert all(field.description for field in one.parameters.model_fields.values()), one.ref
-        assert one.flows == FLOWS.get(one.kind, ()), one.ref
+        more = (FlowKind.PREVIEW,) if one.ref == "pipeline expression@2" else ()
+        assert one.flows == (*FLOWS.get(one.kind, ()), *more), one.ref
