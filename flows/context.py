@@ -78,6 +78,7 @@ def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_i
     can't be read.
     """
     applied = services.repository.applied({flow.instance, *(pin.instance for pin in pins)})
+    pins = _as_described(applied[flow.instance].spec, pins)
     models = [pin for pin in pins if SHAPES[pin.kind].leaves is Leaves.MODEL]
     return Context(
         services=services,
@@ -91,6 +92,13 @@ def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_i
         missing=tuple(_missing(applied[flow.instance].spec, flow, pins)),
         everything=everything,
     )
+
+
+def _as_described(spec: AnySpec, pins: Iterable[Pin]) -> tuple[Pin, ...]:
+    """Return the pins in the order in which the spec names them, whatever their ids are; a model's own come last."""
+    assert isinstance(spec, RunnableSpec)
+    places = {(ref.instance, ref.role): place for place, ref in enumerate(spec.references())}
+    return tuple(sorted(pins, key=lambda pin: places.get((pin.instance, pin.role), len(places))))
 
 
 def _missing(spec: AnySpec, flow: FlowRecord, pins: Iterable[Pin]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from prefect.events import emit_event
 from definitions.work.outcome import Event
 from instances.deadlines import Missed, missed_deadline
 from instances.facts import FlowFacts
-from instances.repository import FlowRecord
+from instances.repository import FlowRecord, Repository
 
 OVERDUE = "optaic.flow.overdue"
 DRIFT_DETECTED = "optaic.model.drift-detected"
@@ -33,11 +33,6 @@ class Overdue:
     def emit(self) -> None:
         """Send the event; it is on its way when this returns."""
         flow = self.flow
-        deployment = {
-            "prefect.resource.id": f"prefect.deployment.{flow.deployment_id}",
-            "prefect.resource.role": "deployment",
-            "prefect.resource.name": flow.instance,
-        }
         emit_event(
             event=OVERDUE,
             id=self.event_id,
@@ -47,14 +42,17 @@ class Overdue:
                 "optaic.instance": flow.instance,
                 "optaic.kind": flow.kind.value,
             },
-            related=[deployment] if flow.deployment_id else [],
+            related=[_deployment(flow.deployment_id, flow.instance)] if flow.deployment_id else [],
             payload={"reason": self.missed.reason, "due": self.missed.due.isoformat()},
         )
 
 
-def emit_instance_event(flow: FlowRecord, event: Event) -> None:
-    """Send what a run of `flow` has found, as an event of its instance."""
+def emit_instance_event(repository: Repository, flow: FlowRecord, event: Event) -> None:
+    """Send what a run of `flow` has found, as an event of its instance, with the deployment that could help."""
+    siblings = {each.kind: each.deployment_id for each in repository.flows(instances=[flow.instance])}
+    remedy = siblings.get(event.remedy) if event.remedy is not None else None
     emit_event(
+        related=[_deployment(remedy, flow.instance)] if remedy is not None else [],
         event=event.name,
         resource={
             "prefect.resource.id": instance_resource(flow.instance),
@@ -64,6 +62,14 @@ def emit_instance_event(flow: FlowRecord, event: Event) -> None:
         },
         payload=dict(event.payload),
     )
+
+
+def _deployment(deployment_id: UUID, instance: str) -> dict[str, str]:
+    return {
+        "prefect.resource.id": f"prefect.deployment.{deployment_id}",
+        "prefect.resource.role": "deployment",
+        "prefect.resource.name": instance,
+    }
 
 
 def instance_resource(name: str) -> str:

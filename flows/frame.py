@@ -208,7 +208,7 @@ async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
         return Failed(message=str(error))
     run.services.ledger.record_outcome(run.run_id, outcome, _now())
     for event in outcome.events:
-        emit_instance_event(run.flow, event)
+        emit_instance_event(run.services.repository, run.flow, event)
     with only_logged("the summary"):
         await acreate_markdown_artifact(
             _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"

@@ -177,6 +177,7 @@ def _drift_summary(drift: Drift, current: pl.DataFrame) -> str:
 def _drift_event(drift: Drift, pinned: PinnedModel) -> Event:
     return Event(
         DRIFT_DETECTED,
+        FlowKind.TRAIN,
         {"share": drift.share, "columns": list(drift.drifted_columns), "version": pinned.version, "report": drift.page},
     )
 

@@ -84,6 +84,11 @@ class Writer:
                 .on_conflict_do_update(index_elements=["name"], set_=values)
             )
 
+    def forget_automation(self, name: str) -> None:
+        """Forget an automation that was deleted."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(delete(AutomationRow).where(AutomationRow.name == name))
+
     def set_handle(self, instance: str, handle: str, value: str | None) -> None:
         """Note, in an instance's row, the id of a thing outside that belongs to it."""
         with Session(self.engine) as session, session.begin():

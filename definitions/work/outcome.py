@@ -7,14 +7,19 @@ from typing import Any
 
 import polars as pl
 
+from definitions.contract import FlowKind
 from research.pictures import Picture
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a run has found and that others may want to react to; the payload is JSON."""
+    """Something that a run has found and that others may want to react to; the payload is JSON.
+
+    `remedy` is the flow of the same instance that could put it right.
+    """
 
     name: str
+    remedy: FlowKind | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,19 +1,20 @@
-"""The automations that bootstrap owns: few, for all instances together, and pausable in the Prefect UI."""
+"""The automations that bootstrap owns, pausable in the Prefect UI: two for all instances, one for a model that asks."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, RunDeployment
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.events import OVERDUE
+from flows.events import DRIFT_DETECTED, OVERDUE, instance_resource
 from flows.prefect_reader import PAGE
 from flows.stuck import HEARTBEAT, Patience
-from flows.things.base import Proposed, Tools, Wanted
-from instances.plan import Fields, Step, compare
+from flows.things.base import Proposed, Tools, Wanted, a_few_at_once
+from instances.plan import Action, Fields, Step, compare
+from instances.specs import ModelSpec
 from instances.wording import span
 
 # What a run sends, by the name of its state, when it has ended or sends no heartbeats for a good reason.
@@ -25,7 +26,13 @@ SILENT_AFTER = Patience().heartbeat
 
 def wanted_automations(wanted: Wanted) -> Mapping[str, AutomationCore]:
     """Return the automations that there must be, by name."""
-    return common_automations()
+    models = [i.spec.name for i in wanted.instances if isinstance(i.spec, ModelSpec) and i.spec.retrain_on_drift]
+    return {**common_automations(), **{retraining_name(name): _retraining(name) for name in models}}
+
+
+def retraining_name(model: str) -> str:
+    """Return the name of the automation that trains a model again."""
+    return f"optaic: retrain {model} on drift"
 
 
 def common_automations() -> Mapping[str, AutomationCore]:
@@ -68,6 +75,23 @@ def common_automations() -> Mapping[str, AutomationCore]:
     return {automation.name: automation for automation in (silent, overdue)}
 
 
+def _retraining(model: str) -> AutomationCore:
+    return AutomationCore(
+        name=retraining_name(model),
+        description=f"Trains {model} again on {DRIFT_DETECTED}, as its setting retrain_on_drift asks.",
+        tags=[TAG],
+        trigger=EventTrigger(
+            posture=Posture.Reactive,
+            expect={DRIFT_DETECTED},
+            match=ResourceSpecification({"prefect.resource.id": instance_resource(model)}),
+            threshold=1,
+            within=timedelta(0),
+        ),
+        # The event names the deployment of `train`: it may be another one than when this was made.
+        actions=[RunDeployment(source="inferred")],
+    )
+
+
 class Automations:
     """An operator's pause is kept, and so are the actions that people add to ours."""
 
@@ -76,17 +100,25 @@ class Automations:
     async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
         recorded, wishes = tools.services.repository.automations(), wanted_automations(wanted)
         actual = {
-            name: _fields(automation, wishes[name]) | {"on_record": recorded.get(name) == automation.id}
-            for name, automation in (await _ours(tools, wishes)).items()
+            name: _fields(automation, wishes.get(name, automation)) | {"on_record": recorded.get(name) == automation.id}
+            for name, automation in (await _ours(tools, _names(wanted, recorded))).items()
         }
         desired = {name: _fields(wish, wish) | {"on_record": True} for name, wish in wishes.items()}
-        return Proposed(compare(self.kind, desired, actual))
+        return Proposed(compare(self.kind, desired, actual, gone=actual.keys() - wishes.keys()))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         wishes = wanted_automations(wanted)
-        ours = await _ours(tools, wishes)
-        for step in steps:
-            wish, existing = wishes[step.name], ours.get(step.name)
+        ours = await _ours(tools, {step.name for step in steps})
+
+        async def one(step: Step) -> None:
+            existing = ours.get(step.name)
+            if step.action is Action.DELETE:
+                if existing is not None:
+                    await tools.client.delete_automation(existing.id)
+                tools.services.writer.forget_automation(step.name)
+                done(step)
+                return
+            wish = wishes[step.name]
             if existing is None:
                 automation_id = await tools.client.create_automation(wish)
             else:
@@ -95,6 +127,15 @@ class Automations:
                 await tools.client.update_automation(automation_id, wish.model_copy(update=kept))
             tools.services.writer.note_automation(step.name, automation_id)
             done(step)
+
+        await a_few_at_once(one, steps)
+
+
+def _names(wanted: Wanted, recorded: Iterable[str]) -> set[str]:
+    """Return the names that automations of ours may have, also those that a killed apply has left off the record."""
+    instances = {instance.spec.name for instance in wanted.instances} | set(wanted.gone)
+    models = instances - {i.spec.name for i in wanted.instances if not isinstance(i.spec, ModelSpec)}
+    return {*recorded, *wanted_automations(wanted), *map(retraining_name, models)}
 
 
 async def _ours(tools: Tools, names: Collection[str]) -> dict[str, Automation]:
