@@ -52,6 +52,9 @@ class MinimumCvar:
                 max_weights=self.parameters.max_weight,
                 budget=self.parameters.net_leverage,
                 add_constraints=constrained(limits, self.parameters, scaled=False),
+                # skfolio's own scales leave the solver with an inaccurate solution now and then.
+                scale_objective=1.0,
+                scale_constraints=1.0,
                 save_problem=True,
             )
 
