@@ -27,7 +27,7 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import event
 
 from definitions.contract import FlowKind
-from flows.deployments import Storage, desired_deployment, write_deployment
+from flows.deployments import Storage, create_deployment, desired_deployment
 from flows.planning import Planned, Scope, carry_out, make_plan
 from flows.services import load_platform, opened
 from flows.things import Tools
@@ -129,7 +129,7 @@ async def bare_rates(client: PrefectClient, specs: Sequence[RunnableSpec], label
         desired_deployment(FlowKind.REFRESH, spec.model_copy(update={"name": f"whole-{label}-{n}"}), STORAGE, "bench")
         for n, spec in enumerate(specs[:BARE])
     ]
-    return named, await bare_rate(lambda n: write_deployment(client, wishes[n % len(wishes)], None, flow))
+    return named, await bare_rate(lambda n: create_deployment(client, wishes[n % len(wishes)], flow))
 
 
 async def planned(tools: Tools, specs: tuple[AnySpec, ...]) -> Planned:

@@ -141,6 +141,11 @@ def in_place(spec: AnySpec, specs: Mapping[str, AnySpec]) -> dict[str, Component
     return {field: part for field, part in own.items() if isinstance(part, ComponentSpec)}
 
 
+def named_parts(spec: AnySpec, own_parts: Mapping[str, ComponentSpec]) -> list[str]:
+    """Return the names of the parts that the block of a spec refers to: all but those described inside it."""
+    return [getattr(spec, field) for field in type_of(spec).parts if field not in own_parts]
+
+
 def document_data(spec: AnySpec, own_parts: Mapping[str, ComponentSpec], ids: Mapping[str, UUID]) -> dict[str, Any]:
     """Return the data of the block document of a spec: each part in it, or as a reference to one of `ids`.
 

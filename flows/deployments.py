@@ -2,21 +2,24 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+from prefect import Flow
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentScheduleUpdate, DeploymentUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 
 from definitions.contract import FlowKind
-from flows.found import FoundDeployment, hashed, interval_fields
+from flows.found import FoundDeployment, deployments_with_ids, hashed, interval_fields, schedule_settings
 from instances.clock import ORIGIN
 from instances.plan import Fields
 from instances.policy import clock_of
@@ -109,7 +112,7 @@ class DesiredDeployment:
             "parameters": dict(self.parameters),
             "parameter_schema": hashed(flow_schema(FlowKind(self.flow_name))),
             "enforce_parameter_schema": True,
-            "schedules": {self.slug: dict(self.schedule)} if self.schedule else {},
+            "schedules": {self.slug: {**self.schedule, **schedule_settings()}} if self.schedule else {},
             "concurrency_limit": self.concurrency,
             "collision_strategy": COLLISION.value,
             "work_pool": self.storage.work_pool,
@@ -125,9 +128,9 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mar
     clock = clock_of(spec.flow_settings(kind).schedule)
     schedule: Fields | None = None
     if clock is not None and clock.cron is not None:
-        schedule = {"cron": clock.cron, "timezone": clock.timezone}
+        schedule = {"cron": clock.cron, "timezone": clock.timezone, "day_or": True}
     elif clock is not None and clock.interval is not None:
-        schedule = interval_fields(clock.interval, ORIGIN)
+        schedule = interval_fields(clock.interval, ORIGIN) | {"timezone": "UTC"}
     reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.references()))
     about = [spec.description, f"Reads: {reads}." if reads else ""]
     return DesiredDeployment(
@@ -144,46 +147,81 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mar
     )
 
 
+def flow_function(kind: FlowKind) -> Flow[..., Any]:
+    """Return the flow of that kind."""
+    function: Flow[..., Any] = getattr(import_module(f"flows.{MODULES[kind]}"), kind.value)
+    return function
+
+
 @cache
 def flow_schema(kind: FlowKind) -> dict[str, Any]:
     """Return the parameters' OpenAPI schema of the flow of that kind, for the form in the Prefect UI."""
-    function = getattr(import_module(f"flows.{MODULES[kind]}"), kind.value)
-    return parameter_schema(function).model_dump_for_openapi()
+    return parameter_schema(flow_function(kind)).model_dump_for_openapi()
 
 
-async def write_deployment(
-    client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment | None, flow_id: UUID
-) -> UUID:
-    """Create or update a deployment with its whole spec; what an operator has paused stays paused."""
-    storage = desired.storage
+async def create_deployment(client: PrefectClient, desired: DesiredDeployment, flow_id: UUID) -> UUID:
+    """Create a deployment; overwrites one of that name, so look first."""
+    schedule = _schedule(json.dumps(desired.schedule)) if desired.schedule else None
     return await client.create_deployment(
         flow_id=flow_id,
         name=desired.name,
-        version=desired.mark,
-        entrypoint=desired.entrypoint,
-        description=desired.description,
-        tags=list(desired.tags),
-        parameters=dict(desired.parameters),
-        parameter_openapi_schema=flow_schema(FlowKind(desired.flow_name)),
-        enforce_parameter_schema=True,
-        schedules=_schedules(desired, existing),
-        paused=existing.paused if existing else False,
-        concurrency_limit=desired.concurrency,
-        concurrency_options=ConcurrencyOptions(collision_strategy=COLLISION),
-        work_pool_name=storage.work_pool,
-        work_queue_name=storage.work_queue,
-        job_variables=dict(storage.job_variables),
-        path=storage.path,
-        pull_steps=[dict(step) for step in storage.pull_steps],
+        schedules=[DeploymentScheduleCreate(schedule=schedule, active=True, slug=desired.slug)] if schedule else [],
+        **_content(desired),
     )
 
 
-def _schedules(desired: DesiredDeployment, existing: FoundDeployment | None) -> list[DeploymentScheduleCreate]:
+async def update_deployment(client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment) -> None:
+    """Make a deployment as it must be, all but what an operator may have paused: that is not sent at all.
+
+    Raises `ObjectNotFound` when somebody has deleted it.
+    """
+    update = DeploymentUpdate(**_content(desired))
+    if desired.fields()["schedules"] != existing.fields["schedules"]:
+        update = update.model_copy(update={"schedules": await _schedules(client, desired, existing)})
+    await client.update_deployment(existing.deployment_id, update)
+
+
+def _content(desired: DesiredDeployment) -> dict[str, Any]:
+    """Return what is sent of a deployment whether it is there or not."""
+    storage = desired.storage
+    return {
+        "version": desired.mark,
+        "entrypoint": desired.entrypoint,
+        "description": desired.description,
+        "tags": list(desired.tags),
+        "parameters": dict(desired.parameters),
+        "parameter_openapi_schema": flow_schema(FlowKind(desired.flow_name)),
+        "enforce_parameter_schema": True,
+        "concurrency_limit": desired.concurrency,
+        "concurrency_options": ConcurrencyOptions(collision_strategy=COLLISION),
+        "work_pool_name": storage.work_pool,
+        "work_queue_name": storage.work_queue,
+        "job_variables": dict(storage.job_variables),
+        "path": storage.path,
+        "pull_steps": [dict(step) for step in storage.pull_steps],
+    }
+
+
+async def _schedules(
+    client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment
+) -> list[DeploymentScheduleUpdate]:
+    """Delete the schedules that must go, and return the change of the one that must be.
+
+    An update changes schedules by their slugs, and removes none. Nor does it take a limit of runs away:
+    such a schedule is made anew, as paused as it was a moment ago.
+    """
+    existing = next(iter(await deployments_with_ids(client, [existing.deployment_id])), existing)
+    kept = existing.fields["schedules"].get(desired.slug, {}) if desired.schedule else {}
+    stays = bool(kept) and kept["max_scheduled_runs"] is None
+    for name, schedule_id in existing.schedule_ids.items():
+        if not (stays and name == desired.slug):
+            with suppress(ObjectNotFound):  # somebody was faster
+                await client.delete_deployment_schedule(existing.deployment_id, schedule_id)
     if desired.schedule is None:
         return []
     schedule = _schedule(json.dumps(desired.schedule))
-    paused = existing is not None and desired.slug in existing.paused_schedules
-    return [DeploymentScheduleCreate(schedule=schedule, active=not paused, slug=desired.slug)]
+    paused = {"active": False} if not stays and desired.slug in existing.paused_schedules else {}
+    return [DeploymentScheduleUpdate(slug=desired.slug, schedule=schedule, parameters={}, **paused)]
 
 
 @lru_cache

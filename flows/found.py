@@ -19,13 +19,17 @@ from instances.plan import Fields
 
 @dataclass(frozen=True)
 class FoundDeployment:
-    """A deployment that is there: its fields in the form of `DesiredDeployment.fields`, and what is paused of it."""
+    """A deployment that is there: its fields in the form of `DesiredDeployment.fields`, and what is paused of it.
+
+    `schedule_ids` has the id of each of its schedules, by the name that it has in the fields.
+    """
 
     deployment_id: UUID
     name: str
     fields: Fields
     paused: bool
     paused_schedules: frozenset[str]
+    schedule_ids: Mapping[str, UUID]
 
     @property
     def mark(self) -> str | None:
@@ -39,7 +43,8 @@ class FoundDeployment:
             name=deployment["name"],
             fields=_fields(deployment),
             paused=deployment["paused"],
-            paused_schedules=frozenset(str(s["slug"]) for s in deployment["schedules"] if not s["active"]),
+            paused_schedules=frozenset(_schedule_name(s) for s in deployment["schedules"] if not s["active"]),
+            schedule_ids={_schedule_name(s): UUID(s["id"]) for s in deployment["schedules"]},
         )
 
 
@@ -87,9 +92,7 @@ def _fields(deployment: Mapping[str, Any]) -> Fields:
         "parameters": deployment["parameters"],
         "parameter_schema": hashed(deployment["parameter_openapi_schema"]),
         "enforce_parameter_schema": deployment["enforce_parameter_schema"],
-        "schedules": {
-            each["slug"] or each["id"]: _schedule_fields(each["schedule"]) for each in deployment["schedules"]
-        },
+        "schedules": {_schedule_name(each): _schedule_fields(each) for each in deployment["schedules"]},
         "concurrency_limit": limit["limit"] if limit else None,
         "collision_strategy": options["collision_strategy"] if options else None,
         "work_pool": deployment["work_pool_name"],
@@ -100,18 +103,26 @@ def _fields(deployment: Mapping[str, Any]) -> Fields:
     }
 
 
-def _schedule_fields(schedule: Mapping[str, Any]) -> Fields:
-    """Return what a schedule is by; with one that we never make, that is all of it."""
-    if "cron" in schedule:
-        return {"cron": schedule["cron"], "timezone": schedule["timezone"]}
+def _schedule_name(schedule: Mapping[str, Any]) -> str:
+    return str(schedule["slug"] or schedule["id"])
+
+
+def _schedule_fields(found: Mapping[str, Any]) -> Fields:
+    """Return all that a schedule is, but whether it is active."""
+    schedule = dict(found["schedule"])
     if "interval" in schedule:
         anchor = dt.datetime.fromisoformat(schedule["anchor_date"])
-        return interval_fields(dt.timedelta(seconds=schedule["interval"]), anchor)
-    return dict(schedule)
+        schedule |= interval_fields(dt.timedelta(seconds=schedule["interval"]), anchor)
+    return schedule | schedule_settings(found["parameters"], found["max_scheduled_runs"])
 
 
 def interval_fields(interval: dt.timedelta, anchor: dt.datetime) -> Fields:
     return {"interval": interval.total_seconds(), "anchor_date": anchor.astimezone(dt.UTC).isoformat()}
+
+
+def schedule_settings(parameters: Mapping[str, Any] | None = None, max_scheduled_runs: int | None = None) -> Fields:
+    """Return what a schedule has beside its clock."""
+    return {"parameters": dict(parameters or {}), "max_scheduled_runs": max_scheduled_runs}
 
 
 def hashed(content: Any) -> str:

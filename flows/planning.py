@@ -11,12 +11,14 @@ from prefect.exceptions import ObjectNotFound
 from blocks.documents import read_blocks
 from flows.deployments import Storage
 from flows.things import ALL, Tools, Wanted
+from flows.things.base import Refusal, Refused
 from instances.advice import advice
 from instances.errors import InvalidSpec, OptaicError, UnknownInstance
 from instances.plan import Action, Plan, Step
 from instances.resolution import resolve
 from instances.rowplan import rows_on_record
 from instances.specs import AnySpec, RunnableSpec
+from instances.types import type_of
 
 BOOTSTRAP = "bootstrap"
 
@@ -166,8 +168,32 @@ def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 async def carry_out(planned: Planned, tools: Tools, done: Callable[[Step], None]) -> None:
-    """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left."""
+    """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left.
+
+    Raises `Refused` at the end, when the server did not take some things; what needs them was left out.
+    """
     things_of = {things.kind: things for things in ALL}
-    steps = planned.plan.changes
-    for (kind, _), group in groupby(steps, key=lambda step: (step.kind, step.action is Action.DELETE)):
-        await things_of[kind].apply(tuple(group), planned.wanted, tools, done)
+    refusals: list[Refusal] = []
+    for (kind, deleting), group in groupby(
+        planned.plan.changes, key=lambda step: (step.kind, step.action is Action.DELETE)
+    ):
+        needed = _still_needed(refusals, tools) if deleting and refusals else set()
+        steps = tuple(step for step in group if step.instance not in needed)
+        try:
+            await things_of[kind].apply(steps, planned.wanted, tools, done)
+        except Refused as error:
+            refusals.extend(error.refusals)
+    if refusals:
+        raise Refused(refusals)
+
+
+def _still_needed(refusals: Iterable[Refusal], tools: Tools) -> set[str]:
+    """Return the instances that must stay with their parts: by them what of them did not go is found again."""
+    left = {refusal.step.instance for refusal in refusals if refusal.step.action is Action.DELETE}
+    parts = {
+        getattr(spec, field)
+        for spec in tools.services.repository.specs()
+        if spec.name in left
+        for field in type_of(spec).parts
+    }
+    return left | parts

@@ -46,6 +46,11 @@ class Step:
     def label(self) -> str:
         return f"{self.kind} {self.name}"
 
+    @property
+    def instance(self) -> str:
+        """The instance that the thing belongs to, which things are named after: 'refresh/prices', 'prices.refresh'."""
+        return self.name.rpartition("/")[2].partition(".")[0]
+
 
 @dataclass(frozen=True)
 class Plan:

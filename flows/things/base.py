@@ -70,29 +70,41 @@ class Things(Protocol):
         ...
 
 
-class Refused(OptaicError):
-    """Prefect does not take a thing as it is to be."""
+@dataclass(frozen=True)
+class Refusal:
+    """One step that the server does not take, and why."""
 
-    def __init__(self, step: Step, error: PrefectHTTPStatusError) -> None:
-        super().__init__(
-            f"Prefect refused to {step.action} the {step.label}: {error.response.text or error}. "
-            "What was done before it stays; correct this and apply again."
-        )
+    step: Step
+    why: str
+
+    def __str__(self) -> str:
+        return f"Prefect refused to {self.step.action} the {self.step.label}: {self.why}"
+
+
+class Refused(OptaicError):
+    """Some things are not taken as they are to be; what does not need them was done."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__("\n".join([*map(str, self.refusals), "What does not need them was done. Correct this and apply again."]))
 
 
 async def a_few_at_once(work: Callable[[Step], Awaitable[None]], steps: Iterable[Step]) -> None:
-    """Do the work for all steps, a few at a time; the first error stops the others.
+    """Do the work for all steps, a few at a time. What the server does not take keeps no other from being done.
 
-    Raises `Refused` when the server does not take something.
+    Raises `Refused` in the end, for all that was not taken; any other error stops what has not begun.
     """
     slots = asyncio.Semaphore(AT_ONCE)
+    refusals: list[Refusal] = []
 
     async def one(step: Step) -> None:
         async with slots:
             try:
                 await work(step)
+            except Refused as error:
+                refusals.extend(error.refusals)
             except PrefectHTTPStatusError as error:
-                raise Refused(step, error) from error
+                refusals.append(Refusal(step, _why(error)))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -100,3 +112,17 @@ async def a_few_at_once(work: Callable[[Step], Awaitable[None]], steps: Iterable
                 group.create_task(one(step))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+    if refusals:
+        raise Refused(refusals)
+
+
+def _why(error: PrefectHTTPStatusError) -> str:
+    """Return what the server says of a request that it did not take."""
+    try:
+        said = error.response.json()
+    except ValueError:
+        return error.response.text or str(error)
+    detail = said.get("exception_detail", said.get("detail", said)) if isinstance(said, dict) else said
+    if isinstance(detail, list):  # of pydantic
+        return "; ".join(f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg', each)}" for each in detail)
+    return str(detail)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from prefect.exceptions import ObjectNotFound
 
-from blocks.documents import BlockWriter, in_place
-from flows.things.base import Proposed, Tools, Wanted, a_few_at_once
+from blocks.documents import BlockWriter, in_place, named_parts
+from flows.things.base import Proposed, Refusal, Refused, Tools, Wanted, a_few_at_once
 from instances.plan import Action, Fields, Step, compare
 from instances.specs import AnySpec, ComponentSpec
 
@@ -35,15 +35,29 @@ class Blocks:
             if step.action is Action.DELETE:
                 await _delete(tools, wanted.blocks.by_name[step.name].document_id)
             else:
-                await writer.save(specs[step.name], in_place(specs[step.name], inside))
+                spec = specs[step.name]
+                own = in_place(spec, inside)
+                if missing := [name for name in named_parts(spec, own) if name not in writer.ids]:
+                    raise Refused([Refusal(step, f"there is no block {missing[0]}, which it refers to.")])
+                await writer.save(spec, own)
             done(step)
 
         # A dataset's block refers to those of its parts: they are there before it, and go after it.
         parts = [step for step in steps if _is_part(step, wanted, specs)]
         others = [step for step in steps if step not in parts]
         deleting = any(step.action is Action.DELETE for step in steps)
-        for group in (others, parts) if deleting else (parts, others):
-            await a_few_at_once(one, group)
+        if deleting:
+            await a_few_at_once(one, others)
+            await a_few_at_once(one, parts)
+            return
+        refusals: list[Refusal] = []
+        for group in (parts, others):
+            try:
+                await a_few_at_once(one, group)
+            except Refused as error:
+                refusals.extend(error.refusals)
+        if refusals:
+            raise Refused(refusals)
 
 
 def _taken_names(wanted: Wanted) -> tuple[str, ...]:

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from prefect.exceptions import ObjectNotFound
 
-from flows.deployments import DesiredDeployment, desired_deployment, write_deployment
+from definitions.contract import FlowKind
+from flows.deployments import DesiredDeployment, create_deployment, desired_deployment, update_deployment
 from flows.found import FoundDeployment, deployments_named, deployments_with_ids
 from flows.prefect_reader import PAGE
-from flows.things.base import Proposed, Tools, Wanted, a_few_at_once
+from flows.things.base import Proposed, Refusal, Refused, Tools, Wanted, a_few_at_once
 from instances.plan import Action, Step, compare
 from instances.specs import RunnableSpec
+from instances.types import type_of
+
+LOOKED_AHEAD = 16  # names in one look; made within about half a second
 
 
 class Deployments:
@@ -36,22 +41,62 @@ class Deployments:
         desired = {each.full_name: each for each in _desired(wanted, tools)}
         repository = tools.services.repository
         flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in repository.flows()}
-        prefect_flows = {
-            name: await tools.client.create_flow_from_name(name)
-            for name in sorted({step.name.partition("/")[0] for step in steps if step.action is not Action.DELETE})
-        }
+        made = [step.name for step in steps if step.action is not Action.DELETE and step.name not in found.ours]
+        maker = _Maker(tools, found, made)
 
         async def one(step: Step) -> None:
-            existing = found.ours.get(step.name)
-            if step.action is not Action.DELETE:
-                wish = desired[step.name]
-                deployment = await write_deployment(tools.client, wish, existing, prefect_flows[wish.flow_name])
+            if step.action is Action.DELETE:
+                if step.name in found.ours:
+                    await _delete(tools, found.ours[step.name].deployment_id)
+            else:
+                deployment = await maker.make(step, desired[step.name])
                 await asyncio.to_thread(repository.set_deployment, flow_ids[step.name], deployment)
-            elif existing is not None:
-                await _delete(tools, existing.deployment_id)
             done(step)
 
         await a_few_at_once(one, steps)
+
+
+class _Maker:
+    """Makes deployments as they must be, those of `names` anew.
+
+    Prefect overwrites a deployment when one of its name is created. So it is asked what is there of the
+    next few names just before, for others may have been at work since the plan was made.
+    """
+
+    def __init__(self, tools: Tools, found: "_Found", names: Sequence[str]) -> None:
+        self.tools = tools
+        self.found = found
+        self.names = list(names)
+        self.seen: set[str] = set()
+        self.flow_ids: dict[str, UUID] = {}
+        self.lock = asyncio.Lock()
+
+    async def make(self, step: Step, wish: DesiredDeployment) -> UUID:
+        """Update the deployment if there is one, else create it. Raises `Refused` when it is not ours."""
+        if step.name not in self.found.ours:
+            await self._look(step.name)
+        if step.name in self.found.foreign:
+            raise Refused([Refusal(step, f"there is one of that name that is not ours. {_remedy(step.name).capitalize()}")])
+        existing = self.found.ours.get(step.name)
+        if existing is not None:
+            with suppress(ObjectNotFound):  # deleted a moment ago: it is made anew
+                await update_deployment(self.tools.client, wish, existing)
+                return existing.deployment_id
+        return await create_deployment(self.tools.client, wish, await self._flow_id(wish.flow_name))
+
+    async def _look(self, name: str) -> None:
+        async with self.lock:
+            if name not in self.seen:
+                place = self.names.index(name)
+                ahead = self.names[place : place + LOOKED_AHEAD]
+                for there, deployment in (await deployments_named(self.tools.client, ahead)).items():
+                    self.found.add(there, deployment)
+                self.seen.update(ahead)
+
+    async def _flow_id(self, flow_name: str) -> UUID:
+        if flow_name not in self.flow_ids:
+            self.flow_ids[flow_name] = await self.tools.client.create_flow_from_name(flow_name)
+        return self.flow_ids[flow_name]
 
 
 class _Found:
@@ -76,18 +121,32 @@ async def _found(wanted: Wanted, tools: Tools) -> _Found:
     found = _Found(set(ids), tools.mark)
     for deployment in await deployments_with_ids(tools.client, ids):
         found.add(ids[deployment.deployment_id], deployment)
-    names = {f"{flow.kind}/{flow.instance}" for instance in wanted.instances for flow in instance.flows}
-    for name, deployment in (await deployments_named(tools.client, names - found.ours.keys())).items():
+    called_for = {f"{flow.kind}/{flow.instance}" for instance in wanted.instances for flow in instance.flows}
+    for name, deployment in (await deployments_named(tools.client, called_for - found.ours.keys())).items():
         found.add(name, deployment)
+    # An apply that was killed may have left some that no flow on record is paired with.
+    left = {f"{kind}/{name}" for name, kinds in _kinds(wanted).items() for kind in kinds} - called_for
+    for name, deployment in (await deployments_named(tools.client, left - found.ours.keys())).items():
+        if deployment.mark == tools.mark:
+            found.add(name, deployment)
     return found
+
+
+def _kinds(wanted: Wanted) -> dict[str, tuple[FlowKind, ...]]:
+    """Return the kinds of flows that an instance may have had: those of its type, and any of one that goes."""
+    staying = {instance.spec.name: type_of(instance.spec).flows for instance in wanted.instances}
+    return {name: tuple(FlowKind) for name in wanted.gone} | staying
 
 
 def _foreign(found: _Found) -> list[str]:
     return [
-        f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; delete it, "
-        f"or adopt it with `optaic import {name.partition('/')[2]}`"
+        f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; {_remedy(name)}"
         for name in sorted(found.foreign)
     ]
+
+
+def _remedy(name: str) -> str:
+    return f"delete it, or adopt it with `optaic import {name.partition('/')[2]}`"
 
 
 async def _nowhere(wanted: Wanted, tools: Tools) -> list[str]:

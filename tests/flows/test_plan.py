@@ -108,7 +108,7 @@ def test_one_changed_instance_is_the_only_one_written(play: Play) -> None:
             plan = await lab.bootstrap(manifest=with_fields(specs, "signal", description="Changed."))
         assert said(plan) == [f"update block {full}", f"update instance {full}", f"update deployment refresh/{full}"]
         assert [[c.field for c in step.changes] for step in plan.changes] == [["description"]] * 3
-        assert written.api == {"PATCH block_documents": 1, "POST flows": 1, "POST deployments": 1}
+        assert written.api == {"PATCH block_documents": 1, "PATCH deployments": 1}
         assert written.sql == {"UPDATE optaic.instance": 1, "UPDATE optaic.flow": 1}
 
     play(scenario)
