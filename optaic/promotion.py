@@ -19,7 +19,7 @@ class CannotPromote(OptaicError):
 def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
     """Return the specs of a signal with the experiment's expression, inputs and project, and those of its parts."""
     shared = {"project": experiment.project}
-    parts = {
+    parts: dict[str, dict[str, object]] = {
         "pipeline_instance": {
             "definition": experiment.definition,
             "definition_version": experiment.definition_version,
