@@ -6,7 +6,7 @@ The specs of instances embed them.
 import datetime as dt
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from definitions.parameters import Parameters
 from research.costs import Costs, Slippage
@@ -29,6 +29,8 @@ class DateRange(Parameters):
 
 class BacktestConfig(Parameters):
     """How a backtest chooses, when it trades, and what that costs."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     rebalance_frequency: Frequency = Field(
         default=Frequency.MONTHLY,
@@ -84,6 +86,8 @@ class BacktestConfig(Parameters):
 
 class OptimizationSettings(Parameters):
     """When weights are decided, and from what."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     rebalance_frequency: Frequency = Field(
         default=Frequency.MONTHLY,
