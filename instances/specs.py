@@ -12,7 +12,7 @@ from definitions.contract import FlowKind
 from definitions.work.model_settings import DriftSettings, Promotion, Target, WalkForward
 from definitions.work.settings import BacktestConfig, DateRange, OptimizationSettings
 from instances.schedules import Schedule
-from instances.values import Config, Duration, Name, Spec
+from instances.values import Config, Duration, Name, PrefectName, Spec
 
 OnStale = Literal["block", "refresh", "warn"]
 
@@ -82,7 +82,9 @@ class InstanceSpec(Spec):
 
     name: Name
     type: str
-    project: str = Field(default="default", description="The project that the instance belongs to; a tag in Prefect.")
+    project: PrefectName = Field(
+        default="default", description="The project that the instance belongs to; a tag in Prefect."
+    )
     description: str = Field(default="", description="What the instance is for, in a sentence.")
     protect: bool = Field(default=False, description="Whether the instance must not be deleted.")
 
@@ -144,10 +146,10 @@ class RunnableSpec(InstanceSpec):
         ),
         examples=[[{"instance": "prices", "role": "input"}]],
     )
-    work_pool: str | None = Field(
+    work_pool: PrefectName | None = Field(
         default=None, description="The work pool that its runs go to; bootstrap's own when left out."
     )
-    work_queue: str | None = Field(
+    work_queue: PrefectName | None = Field(
         default=None, description="The queue of the work pool; bootstrap's own when left out."
     )
     job_variables: Config = Field(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -13,11 +14,14 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import to_jsonable_python
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHORT = re.compile(r"^\s*(\d+)\s*([smhdw])\s*$")
+_BANNED = set("/%&<>")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parse_duration(value: object) -> object:
@@ -61,7 +65,39 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0
 Config = Annotated[dict[str, Any], AfterValidator(to_jsonable_python)]
 
 
+def _named(value: str) -> str:
+    if not value.strip("' \""):
+        raise ValueError("a name can't be empty")
+    if odd := sorted(set(value) & _BANNED):
+        raise ValueError(f"a name can't hold {odd[0]!r}: Prefect takes no / % & < >")
+    return value
+
+
+# Names that Prefect gives meaning to: of work pools and queues, and of projects, which are tags.
+PrefectName = Annotated[str, AfterValidator(_named)]
+
+
+def _unstorable(value: object, place: str = "") -> str | None:
+    """Return where text holds what Postgres can't store, as 'config.path'; None if nowhere."""
+    if isinstance(value, str):
+        return place if _UNSTORABLE.search(value) else None
+    if isinstance(value, Mapping):
+        inner = [(f"{place}.{key}" if place else str(key), each) for key, each in value.items()]
+        keys = (place or "a field's name" for key in value if isinstance(key, str) and _UNSTORABLE.search(key))
+        return next(keys, None) or next(filter(None, (_unstorable(each, at) for at, each in inner)), None)
+    if isinstance(value, list | tuple):
+        return next(filter(None, (_unstorable(each, f"{place}.{n}") for n, each in enumerate(value))), None)
+    return None
+
+
 class Spec(BaseModel):
-    """Base of all specs: unknown fields are errors, values are frozen."""
+    """Base of all specs: unknown fields are errors, values are frozen, and text is what Postgres can store."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, fields: object) -> object:
+        if place := _unstorable(fields):
+            raise ValueError(f"{place} holds a NUL or half a character, which can't be stored: take it out")
+        return fields

@@ -210,3 +210,26 @@ def test_the_settings_of_a_flow_are_those_of_its_instance() -> None:
         {"on_stale": "warn", "auto": False, "source_retry": "5m", "freshness": {"max_age": "2d"}}
     )
     assert FlowSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+# Names and text that the servers take
+
+
+@pytest.mark.parametrize("field", ["work_pool", "work_queue", "project"])
+def test_a_name_that_prefect_refuses_is_rejected(field: str) -> None:
+    def with_name(name: str) -> Any:
+        return dataset("prices", **{field: name})
+
+    assert problem(lambda: with_name("a/b")) == ("Value error, a name can't hold '/': Prefect takes no / % & < >")
+    assert problem(lambda: with_name(" ")) == "Value error, a name can't be empty"
+    assert getattr(with_name("Äquity long-only_2"), field) == "Äquity long-only_2"
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
+def test_text_that_postgres_cannot_store_is_rejected(text: str) -> None:
+    told = "Value error, {} holds a NUL or half a character, which can't be stored: take it out"
+    assert problem(lambda: dataset("prices", description=text)) == told.format("description")
+    config = {"a": [{"b": text}]}
+    assert problem(lambda: component("p", "pipeline", "csv", config=config)) == told.format("config.a.0.b")
+    assert problem(lambda: component("p", "pipeline", "csv", config={text: 1})) == told.format("config")
+    assert dataset("prices", description="é\n𝄞").description == "é\n𝄞"
