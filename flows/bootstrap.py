@@ -14,6 +14,7 @@ from flows.services import load_platform, opened
 from flows.things import Tools
 from instances.graph import lineage_graph
 from instances.plan import Action, Plan, Step
+from instances.planwords import change_words, step_words
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,16 @@ def plan_markdown(plan: Plan) -> str:
     if plan.kept:
         lines.append(f"- described no more, and kept: {', '.join(plan.kept)}")
     for step in plan.changes:
-        lines += ["", f"### {step.action} {step.label}", *_change_rows(step)]
+        lines += ["", f"### {step.action} {step_words(step)}", *_change_rows(step)]
     return "\n".join(lines)
 
 
 def _change_rows(step: Step) -> list[str]:
     if step.action is not Action.UPDATE:
         return []
-    rows = [f"| {c.field} | `{_shown(c.before)}` | `{_shown(c.after)}` |" for c in step.changes]
+    rows = ["| {} | `{}` | `{}` |".format(*map(_in_cell, change_words(change))) for change in step.changes]
     return ["", "| field | before | after |", "| --- | --- | --- |", *rows]
 
 
-def _shown(value: object) -> str:
-    return str(value).replace("|", "\\|")
+def _in_cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("`", "'")

@@ -113,7 +113,8 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     if problems:
         raise InvalidSpec(problems)
     steps = [step for each in proposed for step in each.steps]
-    plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=advice(instances, now))
+    warnings = (*(warning for each in proposed for warning in each.warnings), *advice(instances, now))
+    plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=warnings)
     return Planned(plan, wanted, len(on_record.keys() | {spec.name for spec in described}))
 
 

@@ -8,10 +8,19 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
 Fields = dict[str, Any]  # JSON values by field
+
+
+class Absent(Enum):
+    """What a key that is not there holds; one that is there may hold None."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
 
 
 class Action(StrEnum):
@@ -25,11 +34,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One field of a thing, before and after; None where the thing or the field is not there."""
+    """One field of a thing, before and after; None where the thing is not there, `ABSENT` where a key of it is not."""
 
     field: str
     before: Any
     after: Any
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON: without `before` or `after` where the key is not there."""
+        values = {"field": self.field, "before": self.before, "after": self.after}
+        return {name: value for name, value in values.items() if value is not ABSENT}
 
 
 @dataclass(frozen=True)
@@ -85,8 +99,8 @@ class Plan:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _plain(changes: Iterable[Change]) -> list[list[Any]]:
-    return [[change.field, change.before, change.after] for change in changes]
+def _plain(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    return [change.plain() for change in changes]
 
 
 def compare(
@@ -122,7 +136,8 @@ def _nested(name: str, before: Any, after: Any) -> Iterator[Change]:
     """Go down into mappings, so that a change of one key does not show the whole."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys((*after, *before)):
-            if before.get(key) != after.get(key):
-                yield from _nested(f"{name}.{key}", before.get(key), after.get(key))
+            was, is_to_be = before.get(key, ABSENT), after.get(key, ABSENT)
+            if was != is_to_be:
+                yield from _nested(f"{name}.{key}", was, is_to_be)
     else:
         yield Change(name, before, after)

@@ -16,6 +16,7 @@ from instances.deadlines import next_deadline, policy_words
 from instances.explain import Explanation
 from instances.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
 from instances.plan import Action, Plan
+from instances.planwords import change_words, step_words
 from instances.status import FlowStatus, judge
 from instances.wording import about, moment
 from optaic.actions import Seen
@@ -77,17 +78,22 @@ def first_line(text: str) -> str:
 
 def show_plan(console: Console, plan: Plan) -> None:
     """Print a plan: each thing that changes, with its fields before and after, and a summary."""
+
+    def say(text: str) -> None:
+        # To a file or a pipe each line as long as it is.
+        console.print(text, highlight=False, soft_wrap=not console.is_terminal)
+
     for step in plan.changes:
         sign, colour = SIGNS[step.action]
-        console.print(f"[{colour}]{sign} {escape(step.label)}[/]", highlight=False)
+        say(f"[{colour}]{sign} {escape(step_words(step))}[/]")
         for change in step.changes if step.action is Action.UPDATE else ():
-            before, after = (escape(_value(value)) for value in (change.before, change.after))
-            console.print(f"    {escape(change.field)}: [red]{before}[/] -> [green]{after}[/]", highlight=False)
+            field, before, after = map(escape, change_words(change))
+            say(f"    {field}: [red]{before}[/] -> [green]{after}[/]")
     for warning in plan.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+        say(f"[yellow]warning:[/] {escape(warning)}")
     if plan.kept:
-        console.print(f"described no more, and kept (--prune deletes them): {', '.join(plan.kept)}", highlight=False)
-    console.print(f"[bold]{plan.summary}[/]", highlight=False)
+        say(f"described no more, and kept (--prune deletes them): {', '.join(plan.kept)}")
+    say(f"[bold]{plan.summary}[/]")
 
 
 def show_applied(console: Console, plan: Plan) -> None:
@@ -96,11 +102,6 @@ def show_applied(console: Console, plan: Plan) -> None:
         counts = Counter(step.action for step in group)
         said = ", ".join(f"{counts[action]} {action}d" for action in SIGNS if counts[action])
         console.print(f"[green]✓[/] {kind}s: {said or 'all as they should be'}", highlight=False)
-
-
-def _value(value: object) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= 200 else f"{text[:200]} ..."
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "action": step.action.value,
                 "kind": step.kind,
                 "name": step.name,
-                "changes": [vars(change) for change in step.changes],
+                "changes": [change.plain() for change in step.changes],
             }
             for step in plan.changes
         ],

@@ -50,10 +50,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Proposed:
-    """A step for each thing of one kind, and why they can't be applied, each with its remedy."""
+    """A step for each thing of one kind, why they can't be applied, each with its remedy, and what else to know."""
 
     steps: tuple[Step, ...]
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Things(Protocol):
@@ -86,7 +87,9 @@ class Refused(OptaicError):
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         self.refusals = tuple(refusals)
-        super().__init__("\n".join([*map(str, self.refusals), "What does not need them was done. Correct this and apply again."]))
+        super().__init__(
+            "\n".join([*map(str, self.refusals), "What does not need them was done. Correct this and apply again."])
+        )
 
 
 async def a_few_at_once(work: Callable[[Step], Awaitable[None]], steps: Iterable[Step]) -> None:

@@ -1,7 +1,7 @@
 """The deployments of flows: one for each, found again by its id or, after a crash, by its name and mark."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -34,7 +34,7 @@ class Deployments:
         known = {*wanted.gone, *(instance.spec.name for instance in wanted.instances)}
         gone = [name for name in actual if name.partition("/")[2] in known]  # also of a flow that is called for no more
         steps = compare(self.kind, desired, actual, gone=gone)
-        return Proposed(steps, (*_foreign(found), *await _nowhere(wanted, tools)))
+        return Proposed(steps, (*_foreign(found), *await _nowhere(wanted, tools)), _lost(steps, found))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
         found = await _found(wanted, tools)
@@ -76,7 +76,9 @@ class _Maker:
         if step.name not in self.found.ours:
             await self._look(step.name)
         if step.name in self.found.foreign:
-            raise Refused([Refusal(step, f"there is one of that name that is not ours. {_remedy(step.name).capitalize()}")])
+            raise Refused(
+                [Refusal(step, f"there is one of that name that is not ours. {_remedy(step.name).capitalize()}")]
+            )
         existing = self.found.ours.get(step.name)
         if existing is not None:
             with suppress(ObjectNotFound):  # deleted a moment ago: it is made anew
@@ -102,8 +104,9 @@ class _Maker:
 class _Found:
     """The deployments with the names that flows are to have, and those of flows on record."""
 
-    def __init__(self, recorded: set[UUID], mark: str) -> None:
-        self.recorded = recorded
+    def __init__(self, recorded: Mapping[UUID, str], mark: str) -> None:
+        self.recorded = set(recorded)
+        self.recorded_names = set(recorded.values())
         self.mark = mark
         self.ours: dict[str, FoundDeployment] = {}
         self.foreign: set[str] = set()
@@ -118,7 +121,7 @@ class _Found:
 async def _found(wanted: Wanted, tools: Tools) -> _Found:
     flows = tools.services.repository.flows()
     ids = {flow.deployment_id: f"{flow.kind}/{flow.instance}" for flow in flows if flow.deployment_id}
-    found = _Found(set(ids), tools.mark)
+    found = _Found(ids, tools.mark)
     for deployment in await deployments_with_ids(tools.client, ids):
         found.add(ids[deployment.deployment_id], deployment)
     called_for = {f"{flow.kind}/{flow.instance}" for instance in wanted.instances for flow in instance.flows}
@@ -143,6 +146,16 @@ def _foreign(found: _Found) -> list[str]:
         f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; {_remedy(name)}"
         for name in sorted(found.foreign)
     ]
+
+
+def _lost(steps: Sequence[Step], found: _Found) -> tuple[str, ...]:
+    """Return a warning for each deployment that was deleted by hand: its runs tell nothing any more."""
+    again = [step for step in steps if step.action is Action.CREATE and step.name in found.recorded_names]
+    return tuple(
+        f"{step.name}: this deployment was deleted, and is made anew; its runs don't count any more, "
+        f"so that {step.instance} is NOT_INITIALIZED until it has run again"
+        for step in again
+    )
 
 
 def _remedy(name: str) -> str:

@@ -182,6 +182,10 @@ def test_what_was_changed_by_hand_is_in_the_plan_and_repaired(play: Play) -> Non
         await repaired(f"update {label}", {"concurrency_limit": (7, 1)})
 
         await lab.client.delete_deployment(found.id)
+        assert [warning for warning in (await lab.plan()).plan.warnings if lab.prefix in warning] == [
+            f"refresh/{lab.prefix}prices: this deployment was deleted, and is made anew; its runs don't count any "
+            f"more, so that {lab.prefix}prices is NOT_INITIALIZED until it has run again"
+        ]
         await repaired(f"create {label}")
         assert lab.deployment("prices") != found.id
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instances.plan import Action, Change, Fields, Plan, Step, compare
+from instances.plan import ABSENT, Action, Change, Fields, Plan, Step, compare
 
 KEYS = st.sampled_from(["a", "b", "c"])
 SCALARS = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["", "x"])
@@ -64,7 +64,15 @@ def test_a_change_inside_a_mapping_shows_only_itself() -> None:
 
 
 def test_keys_that_come_and_go_are_changes_from_and_to_nothing() -> None:
-    assert changed({"s": {"new": 1}}, {"s": {"old": 2}}) == {"s.new": (None, 1), "s.old": (2, None)}
+    assert changed({"s": {"new": 1}}, {"s": {"old": 2}}) == {"s.new": (ABSENT, 1), "s.old": (2, ABSENT)}
+
+
+def test_a_key_that_holds_nothing_is_not_one_that_is_not_there() -> None:
+    assert changed({"s": {}}, {"s": {"gone": None}}) == {"s.gone": (None, ABSENT)}
+    assert changed({"s": {"new": None}}, {"s": {}}) == {"s.new": (ABSENT, None)}
+    assert only({"s": {"new": None}}, {"s": {}}).changes[0].plain() == {"field": "s.new", "after": None}
+    plans = [Plan(compare("thing", {"x": {"s": {}}}, {"x": {"s": was}})) for was in ({}, {"gone": None})]
+    assert plans[0].digest != plans[1].digest
 
 
 def test_a_mapping_in_place_of_a_value_is_shown_whole() -> None:
@@ -143,14 +151,15 @@ def _copy(value: Any) -> Any:
 def _put(fields: Fields, path: list[str], value: Any) -> None:
     for key in path[:-1]:
         fields = fields[key]
-    fields[path[-1]] = _copy(value)
+    if value is ABSENT:
+        del fields[path[-1]]
+    else:
+        fields[path[-1]] = _copy(value)
 
 
-def without_nothing(value: Any) -> Any:
-    """Return a value in which a key that holds nothing is as good as none."""
-    if isinstance(value, dict):
-        return {key: without_nothing(each) for key, each in value.items() if each is not None}
-    return value
+def without_nothing(world: Mapping[str, Fields]) -> dict[str, Fields]:
+    """Return the things without fields that hold nothing, which are as good as none; their keys may."""
+    return {name: {k: v for k, v in fields.items() if v is not None} for name, fields in world.items()}
 
 
 @given(desired=THINGS, actual=THINGS, gone=st.sets(st.sampled_from(["one", "two", "three", "four"])))

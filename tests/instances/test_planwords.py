@@ -1,0 +1,50 @@
+from typing import Any
+
+import pytest
+
+from instances.plan import ABSENT, Action, Change, Step
+from instances.planwords import change_words, step_words, value_words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "none"),
+        (ABSENT, "not there"),
+        ("Prices.", "Prices."),
+        ("one\ntwo", '"one\\ntwo"'),
+        ({"a": [1, "é"]}, '{"a": [1, "é"]}'),
+        (True, "true"),
+        ("x" * 300, "x" * 200 + " ..."),
+    ],
+)
+def test_a_value_is_one_line(value: object, words: str) -> None:
+    assert value_words(value) == words
+
+
+@pytest.mark.parametrize("field", ["on_record", "id_in_row"])
+def test_what_postgres_does_not_know_yet_is_said_in_words(field: str) -> None:
+    assert change_words(Change(field, False, True)) == ("noted in Postgres", "no", "yes")
+
+
+def created(kind: str, **after: Any) -> str:
+    return step_words(Step(kind, "x", Action.CREATE, (), after))
+
+
+def test_what_is_made_is_said_with_what_it_mainly_is() -> None:
+    schedule = {"type": "cron", "expression": "0 18 * * 1-5", "timezone": "UTC", "interval_minutes": None}
+    refs = [{"instance": "a", "role": "input"}, {"instance": "b"}, {"instance": "a", "role": "other"}]
+    assert created("block", type="dataset", upstream_refs=refs, schedule=schedule, work_pool=None) == (
+        "block x: dataset, reads a and b, at 0 18 * * 1-5 UTC"
+    )
+    assert created("block", type="pipeline", definition="csv", config={"path": "a.csv"}, schedule=None) == (
+        'block x: pipeline, csv {"path": "a.csv"}'
+    )
+    schedules = {"x-refresh": {"interval": 5400.0, "timezone": "UTC"}}
+    assert created("deployment", schedules=schedules, work_pool="gpu", work_queue="urgent") == (
+        "deployment x: every 90 minutes, on gpu/urgent"
+    )
+    manual = {"type": "manual", "expression": None, "interval_minutes": None, "timezone": "UTC"}
+    assert created("block", type="dataset", schedule=manual) == "block x: dataset"
+    assert created("automation") == "automation x"
+    assert step_words(Step("block", "x", Action.UPDATE, (), {"type": "dataset"})) == "block x"
