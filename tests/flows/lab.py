@@ -29,13 +29,13 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.flow_engine import run_flow_async
 
 from blocks.documents import BlockWriter, in_place, read_blocks
+from definitions.contract import FlowKind
 from flows.board import read_all
-from flows.dataset import refresh
-from flows.deployments import Storage
+from flows.deployments import Storage, flow_function
 from flows.planning import Planned, Scope, carry_out, make_plan
 from flows.services import Services, load_platform, opened
 from flows.things import Tools
-from instances.facts import World
+from instances.facts import FlowId, World
 from instances.plan import Plan
 from instances.readiness import FreshnessReport, assess
 from instances.specs import spec_adapter
@@ -50,7 +50,10 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Lab:
-    """Instances with a name prefix of their own; all methods take the names without it."""
+    """Instances with a name prefix of their own; all methods take the names without it.
+
+    A flow goes by the name of its instance where it is `refresh`, else by its label, like 'returns.train'.
+    """
 
     client: PrefectClient
     services: Services
@@ -123,9 +126,13 @@ class Lab:
         await carry_out(planned, Tools(self.services, self.client), lambda step: None)
         return planned.plan
 
+    def flow_id(self, name: str) -> FlowId:
+        instance, kind = _key(name)
+        return self.services.repository.flow_id(self.prefix + instance, kind)
+
     def deployment(self, name: str) -> UUID:
-        flow_id = self.services.repository.flow_id(self.prefix + name, "refresh")
-        flows = self.services.repository.flows(instances=[self.prefix + name])
+        flow_id = self.flow_id(name)
+        flows = self.services.repository.flows(instances=[self.prefix + _key(name)[0]])
         deployment_id = next(flow.deployment_id for flow in flows if flow.flow_id == flow_id)
         assert deployment_id is not None
         return deployment_id
@@ -134,9 +141,12 @@ class Lab:
         """Create a run through the deployment, as the Prefect UI does; it is due now, and not started."""
         return await self.client.create_flow_run_from_deployment(self.deployment(name), parameters=parameters)
 
-    async def execute(self, run: FlowRun, flow: Flow[..., Any] = refresh) -> State[Any]:
+    async def execute(self, run: FlowRun, flow: Flow[..., Any] | None = None) -> State[Any]:
         """Execute a run in this process, as a worker's process would, hooks included."""
-        state = await run_flow_async(flow, flow_run=run, parameters=run.parameters, return_type="state")
+        assert run.deployment_id is not None
+        record = self.services.repository.flow_of_deployment(run.deployment_id)
+        entry = flow or flow_function(record.kind if record else FlowKind.REFRESH)
+        state = await run_flow_async(entry, flow_run=run, parameters=run.parameters, return_type="state")
         assert isinstance(state, State)
         return state
 
@@ -174,12 +184,12 @@ class Lab:
 
     async def verdict(self, name: str) -> Verdict:
         world = await self.world()
-        flow_id = self.services.repository.flow_id(self.prefix + name, "refresh")
+        flow_id = self.flow_id(name)
         return judge(world[flow_id], world, dt.datetime.now(dt.UTC))
 
     async def report(self, name: str) -> FreshnessReport:
         world = await self.world()
-        flow_id = self.services.repository.flow_id(self.prefix + name, "refresh")
+        flow_id = self.flow_id(name)
         return assess(world[flow_id], world, dt.datetime.now(dt.UTC))
 
     def rows(self, name: str) -> dict[str, float]:
@@ -195,6 +205,11 @@ class Lab:
         frame = store.scan(head.version).collect().sort("date")
         value = next(column for column in frame.columns if column not in {"date", "entity"})
         return {str(date): number for date, number in frame.select("date", value).iter_rows()}
+
+
+def _key(name: str) -> tuple[str, str]:
+    instance, _, kind = name.partition(".")
+    return instance, kind or FlowKind.REFRESH.value
 
 
 @asynccontextmanager
