@@ -71,9 +71,19 @@ def stack(servers_room: Path) -> Iterator[Target]:
     try:
         yield target
     finally:
+        _send_what_waits()
         os.environ.clear()
         os.environ.update(before)
         down(home)
+
+
+def _send_what_waits() -> None:
+    """Let Prefect send its logs and events while its server is there: later it would try for a minute, in vain."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=10)
+    EventsWorker.drain_all(timeout=10)
 
 
 @pytest.fixture(scope="session")
