@@ -44,6 +44,14 @@ engine = platform.engine()
         default=None,
         description="Where Evidently keeps its projects: a folder, or the URL of its service.",
     )
+    mlflow_page: str | None = Field(
+        default=None,
+        description="The address at which people see MLflow, for links; `optaic up --with-ui` fills it in.",
+    )
+    evidently_page: str | None = Field(
+        default=None,
+        description="The address at which people see Evidently, for links; `optaic up --with-ui` fills it in.",
+    )
 
     def engine(self) -> Engine:
         """Return a new engine of the extension database."""

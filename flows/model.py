@@ -29,7 +29,8 @@ def train_model(context: Context) -> Outcome:
     )
     trained = learn(context.plugin, rows, spec.validation.windows)
     tracking = context.services.tracking
-    run_id = tracking.log(tracking.ensure(name).id, _training(context, trained))
+    experiment = tracking.ensure(name)
+    run_id = tracking.log(experiment.id, _training(context, trained))
     champion, candidate = tracking.champion(name), tracking.register(name, run_id)
     if champion is not None and champion.version == candidate.version:  # promoted, then interrupted
         verdict = Verdict(True, "it was promoted before this run was interrupted")
@@ -43,7 +44,16 @@ def train_model(context: Context) -> Outcome:
     return Outcome(
         version=champion.version if champion else None,
         metrics={**trained.metrics, "training_rows": float(trained.training_rows), "promoted": float(verdict.promote)},
-        summary=_training_summary(trained, candidate.version, verdict),
+        summary=_training_summary(
+            trained,
+            candidate.version,
+            verdict,
+            link(
+                context.services.platform.mlflow_page,
+                f"#/experiments/{experiment.id}/runs/{run_id}",
+                "The run in MLflow",
+            ),
+        ),
         pictures=trained.pictures,
         handles={"mlflow_registered_model_name": name} if champion else {},
     )
@@ -93,7 +103,15 @@ def monitor_model(context: Context) -> Outcome:
             **drift.performance,
             "rows": float(drift.rows),
         },
-        summary=_drift_summary(drift, current),
+        summary=_drift_summary(
+            drift,
+            current,
+            link(
+                context.services.platform.evidently_page,
+                f"projects/{context.services.monitoring.project_id(name)}/reports/{drift.snapshot_id}",
+                "The report in Evidently",
+            ),
+        ),
         events=(_drift_event(drift, pinned),) if drift.drifted else (),
     )
 
@@ -134,12 +152,21 @@ def _training(context: Context, trained: Trained) -> Training:
     )
 
 
-def _training_summary(trained: Trained, version: str, verdict: Verdict) -> str:
+def link(page: str | None, path: str, text: str) -> str:
+    """Return a Markdown link to a place of a page of other software; a hint where no such page is known."""
+    if page is None:
+        return f"{text}: `optaic up --with-ui` starts its page."
+    return f"[{text}]({page.rstrip('/')}/{path})"
+
+
+def _training_summary(trained: Trained, version: str, verdict: Verdict, run: str) -> str:
     metrics = pl.DataFrame([{"metric": name, "value": f"{value:.6g}"} for name, value in trained.metrics.items()])
     said = "**promoted** to champion" if verdict.promote else "not promoted"
     return "\n".join(
         [
             f"Version **{version}** {said}: {verdict.reason}.",
+            "",
+            run,
             "",
             f"Trained on {trained.training_rows:,} rows of {', '.join(trained.feature_names)}; "
             f"out of sample, over {len(trained.folds)} folds:",
@@ -151,7 +178,7 @@ def _training_summary(trained: Trained, version: str, verdict: Verdict) -> str:
     )
 
 
-def _drift_summary(drift: Drift, current: pl.DataFrame) -> str:
+def _drift_summary(drift: Drift, current: pl.DataFrame, report: str) -> str:
     first, last = current["date"].min(), current["date"].max()
     scores = pl.DataFrame(
         [
@@ -159,13 +186,14 @@ def _drift_summary(drift: Drift, current: pl.DataFrame) -> str:
             for name, score in drift.scores.items()
         ]
     )
-    page = drift.page if "://" in drift.page else f"file://{drift.page}"
     return "\n".join(
         [
             f"**{'Drift' if drift.drifted else 'No drift'}**: {drift.share:.0%} of the columns have drifted; "
             f"{drift.rows:,} rows of {first!s} to {last!s} beside {drift.reference_rows:,} of the training.",
             "",
-            f"[Evidently's report]({page})",
+            report,
+            "",
+            f"As a file: `{drift.page}`",
             "",
             *table(scores),
             "",

@@ -1,5 +1,6 @@
 """`up` and `down`: the embedded stack of one home, started and stopped as a whole."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from optaic.stack import pages, postgres, server, worker
 from optaic.stack.errors import PortTaken
 from optaic.stack.home import Home
+from optaic.stack.platform import note_pages
 from optaic.stack.ports import choose
 from optaic.stack.prepare import ensure_pool, migrate, prepare
 from optaic.stack.processes import Record, alive, died, end_orphans, stop, wait_listening
@@ -137,7 +139,7 @@ class _Start:
 
     def _pages(self, names: Sequence[str], platform: "Platform") -> None:
         """Start the pages of these names, and wait for them."""
-        starters = pages.starters(self.home, platform)
+        starters, addresses = pages.starters(self.home, platform), dict[str, str]()
         for name in names:
             if name in starters:
                 self._page(name, starters[name])
@@ -147,7 +149,9 @@ class _Start:
             if name in starters:
                 with self.progress.step(f"page of {pages.PAGES[name].title}") as step:
                     record = self._listening(name, partial(self._page, name, starters[name]), pages.healthy)
-                    step.detail = f"{self._who(record)}, {pages.url(record.port or 0)}"
+                    addresses[name] = pages.url(record.port or 0)
+                    step.detail = f"{self._who(record)}, {addresses[name]}"
+        asyncio.run(note_pages(platform, addresses))
 
     def _page(self, name: str, start: Callable[[int], Record]) -> None:
         self._on_a_port(name, pages.PAGES[name].usual_port, start)

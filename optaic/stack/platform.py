@@ -1,6 +1,7 @@
 """The Platform block as `optaic up` makes it, and keeps it where the user has changed it."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,18 @@ def platform_for(target: Target, known: "Platform | None") -> "Platform":
         mlflow_artifacts=_place(target, home.mlflow if own else None, known.mlflow_artifacts if known else None),
         evidently_workspace=os.environ.get("OPTAIC_EVIDENTLY_WORKSPACE")
         or _place(target, home.evidently if own else None, known.evidently_workspace if known else None),
+        mlflow_page=known.mlflow_page if known else None,
+        evidently_page=known.evidently_page if known else None,
     )
+
+
+async def note_pages(platform: "Platform", addresses: Mapping[str, str]) -> None:
+    """Note in the block at which addresses people see MLflow and Evidently, where it does not say so yet."""
+    from blocks.platform import PLATFORM
+
+    pages = {f"{name}_page": address for name, address in addresses.items()}
+    if any(getattr(platform, field) != address for field, address in pages.items()):
+        await platform.model_copy(update=pages).save(PLATFORM, overwrite=True)
 
 
 def _place(target: Target, usual: Path | None, known: str | None) -> str | None:
