@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from instances.errors import OptaicError
+from instances.errors import OptaicError, UnknownInstance
 from instances.facts import RunId, RunState
 from optaic.session import Session
 
@@ -28,6 +28,16 @@ class NoDeployment(OptaicError):
         super().__init__(f"{instance}.{flow} has no deployment. Run `optaic apply`: it makes what is missing.")
 
 
+class PartOf(OptaicError):
+    """A part that is described inside an instance goes with that only."""
+
+    def __init__(self, name: str, whole: str) -> None:
+        super().__init__(
+            f"{name} is a part of {whole}, described in its block: `optaic destroy {whole}` deletes both, "
+            "and a change of that block makes it another."
+        )
+
+
 async def plan(session: Session, scope: "Scope") -> "Planned":
     """Return what must change for what `scope` asks. Writes nothing.
 
@@ -40,25 +50,34 @@ async def plan(session: Session, scope: "Scope") -> "Planned":
     return await make_plan(tools, await storage_of_bootstrap(tools), scope, dt.datetime.now(dt.UTC))
 
 
-async def apply(session: Session, planned: "Planned", done: "Callable[[Step], None]") -> None:
-    """Carry out a plan. To be called, like `plan` before it, under `services.exclusive`."""
+async def apply(
+    session: Session, planned: "Planned", done: "Callable[[Step], None]", check: Callable[[], None]
+) -> None:
+    """Carry out a plan. To be called, like `plan` before it, under `services.exclusive`, which yields `check`."""
     from flows.planning import carry_out
     from flows.things import Tools
 
-    await carry_out(planned, Tools(session.services, session.client), done)
+    await carry_out(planned, Tools(session.services, session.client), done, check=check)
 
 
 async def to_destroy(session: Session, names: "tuple[str, ...]", *, data: bool) -> "Scope":
-    """Return the scope of a plan that deletes these instances with the parts that are their own; all without names."""
+    """Return the scope of a plan that deletes these instances with the parts that are their own; all without names.
+
+    Raises `PartOf` for a part that is described inside an instance which is not to go.
+    """
     from blocks.base import part_name
     from blocks.documents import read_blocks
     from flows.planning import Scope
+    from instances.rowplan import rows_on_record
     from instances.types import PARTS
 
-    described = {spec.name for spec in (await read_blocks(session.client)).specs}
-    there = described | {spec.name for spec in session.services.repository.specs()}
+    blocks = await read_blocks(session.client)
+    there = blocks.names | rows_on_record(session.services.engine).keys()
     if not names:
         return Scope(destroy=tuple(sorted(there)), data=data)
+    for whole, saved in blocks.by_name.items():
+        if whole not in names and (parts := {part.name for part in saved.parts}.intersection(names)):
+            raise PartOf(min(parts), whole)
     own = {part_name(name, type_) for name in names for type_ in PARTS.values()}
     return Scope(destroy=(*names, *sorted(own & there)), data=data)
 
@@ -67,7 +86,7 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     """Make ours what exists already, and return what that was; of the named instances, or of all.
 
     A deployment with the name of a flow that an instance has or could have gets our mark: the next apply
-    makes it match. An instance on record whose block is gone gets its block again.
+    makes it match. An instance on record whose block is gone gets its block again. Raises `UnknownInstance`.
     """
     from prefect.client.schemas.actions import DeploymentUpdate
 
@@ -79,8 +98,12 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
 
     repository, mark = session.services.repository, Tools(session.services, session.client).mark
     blocks = await read_blocks(session.client)
-    described = {spec.name for spec in blocks.specs}
-    wanted = names or tuple(described | {spec.name for spec in repository.specs()})
+    described = blocks.names
+    there = described | {spec.name for spec in repository.specs()}
+    for name in names:
+        if name not in there:
+            raise UnknownInstance(name, sorted(there))
+    wanted = names or tuple(there)
     recorded = {flow.deployment_id for flow in repository.flows()}
     adopted: list[str] = []
     candidates = [f"{kind}/{name}" for name in wanted for kind in MODULES]
@@ -170,6 +193,14 @@ async def _look(session: Session, run_id: UUID) -> Seen:
     if state is None:
         raise OptaicError(f"run {run_id} has no state: it may have been deleted. Start it again.")
     return Seen(RunId(run_id), RunState(state.type.value), state.name or "", state.message or "")
+
+
+async def outcome(session: Session, instance: str, flow: str) -> str:
+    """Return what the newest completed run of a flow says of what it left, as Markdown without its pictures."""
+    wanted = {"artifacts": {"key": {"any_": [f"{instance}-{flow}-outcome"]}}, "sort": "CREATED_DESC", "limit": 1}
+    found = (await session.client.request("POST", "/artifacts/filter", json=wanted)).json()
+    text = str(found[0]["data"]) if found else "It has left nothing to read yet."
+    return text.partition("![")[0].strip()
 
 
 def explains_itself(seen: Seen) -> bool:

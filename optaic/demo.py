@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markdown import Markdown
 
 from instances.board import InstanceLine
 from optaic import actions, show
@@ -16,14 +17,14 @@ from optaic.stack.progress import Progress
 from optaic.stack.target import checkout
 
 MANIFEST = Path("examples/sp500/instances.yaml")
-PATIENCE = dt.timedelta(minutes=3)  # for the cascade, after the prices are there
+PATIENCE = dt.timedelta(minutes=6)  # for the cascade, after the prices are there
 
 
 def demo(console: Console) -> bool:
     """Run the demo, and say whether every instance ended READY."""
     started = time.monotonic()
-    _title(console, "1. A local stack: PostgreSQL, Prefect server, worker")
-    up(progress=Progress(console))
+    _title(console, "1. A local stack: PostgreSQL, Prefect server, worker, the pages of MLflow and Evidently")
+    up(progress=Progress(console), with_ui=True)
     ready = asyncio.run(_on_real_prices(console))
     console.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/]", highlight=False)
     return ready
@@ -35,9 +36,10 @@ async def _on_real_prices(console: Console) -> bool:
     specs = read_manifest(checkout() / MANIFEST)
     async with session() as open_session:
         _title(console, f"2. Apply {MANIFEST}: blocks, rows, edges, deployments")
-        with console.status("applying ..."), open_session.services.exclusive():
-            planned = await actions.plan(open_session, Scope(specs))
-            await actions.apply(open_session, planned, lambda step: None)
+        with console.status("applying ..."):
+            async with open_session.services.exclusive() as check:
+                planned = await actions.plan(open_session, Scope(specs))
+                await actions.apply(open_session, planned, lambda step: None, check)
         show.show_applied(console, planned.plan)
 
         _title(console, "3. A signal refuses to run before its prices are there")
@@ -53,12 +55,29 @@ async def _on_real_prices(console: Console) -> bool:
 
         _title(console, "6. Where things stand")
         console.print(show.status_table(lines, dt.datetime.now(dt.UTC)))
-        ui = open_session.target.ui_url
-        console.print(f"\nDeployments     {ui}/deployments", highlight=False)
-        console.print(f"Runs            {ui}/runs", highlight=False)
-        console.print(f"Instances       {ui}/blocks", highlight=False)
-        console.print("\nThe stack stays up; `.venv/bin/optaic down` stops it.", highlight=False)
-        return all(line.status == "READY" for line in lines)
+        ready = all(line.status == "READY" for line in lines)
+        if ready:
+            _title(console, "7. What came of it: the backtest beside the index")
+            console.print(Markdown(await actions.outcome(open_session, "backtest", "backtest")))
+        _addresses(console, open_session)
+        return ready
+
+
+def _addresses(console: Console, open_session: Session) -> None:
+    ui, platform = open_session.target.ui_url, open_session.services.platform
+    addresses = {
+        "Deployments": f"{ui}/deployments",
+        "Runs": f"{ui}/runs",
+        "Pictures": f"{ui}/artifacts",
+        "Instances": f"{ui}/blocks",
+        "MLflow": platform.mlflow_page,
+        "Evidently": platform.evidently_page,
+    }
+    console.print()
+    for what, address in addresses.items():
+        if address is not None:
+            console.print(f"{what:<16}{address}", highlight=False)
+    console.print("\nThe stack stays up; `.venv/bin/optaic down` stops it.", highlight=False)
 
 
 def _title(console: Console, text: str) -> None:
