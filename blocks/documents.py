@@ -3,8 +3,8 @@
 Talks to the API in whole lists, not block by block: a thousand instances take a few dozen requests.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +19,11 @@ from blocks.datasets import DatasetInstance, SignalInstance
 from blocks.experiments import ExperimentInstance
 from blocks.models import ModelInstance
 from blocks.portfolios import BacktestInstance, PortfolioOptimizerInstance
-from instances.errors import InvalidSpec, OptaicError
+from instances.complaints import complaints
+from instances.errors import OptaicError
 from instances.specs import AnySpec, ComponentSpec
 from instances.types import TYPES, type_of
+from instances.wording import a
 
 INSTANCE_BLOCKS: tuple[type[InstanceBlock], ...] = (
     PipelineInstance,
@@ -59,44 +61,75 @@ class SavedBlock:
 
 
 @dataclass(frozen=True)
+class UnreadableBlock:
+    """One block document that describes nothing valid, and why."""
+
+    document_id: UUID
+    type: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"its {_BLOCK_OF[self.type].get_block_type_name()} block can't be read: {self.problem}"
+
+
+@dataclass(frozen=True)
 class SavedBlocks:
-    """All instance blocks of a Prefect server, by name."""
+    """All instance blocks of a Prefect server, by name; of two with one name the first."""
 
     by_name: Mapping[str, SavedBlock]
+    unreadable: Mapping[str, UnreadableBlock] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all instances that have a block or are described inside one, readable or not."""
+        return {spec.name for spec in self.specs} | self.unreadable.keys()
+
+    @property
+    def ids(self) -> dict[str, UUID]:
+        """The ids of all block documents, by name."""
+        readable = {name: saved.document_id for name, saved in self.by_name.items()}
+        return readable | {name: saved.document_id for name, saved in self.unreadable.items()}
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The types of the instances that have a block, by name."""
+        readable = {name: saved.spec.type for name, saved in self.by_name.items()}
+        return readable | {name: saved.type for name, saved in self.unreadable.items()}
 
     @property
     def specs(self) -> tuple[AnySpec, ...]:
         return self.merged(())
 
-    def merged(self, specs: Sequence[AnySpec]) -> tuple[AnySpec, ...]:
-        """Return what the blocks would describe once `specs` are saved."""
-        names = {spec.name for spec in specs}
+    def merged(self, specs: Sequence[AnySpec], *, without: Collection[str] = ()) -> tuple[AnySpec, ...]:
+        """Return what the blocks would describe once `specs` are saved; blocks of the names `without` don't count."""
+        names = {spec.name for spec in specs} | set(without)
         kept = [saved for name, saved in self.by_name.items() if name not in names]
         return (*specs, *(described for saved in kept for described in (*saved.parts, saved.spec)))
 
 
 async def read_blocks(client: PrefectClient) -> SavedBlocks:
-    """Return what the instance blocks describe.
-
-    Raises `InvalidSpec` naming every block that describes nothing valid, `BlocksNotRegistered`.
-    """
+    """Return what the instance blocks describe. Raises `BlocksNotRegistered`."""
     problems: list[str] = []
     found: dict[str, SavedBlock] = {}
+    unreadable: dict[str, UnreadableBlock] = {}
     for document in await _documents(client):
         block_class, name = _BLOCK_WITH_SLUG[document["block_type"]["slug"]], str(document["name"])
+        document_id, own_type = UUID(document["id"]), block_class.instance_type
+        if name in found or name in unreadable:
+            other = found[name].spec.type if name in found else unreadable[name].type
+            problems.append(f"{name}: is the name of {a(other)} and of {a(own_type)} block; delete one of them")
+            continue
         try:
             spec, parts = _specs(block_class, document)
-        except (ValidationError, ValueError) as error:
-            problems.append(f"{name}: its {block_class.get_block_type_name()} block cannot be read: {error}")
-            continue
-        if name in found:
-            other = found[name].spec.type
-            problems.append(f"{name}: is the name of a {other} and of a {spec.type} block; delete one of them")
-            continue
-        found[name] = SavedBlock(UUID(document["id"]), spec, parts)
-    if problems:
-        raise InvalidSpec(problems)
-    return SavedBlocks(found)
+        except ValidationError as error:
+            told = "; ".join(": ".join(filter(None, each)) for each in complaints(error))
+            unreadable[name] = UnreadableBlock(document_id, own_type, told)
+        except ValueError as error:
+            unreadable[name] = UnreadableBlock(document_id, own_type, str(error))
+        else:
+            found[name] = SavedBlock(document_id, spec, parts)
+    return SavedBlocks(found, unreadable, tuple(problems))
 
 
 async def _documents(client: PrefectClient) -> list[dict[str, Any]]:
@@ -154,12 +187,12 @@ def document_data(spec: AnySpec, own_parts: Mapping[str, ComponentSpec], ids: Ma
     """
     parts = type_of(spec).parts
     data = spec.model_dump(mode="json", exclude={"name", "type", *parts})
-    for field in parts:
-        if field in own_parts:
-            slug = _BLOCK_OF[own_parts[field].type].get_block_type_slug()
-            data[field] = document_data(own_parts[field], {}, ids) | {"block_type_slug": slug}
+    for part in parts:
+        if part in own_parts:
+            slug = _BLOCK_OF[own_parts[part].type].get_block_type_slug()
+            data[part] = document_data(own_parts[part], {}, ids) | {"block_type_slug": slug}
         else:
-            data[field] = {"$ref": {"block_document_id": str(ids[getattr(spec, field)])}}
+            data[part] = {"$ref": {"block_document_id": str(ids[getattr(spec, part)])}}
     return data
 
 
@@ -168,7 +201,7 @@ class BlockWriter:
 
     def __init__(self, client: PrefectClient, existing: SavedBlocks) -> None:
         self.client = client
-        self.ids = {name: saved.document_id for name, saved in existing.by_name.items()}
+        self.ids = existing.ids
         self.types: dict[type[InstanceBlock], tuple[UUID, UUID]] = {}
 
     async def save(self, spec: AnySpec, own_parts: Mapping[str, ComponentSpec]) -> None:

@@ -4,10 +4,12 @@ import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
 
-from prefect import flow, get_client, get_run_logger
+from prefect import State, flow, get_client, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.states import Failed
 
 from flows.board import read_all
+from flows.frame import FORESEEN
 from flows.graph import keep_lineage
 from flows.planning import BOOTSTRAP, Scope, carry_out, make_plan, storage_of_bootstrap
 from flows.services import load_platform, opened
@@ -28,7 +30,7 @@ class Bootstrapped:
 
 
 @flow(name=BOOTSTRAP, persist_result=False)
-async def bootstrap(prune: bool = False) -> Bootstrapped:
+async def bootstrap(prune: bool = False) -> Bootstrapped | State[None]:
     """Plan what must change so that the world matches the blocks, keep the plan as an artifact, and apply it.
 
     What it leaves is drawn as the artifact `lineage`.
@@ -38,19 +40,28 @@ async def bootstrap(prune: bool = False) -> Bootstrapped:
     Args:
         prune: Delete the instances whose blocks are gone; refused when that is more than half of all.
     """
+    try:
+        return await _bootstrap(prune)
+    except FORESEEN as error:  # its message is for people, and the traceback is not
+        return Failed(message=str(error))
+
+
+async def _bootstrap(prune: bool) -> Bootstrapped:
     logger = get_run_logger()
     async with get_client() as client:
-        with opened(await load_platform()) as services, services.exclusive():
-            tools = Tools(services, client)
-            storage = await storage_of_bootstrap(tools)
-            planned = await make_plan(tools, storage, Scope(prune=prune), dt.datetime.now(dt.UTC))
-            await acreate_markdown_artifact(plan_markdown(planned.plan), key="plan", description=planned.plan.summary)
-            planned.check_fuse()
-            await carry_out(planned, tools, lambda step: logger.info("%s %s", step.action, step.label))
-            if planned.plan.changes:
-                now = dt.datetime.now(dt.UTC)
-                _, world = await read_all(services, client, now)
-                await keep_lineage(client, lineage_graph(world, now))
+        with opened(await load_platform()) as services:
+            async with services.exclusive(waits=logger.info) as check:
+                tools = Tools(services, client)
+                storage = await storage_of_bootstrap(tools)
+                planned = await make_plan(tools, storage, Scope(prune=prune), dt.datetime.now(dt.UTC))
+                description = planned.plan.summary
+                await acreate_markdown_artifact(plan_markdown(planned.plan), key="plan", description=description)
+                planned.check_fuse()
+                await carry_out(planned, tools, lambda step: logger.info("%s %s", step.action, step.label), check=check)
+                if planned.plan.changes:
+                    now = dt.datetime.now(dt.UTC)
+                    _, world = await read_all(services, client, now)
+                    await keep_lineage(client, lineage_graph(world, now))
     counts = Counter(step.action for step in planned.plan.steps)
     logger.info(planned.plan.summary)
     return Bootstrapped(*(counts[action] for action in (Action.CREATE, Action.UPDATE, Action.DELETE, Action.UNCHANGED)))

@@ -1,21 +1,22 @@
 """Planning: reads the world, says what must change, and does exactly that."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 
-from blocks.documents import read_blocks
+from blocks.documents import SavedBlocks, read_blocks
 from flows.deployments import Storage
 from flows.things import ALL, Tools, Wanted
 from flows.things.base import Refusal, Refused
 from instances.advice import advice
 from instances.errors import InvalidSpec, OptaicError, UnknownInstance
-from instances.plan import Action, Plan, Step
-from instances.resolution import resolve
+from instances.plan import Action, Fields, Plan, Step
+from instances.resolution import resolution
 from instances.rowplan import rows_on_record
 from instances.specs import AnySpec, RunnableSpec
 from instances.types import type_of
@@ -34,12 +35,22 @@ class NotDeployed(OptaicError):
 
 
 class WouldRemoveMost(OptaicError):
-    """A prune of more than half of all instances, without a person's word for it."""
+    """A prune of more than half of all instances, or of a project's, without a person's word for it."""
 
-    def __init__(self, gone: int, members: int) -> None:
+    def __init__(self, share: "Share") -> None:
         super().__init__(
-            f"this would delete {gone} of {members} instances, more than half. "
+            f"this would delete {share}, more than half. "
             "If that is what you want, say --yes; else look at `optaic plan --prune`."
+        )
+
+
+class NothingDescribed(OptaicError):
+    """A prune by a manifest that describes no instance, and names no project."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the manifest describes no instance and names no project, so nothing says what to prune. "
+            "Name its project at the top, like `project: sp500`; `optaic destroy --all` deletes everything."
         )
 
 
@@ -47,30 +58,68 @@ class WouldRemoveMost(OptaicError):
 class Scope:
     """What a plan is asked for.
 
-    `manifest` are the specs of a file; without one, blocks alone describe what is wanted. With `prune`
-    instances that are not described any more go: of the manifest's projects where there is one. `destroy`
-    names instances that go although they are described; with `data` what they have left goes too.
+    `manifest` are the specs of a file; without one, which is None, blocks alone describe what is wanted.
+    `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
+    `broken` names the instances that it describes in such a way. With `prune` instances that are not
+    described any more go: of the manifest's projects where there is one. `destroy` names instances that go
+    although they are described; with `data` what they have left goes too.
     """
 
-    manifest: tuple[AnySpec, ...] = ()
+    manifest: tuple[AnySpec, ...] | None = None
     prune: bool = False
     destroy: tuple[str, ...] = ()
     data: bool = False
+    project: str | None = None
+    problems: tuple[str, ...] = ()
+    broken: frozenset[str] = frozenset()
+
+    @property
+    def specs(self) -> tuple[AnySpec, ...]:
+        return self.manifest or ()
+
+    @property
+    def projects(self) -> set[str] | None:
+        """The projects to prune; None for all. Raises `NothingDescribed`."""
+        if self.manifest is None:
+            return None
+        named = {self.project} if self.project else set()
+        projects = {spec.project for spec in self.manifest} or named
+        if self.prune and not projects and not self.problems:
+            raise NothingDescribed
+        return projects
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of the instances of a project, or of all, would go."""
+
+    gone: int
+    members: int
+    project: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.gone} of {self.members} instances" + (
+            f" of the project {self.project!r}" if self.project else ""
+        )
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, with what it is to bring about; `members` counts all instances, described or on record."""
+    """A plan, with what it is to bring about; `members` has all instances, described or on record, with projects."""
 
     plan: Plan
     wanted: Wanted
-    members: int
+    members: Mapping[str, str]
 
     def check_fuse(self) -> None:
-        """Raise `WouldRemoveMost` when more than half of all instances would go."""
-        gone = len(self.wanted.gone)
-        if 2 * gone > self.members:
-            raise WouldRemoveMost(gone, self.members)
+        """Raise `WouldRemoveMost` when more than half of all instances would go, or of those of one project."""
+        there = Counter(self.members.values())
+        going = Counter(self.members[name] for name in self.wanted.gone)
+        shares = [Share(len(self.wanted.gone), len(self.members))]
+        shares += [Share(going[project], there[project], project) for project in sorted(going)]
+        for share in shares:
+            if 2 * share.gone > share.members:
+                raise WouldRemoveMost(share)
 
 
 async def storage_of_bootstrap(tools: Tools) -> Storage:
@@ -92,54 +141,64 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     """
     blocks = await read_blocks(tools.client)
     on_record = rows_on_record(tools.services.engine)
-    described = blocks.merged(scope.manifest)
-    gone, kept = _leaving(scope, described, on_record)
+    described = blocks.merged(scope.specs, without=scope.broken)
+    gone, kept = _leaving(scope, blocks, described, on_record)
     staying = [spec for spec in described if spec.name not in gone]
-    problems = [*_protected(gone, described, on_record), *_still_read(gone, staying)]
-    try:
-        instances = resolve(
-            # What can't go is there, for what is told of the others.
-            described if problems else staying,
-            tools.services.registry,
-            resources=tools.services.resources,
-            sources={spec.name for spec in scope.manifest},
-        )
-    except InvalidSpec as error:
-        raise InvalidSpec([*problems, *error.problems]) from error
-    to_save = tuple(spec for spec in scope.manifest if spec.name not in gone)
-    wanted = Wanted(instances, storage, blocks, to_save, tuple(sorted(gone)), data=scope.data)
+    unreadable = _unreadable(blocks, {*gone, *(spec.name for spec in scope.specs), *scope.broken})
+    problems = [*scope.problems, *blocks.problems, *unreadable.values()]
+    problems += [*_protected(gone, described, on_record), *_still_read(gone, staying)]
+    resolved = resolution(
+        # What can't go is there, for what is told of the others.
+        described if problems else staying,
+        tools.services.registry,
+        resources=tools.services.resources,
+        sources={spec.name for spec in scope.specs},
+        broken=scope.broken | unreadable.keys(),
+    )
+    problems.extend(resolved.problems)
+    to_save = tuple(spec for spec in scope.specs if spec.name not in gone)
+    wanted = Wanted(resolved.instances, storage, blocks, to_save, tuple(sorted(gone)), data=scope.data)
     proposed = [await things.plan(wanted, tools) for things in ALL]
     problems.extend(problem for each in proposed for problem in each.problems)
     if problems:
         raise InvalidSpec(problems)
     steps = [step for each in proposed for step in each.steps]
-    warnings = (*(warning for each in proposed for warning in each.warnings), *advice(instances, now))
+    warnings = (*(warning for each in proposed for warning in each.warnings), *advice(resolved.instances, now))
     plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=warnings)
-    return Planned(plan, wanted, len(on_record.keys() | {spec.name for spec in described}))
+    members = {name: fields["project"] for name, fields in on_record.items()}
+    members = dict.fromkeys(blocks.unreadable, "") | members | {spec.name: spec.project for spec in described}
+    return Planned(plan, wanted, members)
+
+
+def _unreadable(blocks: SavedBlocks, covered: Collection[str]) -> dict[str, str]:
+    """Return what to do about blocks that can't be read, where nothing is planned that puts them right."""
+    return {
+        name: f"{name}: {block}. Edit the block, apply a file that describes it, or `optaic destroy {name}`"
+        for name, block in blocks.unreadable.items()
+        if name not in covered
+    }
 
 
 def _leaving(
-    scope: Scope, described: Iterable[AnySpec], on_record: dict[str, dict[str, object]]
+    scope: Scope, blocks: SavedBlocks, described: Iterable[AnySpec], on_record: Mapping[str, Fields]
 ) -> tuple[set[str], set[str]]:
     """Return the names that go, and those of instances that are described no more but stay."""
-    names = {spec.name for spec in described}
+    names = {spec.name for spec in described} | blocks.unreadable.keys() | scope.broken
     for name in scope.destroy:
         if name not in names and name not in on_record:
             raise UnknownInstance(name, sorted(names | on_record.keys()))
-    gone = set(scope.destroy)
-    if scope.manifest and scope.prune:
-        in_file = {spec.name for spec in scope.manifest}
-        projects = {spec.project for spec in scope.manifest}
-        gone |= {spec.name for spec in described if spec.project in projects and spec.name not in in_file}
+    gone, projects = set(scope.destroy), scope.projects
     undescribed = on_record.keys() - names
-    if scope.prune:
+    if scope.prune and projects is None:
         gone |= undescribed
+    elif scope.prune and projects is not None:
+        in_file = {spec.name for spec in scope.specs}
+        gone |= {spec.name for spec in described if spec.project in projects} - in_file
+        gone |= {name for name in undescribed if on_record[name]["project"] in projects}
     return gone, undescribed - gone
 
 
-def _protected(
-    gone: Collection[str], described: Iterable[AnySpec], on_record: dict[str, dict[str, object]]
-) -> list[str]:
+def _protected(gone: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]) -> list[str]:
     protected = {spec.name for spec in described if spec.protect}
     protected |= {name for name, fields in on_record.items() if fields.get("protect")}
     return [
@@ -168,9 +227,12 @@ def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
     return (*made, *deleted)
 
 
-async def carry_out(planned: Planned, tools: Tools, done: Callable[[Step], None]) -> None:
+async def carry_out(
+    planned: Planned, tools: Tools, done: Callable[[Step], None], *, check: Callable[[], None] = lambda: None
+) -> None:
     """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left.
 
+    Before each kind of thing `check` says, by not raising, that no other apply is under way.
     Raises `Refused` at the end, when the server did not take some things; what needs them was left out.
     """
     things_of = {things.kind: things for things in ALL}
@@ -180,6 +242,7 @@ async def carry_out(planned: Planned, tools: Tools, done: Callable[[Step], None]
     ):
         needed = _still_needed(refusals, tools) if deleting and refusals else set()
         steps = tuple(step for step in group if step.instance not in needed)
+        check()
         try:
             await things_of[kind].apply(steps, planned.wanted, tools, done)
         except Refused as error:

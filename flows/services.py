@@ -1,10 +1,11 @@
 """What every flow needs of the platform: the extension database, the definitions, the secrets."""
 
+import asyncio
 import datetime as dt
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from prefect.blocks.system import Secret
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect_sqlalchemy import SqlAlchemyConnector
 from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from blocks.platform import PLATFORM, Platform, connector_url
 from definitions.contract import Resources
@@ -56,6 +58,26 @@ class ApplyUnderWay(OptaicError):
         super().__init__(
             f"another apply is under way on this extension database, and did not end within {span(waited)}. "
             "Try again when it has; if its process is gone, Postgres frees the lock by itself."
+        )
+
+
+class NotAlone(OptaicError):
+    """The lock of an apply is lost, and with it the certainty that no other is under way."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the connection that keeps other applies waiting was lost, so this one stops. "
+            "What was done before it stays; apply again."
+        )
+
+
+class DatabaseLost(OptaicError):
+    """The extension database does not answer, or not any more."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(
+            f"the extension database does not answer: {' '.join(told.split())}. What was done before it stays; "
+            "look whether Postgres runs (`optaic stack` shows the embedded one), and try again."
         )
 
 
@@ -111,19 +133,37 @@ class Services:
             raise NotConfigured("Evidently", "evidently_workspace")
         return Monitoring(workspace, mark=self.mark)
 
-    @contextmanager
-    def exclusive(self, patience: dt.timedelta = dt.timedelta(minutes=5)) -> Iterator[None]:
-        """Keep every other apply on this database waiting. Raises `ApplyUnderWay` when another one takes too long."""
+    @asynccontextmanager
+    async def exclusive(
+        self, patience: dt.timedelta = dt.timedelta(minutes=5), waits: Callable[[str], None] = lambda told: None
+    ) -> AsyncIterator[Callable[[], None]]:
+        """Keep every other apply on this database waiting.
+
+        Yields what raises `NotAlone` once the lock is lost. `waits` is told when another apply is under way.
+        Raises `ApplyUnderWay` when that takes too long.
+        """
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             deadline = time.monotonic() + patience.total_seconds()
+            told = False
             while not connection.scalar(select(func.pg_try_advisory_lock(APPLY_LOCK))):
                 if time.monotonic() > deadline:
                     raise ApplyUnderWay(patience)
-                time.sleep(0.2)
+                if not told:
+                    waits(f"another apply is under way; waiting up to {span(patience)}")
+                told = True
+                await asyncio.sleep(0.2)
+
+            def check() -> None:
+                try:
+                    connection.scalar(select(1))  # after a loss it fails for good: it is not opened again
+                except SQLAlchemyError as error:
+                    raise NotAlone from error
+
             try:
-                yield
+                yield check
             finally:
-                connection.scalar(select(func.pg_advisory_unlock(APPLY_LOCK)))
+                with suppress(SQLAlchemyError):  # a connection that was lost holds no lock any more
+                    connection.scalar(select(func.pg_advisory_unlock(APPLY_LOCK)))
 
 
 async def load_platform(name: str | None = None) -> Platform:
@@ -137,7 +177,7 @@ async def load_platform(name: str | None = None) -> Platform:
 
 @contextmanager
 def opened(platform: Platform) -> Iterator[Services]:
-    """Open the platform for the length of a block. Raises `NotMigrated`."""
+    """Open the platform for the length of a block. Raises `NotMigrated`, `DatabaseLost`."""
     engine = platform.engine()
     try:
         with engine.connect() as connection:
@@ -151,5 +191,7 @@ def opened(platform: Platform) -> Iterator[Services]:
             registry=default_registry(),
             resources=Resources(data_root=platform.data_root, instance="", credentials=BlockCredentials()),
         )
+    except OperationalError as error:
+        raise DatabaseLost(str(error.orig)) from error
     finally:
         engine.dispose()

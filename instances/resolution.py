@@ -60,6 +60,14 @@ class ResolvedInstance:
     flows: tuple[ResolvedFlow, ...]
 
 
+@dataclass(frozen=True)
+class Resolution:
+    """What must exist of all that is described, as far as it is sound, and what is wrong with the rest."""
+
+    instances: tuple[ResolvedInstance, ...]
+    problems: tuple[str, ...]
+
+
 def resolve(
     specs: Sequence[AnySpec],
     definitions: Definitions,
@@ -72,22 +80,39 @@ def resolve(
     With `resources` the pipelines named in `sources` are also asked whether their source looks usable.
     Raises `InvalidSpec` with every problem found.
     """
-    problems = _duplicates(specs)
-    described = _Described({spec.name: spec for spec in specs}, {})
+    found = resolution(specs, definitions, resources=resources, sources=sources)
+    if found.problems:
+        raise InvalidSpec(found.problems)
+    return found.instances
+
+
+def resolution(
+    specs: Sequence[AnySpec],
+    definitions: Definitions,
+    *,
+    resources: Resources | None = None,
+    sources: Collection[str] = (),
+    broken: Collection[str] = (),
+) -> Resolution:
+    """Check the specs as a whole as `resolve` does, and go on with those that are sound.
+
+    `broken` names instances that are described too, though in a way that can't be read.
+    """
+    described = _Described({spec.name: spec for spec in specs}, {}, frozenset(broken))
+    found = [*_duplicates(specs)]
     for spec in specs:
         if isinstance(spec, DefinedSpec):
             try:
                 asked = resources if spec.name in sources else None
                 described.found[spec.name] = _definition(spec, definitions, asked)
             except DefinitionError as error:
-                problems.append(f"{spec.name}: {error}")
+                found.append((spec.name, f"{spec.name}: {error}"))
     for spec in specs:
-        problems.extend(_part_problems(spec, described))
+        found.extend((spec.name, problem) for problem in _part_problems(spec, described))
         if isinstance(spec, RunnableSpec):
-            problems.extend(_upstream_problems(spec, described))
-    problems.extend(_cycle_problems(specs, described))
-    if problems:
-        raise InvalidSpec(problems)
+            found.extend((spec.name, problem) for problem in _upstream_problems(spec, described))
+    found.extend(_cycle_problems(specs, described))
+    unsound = {name for name, _ in found}
     resolved = {
         spec.name: ResolvedInstance(
             spec=spec,
@@ -95,16 +120,26 @@ def resolve(
             flows=tuple(_flow(spec, kind, described) for kind in described.flow_kinds(spec)),
         )
         for spec in specs
+        if spec.name not in unsound and _parts_of(spec) <= described.specs.keys() - unsound
     }
-    return tuple(resolved[name] for name in _upstream_first(resolved))
+    problems = tuple(dict.fromkeys(problem for _, problem in found))
+    return Resolution(tuple(resolved[name] for name in _upstream_first(resolved)), problems)
+
+
+def _parts_of(spec: AnySpec) -> set[str]:
+    return {getattr(spec, field) for field in type_of(spec).parts}
 
 
 @dataclass(frozen=True)
 class _Described:
-    """All specs by name, and the definitions that could be found, by the instance that names them."""
+    """All specs by name, and the definitions that could be found, by the instance that names them.
+
+    `broken` are names of further instances, of which no more is known.
+    """
 
     specs: Mapping[str, AnySpec]
     found: dict[str, Definition]
+    broken: frozenset[str]
 
     def defining(self, spec: AnySpec) -> Definition | None:
         """Return the definition that decides on an instance's flows and roles; None if there is none."""
@@ -142,11 +177,14 @@ class _Described:
             yield ResolvedEdge((spec.name, own.upstream), ref)
 
 
-def _duplicates(specs: Iterable[AnySpec]) -> list[str]:
+def _duplicates(specs: Iterable[AnySpec]) -> list[tuple[str, str]]:
     counts = Counter(spec.name for spec in specs)
     return [
-        f"{name}: {count} instances have this name ({', '.join(s.type for s in specs if s.name == name)}); "
-        "names are unique over all types: rename all but one"
+        (
+            name,
+            f"{name}: {count} instances have this name ({', '.join(s.type for s in specs if s.name == name)}); "
+            "names are unique over all types: rename all but one",
+        )
         for name, count in counts.items()
         if count > 1
     ]
@@ -167,7 +205,8 @@ def _part_problems(spec: AnySpec, described: _Described) -> Iterable[str]:
         name = getattr(spec, field)
         part = described.specs.get(name)
         if part is None:
-            yield f"{spec.name}: {field} {name!r} does not exist; {_hint(name, described, wanted)}"
+            if name not in described.broken:
+                yield f"{spec.name}: {field} {name!r} does not exist; {_hint(name, described, wanted)}"
         elif part.type != wanted:
             yield f"{spec.name}: {field} {name!r} is {a(part.type)}, not {a(wanted)}"
 
@@ -204,7 +243,7 @@ def _upstream_problems(spec: AnySpec, described: _Described) -> Iterator[str]:
 def _reference_problem(ref: UpstreamRef, described: _Described) -> str | None:
     upstream = described.specs.get(ref.instance)
     if upstream is None:
-        return f"does not exist; {_hint(ref.instance, described)}"
+        return None if ref.instance in described.broken else f"does not exist; {_hint(ref.instance, described)}"
     kinds = described.flow_kinds(upstream)
     if not isinstance(upstream, RunnableSpec):
         return f"is {a(upstream.type)}, which has no flow to wait for"
@@ -231,7 +270,7 @@ def _role_problems(spec: RunnableSpec, accepted: Iterable[Role], who: str) -> It
             yield f"{spec.name}: {who} needs an upstream in the role {role.name!r}: add one to upstream_refs"
 
 
-def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator[str]:
+def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator[tuple[str, str]]:
     cycle = find_cycle(
         (f"{edge.upstream[0]}.{edge.upstream[1]}", f"{spec.name}.{kind}")
         for spec in specs
@@ -239,8 +278,9 @@ def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator
         for kind in described.flow_kinds(spec)
         for edge in described.edges(spec, kind)
     )
-    if cycle:
-        yield f"the lineage has a cycle: {' -> '.join(cycle)}; remove one of these upstream_refs"
+    for flow in cycle or ():
+        name = flow.partition(".")[0]
+        yield name, f"the lineage has a cycle: {' -> '.join(cycle or ())}; remove one of these upstream_refs"
 
 
 def _flow(spec: AnySpec, kind: FlowKind, described: _Described) -> ResolvedFlow:

@@ -100,14 +100,14 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     blocks = await read_blocks(session.client)
     described = blocks.names
     there = described | {spec.name for spec in repository.specs()}
-    for name in names:
-        if name not in there:
-            raise UnknownInstance(name, sorted(there))
     wanted = names or tuple(there)
     recorded = {flow.deployment_id for flow in repository.flows()}
     adopted: list[str] = []
-    candidates = [f"{kind}/{name}" for name in wanted for kind in MODULES]
-    for name, deployment in (await deployments_named(session.client, candidates)).items():
+    found = await deployments_named(session.client, [f"{kind}/{name}" for name in wanted for kind in MODULES])
+    unknown = set(names) - there - {deployment.name for deployment in found.values()}
+    if unknown:
+        raise UnknownInstance(min(unknown), sorted(there))
+    for name, deployment in found.items():
         if deployment.deployment_id not in recorded and deployment.mark != mark:
             await session.client.update_deployment(deployment.deployment_id, DeploymentUpdate(version=mark))
             adopted.append(f"deployment {name}")

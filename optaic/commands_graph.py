@@ -34,7 +34,7 @@ def graph(
     from optaic import actions
     from optaic.session import session
 
-    if out is not None and out.suffix not in {".svg", ".png"}:
+    if out is not None and out.suffix.lower() not in {".svg", ".png"}:
         raise UnknownPicture(out)
 
     async def work() -> "Graph":
@@ -78,8 +78,6 @@ def layer_table(graph: "Graph") -> "Table":
 
 def _draw(graph: "Graph", out: Path) -> None:
     from flows.graph import to_png, to_svg
+    from optaic.planfile import write
 
-    if out.suffix == ".svg":
-        out.write_text(to_svg(graph), encoding="utf-8")
-    else:
-        out.write_bytes(to_png(graph))
+    write(out, to_svg(graph).encode() if out.suffix.lower() == ".svg" else to_png(graph))

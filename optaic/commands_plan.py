@@ -62,6 +62,8 @@ def apply(
     from optaic.planfile import is_plan, read_scope
 
     kept = file if file is not None and is_plan(file) else None
+    if kept is not None and prune:
+        raise typer.BadParameter(f"{kept} is a plan that was kept: whether it prunes was said when it was made.")
     scope = read_scope(kept) if kept is not None else _scope(file, prune=prune)
     asyncio.run(_apply(scope, yes=yes, kept=kept))
 
@@ -100,9 +102,8 @@ def import_(
 
     async def work() -> None:
         console = Console()
-        async with session() as open_session:
-            with open_session.services.exclusive():
-                adopted = await actions.adopt(open_session, tuple(instances or ()))
+        async with session() as open_session, open_session.services.exclusive(waits=_waiting):
+            adopted = await actions.adopt(open_session, tuple(instances or ()))
         for thing in adopted:
             console.print(f"[green]✓[/] adopted {thing}", highlight=False)
         if not adopted:
@@ -113,9 +114,16 @@ def import_(
 
 def _scope(manifest: Path | None, *, prune: bool) -> "Scope":
     from flows.planning import Scope
-    from optaic.manifest import read_manifest
+    from optaic.manifest import look_through
 
-    return Scope(read_manifest(manifest) if manifest is not None else (), prune)
+    if manifest is None:
+        return Scope(prune=prune)
+    found = look_through(manifest)
+    return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken)
+
+
+def _waiting(told: str) -> None:
+    typer.echo(told, err=True)
 
 
 async def _apply(scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
@@ -133,7 +141,7 @@ async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: 
     from optaic.planfile import check_same
 
     console = Console()
-    with open_session.services.exclusive():
+    async with open_session.services.exclusive(waits=_waiting) as check:
         planned = await actions.plan(open_session, scope)
         if kept is not None:
             check_same(kept, planned)
@@ -144,5 +152,5 @@ async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: 
             return
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("applying", total=len(planned.plan.changes))
-            await actions.apply(open_session, planned, lambda step: progress.advance(task))
+            await actions.apply(open_session, planned, lambda step: progress.advance(task), check)
         console.print(f"[green]✓[/] applied {len(planned.plan.changes)} changes", highlight=False)

@@ -9,6 +9,7 @@ from blocks.documents import BlockWriter, in_place, named_parts
 from flows.things.base import Proposed, Refusal, Refused, Tools, Wanted, a_few_at_once
 from instances.plan import Action, Fields, Step, compare
 from instances.specs import AnySpec, ComponentSpec
+from instances.types import TYPES
 
 
 class Blocks:
@@ -24,6 +25,7 @@ class Blocks:
             name: _fields(saved.spec, in_place(saved.spec, {part.name: part for part in saved.parts}))
             for name, saved in wanted.blocks.by_name.items()
         }
+        actual |= {name: {"unreadable": saved.problem} for name, saved in wanted.blocks.unreadable.items()}
         return Proposed(compare(self.kind, desired, actual, gone=wanted.gone), _taken_names(wanted))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
@@ -33,7 +35,7 @@ class Blocks:
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
-                await _delete(tools, wanted.blocks.by_name[step.name].document_id)
+                await _delete(tools, wanted.blocks.ids[step.name])
             else:
                 spec = specs[step.name]
                 own = in_place(spec, inside)
@@ -61,11 +63,11 @@ class Blocks:
 
 
 def _taken_names(wanted: Wanted) -> tuple[str, ...]:
-    saved = wanted.blocks.by_name
+    types = wanted.blocks.types
     return tuple(
-        f"{spec.name}: there is a {saved[spec.name].spec.type} of this name already; choose another name"
+        f"{spec.name}: there is a {types[spec.name]} of this name already; choose another name"
         for spec in wanted.to_save
-        if spec.name in saved and saved[spec.name].spec.type != spec.type
+        if types.get(spec.name, spec.type) != spec.type
     )
 
 
@@ -80,12 +82,12 @@ def _inside(wanted: Wanted) -> set[str]:
     """Return the names of the parts that get no block of their own, and have none yet."""
     specs = {spec.name: spec for spec in wanted.to_save}
     parts = (part for spec in wanted.to_save for part in in_place(spec, specs).values())
-    return {part.name for part in parts} - wanted.blocks.by_name.keys()
+    return {part.name for part in parts} - wanted.blocks.ids.keys()
 
 
 def _is_part(step: Step, wanted: Wanted, specs: dict[str, AnySpec]) -> bool:
-    spec = specs.get(step.name) or wanted.blocks.by_name[step.name].spec
-    return isinstance(spec, ComponentSpec)
+    type_ = specs[step.name].type if step.name in specs else wanted.blocks.types[step.name]
+    return issubclass(TYPES[type_].spec, ComponentSpec)
 
 
 def _fields(spec: AnySpec, inside: dict[str, ComponentSpec]) -> Fields:

@@ -26,11 +26,12 @@ async def apply(manifest: Path) -> None:
     """Apply a manifest, and say each step that is done."""
     specs = read_manifest(manifest)
     async with get_client() as client:
-        with opened(await load_platform()) as services, services.exclusive():
-            tools = Tools(services, client)
-            planned = await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
-            _say(f"planned {len(planned.plan.changes)}")
-            await carry_out(planned, tools, lambda step: _say(_line(step)))
+        with opened(await load_platform()) as services:
+            async with services.exclusive() as check:
+                tools = Tools(services, client)
+                planned = await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
+                _say(f"planned {len(planned.plan.changes)}")
+                await carry_out(planned, tools, lambda step: _say(_line(step)), check=check)
     _say("applied")
 
 

@@ -148,14 +148,36 @@ def test_two_applies_started_together_both_end_well(tmp_path: Path, prefix: str)
         folder.mkdir()
         command = [sys.executable, "-m", "optaic.cli", "apply", str(manifest(folder, prefix, description=word))]
         started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
-    for process in started:
-        assert process.communicate(timeout=300)[1] == ""
-        assert process.returncode == 0
+    told = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert set(told) <= {"", "another apply is under way; waiting up to 5 minutes\n"}
     assert optaic("plan").returncode == 0
     # The world is as one of them says, wholly.
     agreeing = [word for word in words if optaic("plan", tmp_path / word / "instances.yaml").returncode == 0]
     assert len(agreeing) == 1
 
 
-def test_there_is_nothing_to_adopt_where_all_is_ours(prefix: str) -> None:
+def test_there_is_nothing_to_adopt_where_all_is_ours(tmp_path: Path, prefix: str) -> None:
+    done("apply", manifest(tmp_path, prefix))
     assert done("import", f"{prefix}-prices") == "there is nothing to adopt\n"
+    unknown = optaic("import", f"{prefix}-price")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith(
+        f"error: there is no instance named '{prefix}-price'; did you mean '{prefix}-prices'?"
+    )
+
+
+def test_input_that_makes_no_sense_is_told_in_a_sentence(tmp_path: Path, prefix: str) -> None:
+    kept = tmp_path / "kept"
+    assert optaic("plan", manifest(tmp_path, prefix), "--out", kept).returncode == 2
+    pruned = optaic("apply", kept, "--prune")
+    assert pruned.returncode == 2
+    assert "whether it prunes was said when it was made" in pruned.stderr
+    nowhere = optaic("plan", "--out", tmp_path / "nowhere" / "plan.json")
+    assert nowhere.stderr.startswith(f"error: {tmp_path}/nowhere/plan.json cannot be written: No such file")
+    for name in ("lineage.PNG", "nowhere/lineage.svg"):
+        drawn = optaic("graph", "--out", tmp_path / name)
+        assert drawn.returncode == ("nowhere" in name), drawn.stderr
+    assert (tmp_path / "lineage.PNG").read_bytes().startswith(b"\x89PNG")
+    assert f"{tmp_path}/nowhere/lineage.svg cannot be written" in drawn.stderr
+    assert "applied 12 changes" in done("apply", kept)

@@ -7,7 +7,7 @@ import pytest
 from definitions.registry import default_registry
 from instances.errors import InvalidSpec
 from instances.resolution import resolve
-from optaic.manifest import read_manifest
+from optaic.manifest import look_through, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,12 +20,12 @@ def problems(tmp_path: Path, text: str) -> tuple[str, ...]:
     return raised.value.problems
 
 
-def test_the_example_describes_three_instances_and_their_parts() -> None:
+def test_the_example_describes_instances_and_their_parts() -> None:
     specs = read_manifest(ROOT / "examples/sp500/instances.yaml")
     instances = resolve(specs, default_registry())
     flows = [flow for instance in instances for flow in instance.flows]
-    assert [flow.key[0] for flow in flows] == ["prices", "momentum", "reversal"]
-    assert {edge.upstream[0] for flow in flows for edge in flow.edges} == {"prices"}
+    edges = {(edge.upstream[0], flow.instance) for flow in flows for edge in flow.edges}
+    assert edges >= {("prices", "momentum"), ("prices", "reversal")}
     assert {spec.project for spec in specs} == {"sp500"}
 
 
@@ -82,8 +82,48 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
     assert len(found) == 5
     assert found[0].endswith("unknown key 'owner'; there are: project, instances")
     assert found[1] == "instance 1: is not a mapping but 'prices'"
-    assert found[2].startswith("Prices!: name: String should match pattern")
-    assert found[3].startswith(
-        "other: type: Input tag 'bag' found using 'type' does not match any of the expected tags"
+    assert found[2] == (
+        "Prices!: name: must be of lowercase letters, digits and dashes, 63 at most, and end in no dash, not 'Prices!'"
     )
-    assert found[4] == "third: colour: Extra inputs are not permitted (got 'red')"
+    assert found[3].startswith("other: type: must be one of 'pipeline', 'store', 'accessor', 'dataset', 'signal'")
+    assert found[3].endswith(", not 'bag'")
+    assert found[4] == "third: colour: is not a field that there is"
+
+
+def test_a_wrong_project_is_told_once(tmp_path: Path) -> None:
+    dataset = "{pipeline_instance: {definition: csv}, store_instance: {definition: delta}, accessor_instance: "
+    dataset += "{definition: simple}, type: dataset, "
+    assert problems(tmp_path, f"project: a/b\ninstances: [{dataset} name: x}}, {dataset} name: y}}]") == (
+        f"{tmp_path}/instances.yaml: project: a name can't hold '/': Prefect takes no / % & < >",
+    )
+    assert problems(tmp_path, f"project: lab\ninstances: [{dataset} name: x, project: 7}}, {dataset} name: Y}}]") == (
+        "x: project: must be text, not 7",
+        "Y: name: must be of lowercase letters, digits and dashes, 63 at most, and end in no dash, not 'Y'",
+    )
+
+
+def test_what_can_be_read_is_returned_with_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "instances.yaml"
+    file.write_text(
+        """
+        project: lab
+        instances:
+          - {name: kept, type: store, definition: delta}
+          - {name: broken, type: store, definition: [delta], protect: {a: b}}
+        """
+    )
+    found = look_through(file)
+    assert [(spec.name, spec.project) for spec in found.specs] == [("kept", "lab")]
+    assert found.project == "lab"
+    assert found.broken == {"broken"}
+    assert found.problems == (
+        "broken: protect: must be true or false, not a mapping",
+        "broken: definition: must be text, not a list",
+    )
+
+
+def test_a_mapping_as_a_key_shows_the_place(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "instances:\n  - {name: x, ? {a: b} : c}\n")
+    assert "is not YAML" in problem
+    assert "a key must be a word" in problem
+    assert "line 2" in problem

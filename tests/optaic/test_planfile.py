@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from flows.planning import Planned, Scope, WouldRemoveMost
 from flows.things import Wanted
 from instances.errors import InvalidSpec
 from instances.plan import Action, Change, Plan, Step
-from optaic.planfile import WorldChanged, check_same, is_plan, read_scope, write_plan
+from optaic.planfile import CannotWrite, WorldChanged, check_same, is_plan, read_scope, write_plan
 from tests.instances.catalogue import PARTS, component, dataset, signal
 
 STORAGE = Storage(None, None, {}, None, (), "flows")
@@ -25,8 +26,8 @@ SCOPE = Scope(
 )
 
 
-def planned(*steps: Step, gone: tuple[str, ...] = (), members: int = 0) -> Planned:
-    return Planned(Plan(steps), Wanted((), STORAGE, SavedBlocks({}), gone=gone), members)
+def planned(*steps: Step, gone: tuple[str, ...] = (), members: Mapping[str, str] | None = None) -> Planned:
+    return Planned(Plan(steps), Wanted((), STORAGE, SavedBlocks({}), gone=gone), members or {})
 
 
 STEP = Step("instance", "a", Action.UPDATE, (Change("description", "", "A."),), {"description": "A."})
@@ -37,7 +38,7 @@ def test_a_kept_plan_gives_back_what_was_asked_for(tmp_path: Path) -> None:
     write_plan(path, SCOPE, planned(STEP))
     assert is_plan(path)
     assert read_scope(path) == SCOPE
-    assert [type(spec) for spec in read_scope(path).manifest] == [type(spec) for spec in SCOPE.manifest]
+    assert [type(spec) for spec in read_scope(path).specs] == [type(spec) for spec in SCOPE.specs]
     assert json.loads(path.read_text())["summary"] == "0 to create, 1 to update, 0 to delete, 0 unchanged"
     check_same(path, planned(STEP))
 
@@ -61,34 +62,77 @@ def test_it_is_refused_when_it_would_do_something_else_now(tmp_path: Path, other
     )
 
 
-def test_a_manifest_is_no_plan(tmp_path: Path) -> None:
+def test_a_plan_is_known_by_what_is_in_it(tmp_path: Path) -> None:
     manifest = tmp_path / "instances.yaml"
     manifest.write_text("instances: []\n")
     assert not is_plan(manifest)
     other = tmp_path / "other.json"
     other.write_text('{"format": "something else"}')
     assert not is_plan(other)
+    assert not is_plan(tmp_path / "missing.json")
+    (tmp_path / "broken.json").write_text("{")
+    assert not is_plan(tmp_path / "broken.json")
+    path = tmp_path / "saturday"
+    write_plan(path, SCOPE, planned(STEP))
+    assert is_plan(path)
 
 
-def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    missing = tmp_path / "missing.json"
-    with pytest.raises(InvalidSpec, match=r"the plan .*missing\.json cannot be read: .*No such file"):
-        is_plan(missing)
-    broken = tmp_path / "broken.json"
-    broken.write_text("{")
-    with pytest.raises(InvalidSpec, match=r"the plan .*broken\.json cannot be read"):
-        is_plan(broken)
-    listed = tmp_path / "list.json"
-    listed.write_text("[]")
-    with pytest.raises(InvalidSpec, match=r"list\.json is not a plan: make one with `optaic plan --out"):
-        is_plan(listed)
+def test_without_a_file_is_another_scope_than_with_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "plan"
+    for scope in (Scope(), Scope(()), Scope((), project="lab", data=True, destroy=("a",))):
+        write_plan(path, scope, planned(STEP))
+        assert read_scope(path) == scope
+
+
+def problem(path: Path, text: str) -> str:
+    path.write_text(text)
+    with pytest.raises(InvalidSpec) as caught:
+        read_scope(path)
+    (told,) = caught.value.problems
+    return told
+
+
+def test_a_file_that_is_no_plan_of_this_version_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    remedy = f"make a new plan with `optaic plan --out {path}`"
+    assert problem(path, "{").startswith(f"the plan {path} cannot be read: ")
+    assert problem(path, "[]") == f"{path} is not a plan: {remedy}"
+    assert problem(path, '{"format": "optaic-plan-1"}') == (
+        f"the plan {path} has the format 'optaic-plan-1', and this version reads 'optaic-plan-2': {remedy}"
+    )
+    write_plan(path, SCOPE, planned(STEP))
+    content = json.loads(path.read_text())
+    for field in ("digest", "manifest"):
+        rest = {name: value for name, value in content.items() if name != field}
+        assert problem(path, json.dumps(rest)) == f"the plan {path}: {field}: is missing; {remedy}"
+    content["manifest"] = [content["manifest"][0] | {"definition": 7}]
+    assert problem(path, json.dumps(content)) == (
+        f"the plan {path}: manifest.0.pipeline.definition: must be text, not 7; {remedy}"
+    )
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "plan.json"
+    with pytest.raises(CannotWrite) as caught:
+        write_plan(path, SCOPE, planned(STEP))
+    assert str(caught.value) == f"{path} cannot be written: No such file or directory. Choose another file."
 
 
 @pytest.mark.parametrize(("gone", "members", "burns"), [(0, 0, False), (1, 2, False), (2, 3, True), (1, 1, True)])
 def test_the_fuse_burns_at_more_than_half(gone: int, members: int, burns: bool) -> None:
-    plan = planned(gone=tuple(f"i{n}" for n in range(gone)), members=members)
+    plan = planned(
+        gone=tuple(f"i{n}" for n in range(gone)), members=dict.fromkeys((f"i{n}" for n in range(members)), "lab")
+    )
     if not burns:
         plan.check_fuse()
         return
     with pytest.raises(WouldRemoveMost, match=rf"this would delete {gone} of {members} instances, more than half"):
         plan.check_fuse()
+
+
+def test_the_fuse_burns_for_a_small_project_too() -> None:
+    members = {"a": "small", "b": "small", **{f"i{n}": "large" for n in range(98)}}
+    planned(gone=("a", "i1"), members=members).check_fuse()
+    with pytest.raises(WouldRemoveMost) as caught:
+        planned(gone=("a", "b"), members=members).check_fuse()
+    assert str(caught.value).startswith("this would delete 2 of 2 instances of the project 'small', more than half.")
