@@ -4,18 +4,20 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate
 
 from instances.facts import Edge, FlowId, World
 from instances.layers import Columns
 from instances.lineage import topological
+from instances.packing import Box, packed
 from instances.status import FlowStatus, judge
 
 BOX = 38.0  # the height of a flow's box
 GAP = 12.0  # between two boxes of a layer
 AISLE = 70.0  # between two layers at least; more where many edges go
+APART = 24.0  # what does not hang together
 _WAYPOINT = 2.0
 _LETTER = 7.2  # the width of a letter, at 12 pixels
 
@@ -67,6 +69,12 @@ class Graph:
     width: float
     height: float
 
+    def moved(self, x: float, y: float) -> "Graph":
+        """Return it with its upper left corner at `x`, `y`; its size stays."""
+        nodes = tuple(replace(node, x=node.x + x, y=node.y + y) for node in self.nodes)
+        links = tuple(replace(link, points=tuple((a + x, b + y) for a, b in link.points)) for link in self.links)
+        return Graph(nodes, links, self.width, self.height)
+
     @property
     def digest(self) -> str:
         """Hash of what it shows: equal for two graphs of the same flows, statuses and edges."""
@@ -84,15 +92,58 @@ def lineage_graph(world: World, now: dt.datetime) -> Graph:
 def layout(world: World, statuses: Mapping[FlowId, FlowStatus]) -> Graph:
     """Return where each flow and each edge is drawn; an edge to a flow that is not in `world` is left out.
 
-    The same flows are drawn in the same way, in whatever order they come.
+    What hangs together is drawn in layers, one such picture beside the other, and single flows in a block:
+    about as wide as a page. The same flows are drawn in the same way, in whatever order they come.
     """
     edges = _edges(world)
+    groups = _groups(edges)
+    cell = max((_width(world[group[0]].label) for group in groups if len(group) == 1), default=0.0)
+    pieces = [
+        _layered({f: edges[f] for f in group}, world, statuses, cell if len(group) == 1 else 0.0) for group in groups
+    ]
+    sheet = packed([Box(piece.width, piece.height) for piece in pieces], APART)
+    moved = [piece.moved(*place) for piece, place in zip(pieces, sheet.places, strict=True)]
+    nodes = sorted((node for piece in moved for node in piece.nodes), key=lambda node: (node.layer, node.y, node.x))
+    links = {(link.downstream, link.upstream): link for piece in moved for link in piece.links}
+    ordered = tuple(links[node.flow_id, upstream] for node in nodes for upstream in edges[node.flow_id])
+    return Graph(tuple(nodes), ordered, sheet.width, sheet.height)
+
+
+def _groups(edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]]) -> list[list[FlowId]]:
+    """Return the flows that hang together, each group in their order; the first of each decides on the groups'."""
+    neighbours: dict[FlowId, set[FlowId]] = {flow_id: set(of) for flow_id, of in edges.items()}
+    for flow_id, of in edges.items():
+        for upstream in of:
+            neighbours[upstream].add(flow_id)
+    group_of: dict[FlowId, FlowId] = {}
+    for first in edges:
+        reached = [] if first in group_of else [first]
+        while reached:
+            flow_id = reached.pop()
+            if flow_id not in group_of:
+                group_of[flow_id] = first
+                reached.extend(neighbours[flow_id])
+    groups: dict[FlowId, list[FlowId]] = {}
+    for flow_id in edges:
+        groups.setdefault(group_of[flow_id], []).append(flow_id)
+    return list(groups.values())
+
+
+def _layered(
+    edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]],
+    world: World,
+    statuses: Mapping[FlowId, FlowStatus],
+    least: float,
+) -> Graph:
+    """Return flows that hang together, in layers, each at least `least` wide."""
     columns = Columns({flow_id: tuple(of) for flow_id, of in edges.items()})
     columns.untangle()
     middles = columns.heights(lambda slot: BOX if columns.layer[slot[0]] == slot[1] else _WAYPOINT, GAP)
     top = min(middles.values(), default=BOX / 2) - BOX / 2
     middle = {slot: at - top for slot, at in middles.items()}
-    widths = [max(_width(world[f].label) for f, at in slots if columns.layer[f] == at) for slots in columns.slots]
+    widths = [
+        max(least, *(_width(world[f].label) for f, at in slots if columns.layer[f] == at)) for slots in columns.slots
+    ]
     busy = [sum(len(columns.right[slot]) for slot in slots) for slots in columns.slots]
     aisles = [AISLE + min(count, 130) for count in busy[:-1]] + [0.0]
     lefts = list(accumulate((width + aisle for width, aisle in zip(widths, aisles, strict=False)), initial=0.0))

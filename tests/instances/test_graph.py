@@ -1,7 +1,7 @@
 """The picture of the lineage: no overlap, every edge to the right, the same one each time."""
 
 import random
-from itertools import pairwise
+from itertools import combinations, pairwise
 from uuid import UUID
 
 import pytest
@@ -52,8 +52,8 @@ def test_boxes_do_not_overlap_and_lie_inside(parents: dict[int, tuple[int, ...]]
     for node in graph.nodes:
         assert 0 <= node.x <= node.x + node.width <= graph.width
         assert -1e-6 <= node.y <= node.y + BOX <= graph.height + 1e-6
-    for a, b in pairwise(sorted(graph.nodes, key=lambda node: (node.x, node.y))):
-        assert b.x >= a.x + a.width or b.y >= a.y + BOX
+    for a, b in combinations(graph.nodes, 2):
+        assert a.x + a.width <= b.x or b.x + b.width <= a.x or a.y + BOX <= b.y or b.y + BOX <= a.y
 
 
 @given(graphs())
@@ -134,6 +134,22 @@ def test_the_digest_changes_with_the_statuses_and_with_the_edges() -> None:
     }
     assert len(digests) == 3
     assert layout(dict(reversed(list(world.items()))), ready).digest in digests
+
+
+@pytest.mark.parametrize(
+    "parents",
+    [
+        dict.fromkeys(range(280), ()),  # single flows
+        {n: () if n % 4 else (n - 1,) * (n > 0) for n in range(280)},  # pairs and single ones
+        {n: () if n % 40 == 0 else (n - n % 40,) for n in range(280)},  # seven sources with many readers
+        {**dict.fromkeys(range(272), ()), **{n: (n - 1,) for n in range(272, 280)}},  # a chain beside many
+    ],
+)
+def test_a_lineage_that_does_not_hang_together_is_as_wide_as_a_page(parents: dict[int, tuple[int, ...]]) -> None:
+    graph = drawn(parents)
+    assert 1.2 < graph.width / graph.height < 2.2, (graph.width, graph.height)
+    used = sum(node.width * BOX for node in graph.nodes)
+    assert used > 0.2 * graph.width * graph.height
 
 
 def test_no_flows_are_an_empty_picture() -> None:
