@@ -1,7 +1,7 @@
 """Packing: boxes placed on a sheet, none over another, so that the sheet is about as wide as a page.
 
-In shelves: the highest and then the widest boxes first, each shelf as high as its first box; lower ones stand in columns under
-one another. The same boxes always give the same sheet.
+In shelves: the highest and then the widest boxes first, each shelf as high as its first box; lower ones stand
+in columns under one another. The same boxes always give the same sheet.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""An apply that is killed at any point: the next one ends where an undisturbed one does, with nothing twice."""
+"""An apply that is killed at any point: the next one ends where an undisturbed one does, with nothing twice.
+
+Or a destroy takes all away that it has made, also what it could not note any more.
+"""
 
 import asyncio
 import os
@@ -17,13 +20,17 @@ import yaml
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import create_engine, text
 
+from blocks.documents import read_blocks
 from flows.services import Services
 from instances.plan import Action
+from instances.rowplan import rows_on_record
 from optaic.stack import Target
 from tests.flows.lab import Lab, lab
 from tests.flows.snapshot import Snapshot, snapshot
 
 INSTANCES = 50
+MODELS = 2
+FLOWS = INSTANCES + 2 * MODELS
 KILLS = 30
 PREFIX = "kill-"
 
@@ -87,13 +94,16 @@ def applies() -> Iterator[Applies]:
 
 
 def write_manifest(folder: Path) -> Path:
-    """Describe 50 datasets: some with a schedule, some with parts in blocks of their own, some that read others."""
+    """Describe 48 datasets: some with a schedule, some with parts in blocks of their own, some that read others.
+
+    And two models, which have three flows each, an MLflow experiment, an Evidently project and an automation.
+    """
     (folder / "prices.csv").write_text("date,entity,close\n2024-01-02,A,1.0\n")
     entries: list[dict[str, Any]] = [
         {"name": f"{PREFIX}store", "type": "store", "definition": "delta"},
         {"name": f"{PREFIX}accessor", "type": "accessor", "definition": "simple"},
     ]
-    for number in range(INSTANCES):
+    for number in range(INSTANCES - MODELS):
         entry: dict[str, Any] = {
             "name": f"{PREFIX}{number}",
             "type": "signal" if number % 10 == 7 else "dataset",
@@ -109,6 +119,11 @@ def write_manifest(folder: Path) -> Path:
                 {"instance": f"{PREFIX}{upstream}"} for upstream in range(number - number % 5, number)
             ]
         entries.append(entry)
+    roles = {"features": f"{PREFIX}7", "prices": f"{PREFIX}0"}
+    refs = [{"instance": name, "role": role} for role, name in roles.items()]
+    for number in range(MODELS):
+        model = {"name": f"{PREFIX}model-{number}", "type": "model", "definition": "ridge", "upstream_refs": refs}
+        entries.append(model | {"retrain_on_drift": True})
     manifest = folder / "instances.yaml"
     manifest.write_text(yaml.safe_dump({"project": "kill", "instances": entries}))
     return manifest
@@ -123,6 +138,16 @@ def forget(services: Services) -> None:
         connection.execute(text("DELETE FROM block_document WHERE name LIKE :ours"), names)
         connection.execute(text("DELETE FROM automation WHERE name LIKE 'optaic:%'"))
     prefect.dispose()
+    services.tracking.experiments()  # makes the tables
+    mlflow = create_engine(services.engine.url.set(database="mlflow"))
+    ours = "SELECT experiment_id FROM experiments WHERE name LIKE :ours"
+    with mlflow.begin() as connection:
+        connection.execute(text(f"DELETE FROM experiment_tags WHERE experiment_id IN ({ours})"), names)
+        connection.execute(text("DELETE FROM experiments WHERE name LIKE :ours"), names)
+    mlflow.dispose()
+    for name in services.monitoring.projects():
+        if name.startswith(PREFIX):
+            services.monitoring.delete(name)
     with services.engine.begin() as connection:
         connection.execute(text("TRUNCATE optaic.instance, optaic.automation, optaic.definition CASCADE"))
 
@@ -132,7 +157,7 @@ def points(steps: list[str]) -> list[tuple[int, float]]:
     chosen = random.Random(20_261_124)
     kinds = [line.split()[1] for line in steps]
     first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
-    shares = {"block": 9, "instance": 5, "deployment": 11, "automation": 3}
+    shares = {"block": 6, "instance": 4, "MLflow": 4, "Evidently": 4, "deployment": 7, "automation": 3}
     found = [(0, chosen.uniform(0.0, 0.1)) for _ in range(KILLS - sum(shares.values()))]
     for kind, share in shares.items():
         count = kinds.count(kind)
@@ -147,10 +172,30 @@ def points(steps: list[str]) -> list[tuple[int, float]]:
 
 async def look(client: PrefectClient, services: Services) -> Snapshot:
     found = await snapshot(client, services.engine, PREFIX)
+    experiments, projects = of_models(services)
+    assert (len(experiments), len(projects)) == (MODELS, MODELS)
+    assert all((*experiments.values(), *projects.values()))
     assert len(found.deployments) == found.counts["deployment"]
     assert len(found.automations) == found.counts["automation"]
     assert all(deployment["on_record"] for deployment in found.deployments.values())
     return found
+
+
+def of_models(services: Services) -> tuple[dict[str, bool], dict[str, bool]]:
+    """Return the experiments, and the projects by their ids, that are there: whether a row has the id."""
+    models = [name for name in rows_on_record(services.engine) if name.startswith(f"{PREFIX}model-")]
+    handles = [each.handles for each in services.repository.applied(models).values()]
+    experiments = {name: each for name, each in services.tracking.experiments().items() if name.startswith(PREFIX)}
+    projects = [each for each in services.monitoring._all() if each.name.startswith(PREFIX)]
+    return (
+        {name: each.id in {h.get("mlflow_experiment_id") for h in handles} for name, each in experiments.items()},
+        {str(each.id): str(each.id) in {h.get("evidently_project_id") for h in handles} for each in projects},
+    )
+
+
+async def destroy_all(opened_lab: Lab) -> None:
+    names = (await read_blocks(opened_lab.client)).names | rows_on_record(opened_lab.services.engine).keys()
+    await opened_lab.bootstrap(destroy=tuple(name for name in names if name.startswith(PREFIX)))
 
 
 def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(stack: Target, tmp_path: Path) -> None:
@@ -159,19 +204,24 @@ def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(stack: Targe
     async def scenario(opened_lab: Lab) -> None:
         client, services = opened_lab.client, opened_lab.services
         forget(services)
+        chosen = random.Random(7)
         with applies() as forks:
             steps = forks.finish(manifest)
             whole = await look(client, services)
-            assert whole.counts["deployment"] == INSTANCES
+            assert whole.counts["deployment"] == FLOWS
             assert forks.finish(manifest) == []
             killed_in: set[str] = set()
             for after, delay in points(steps):
                 forget(services)
                 killed_in.add(forks.kill(manifest, after, delay).split()[0 if not after else 1])
+                if chosen.random() < 0.25:
+                    await destroy_all(opened_lab)
+                    left = await snapshot(client, services.engine, PREFIX)
+                    assert (left.blocks, left.rows, left.deployments) == ({}, {}, {}), f"killed after {after} steps"
                 forks.finish(manifest)
                 assert await look(client, services) == whole, f"killed after {after} steps and {delay:.3f} s"
             assert forks.finish(manifest) == []
-            assert killed_in >= {"planned", "block", "deployment", "automation"}
+            assert killed_in >= {"planned", "block", "MLflow", "Evidently", "deployment", "automation"}
         forget(services)
 
     async def main() -> None:
