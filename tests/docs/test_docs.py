@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,22 @@ import blocks
 from definitions.contract import Definition, Kind
 from definitions.operators.macros import macro_table
 from definitions.registry import default_registry
+from definitions.work.model_settings import DriftSettings, Promotion, Target, WalkForward
+from definitions.work.settings import BacktestConfig, DateRange, OptimizationSettings
+from flows.events import DRIFT_DETECTED, OVERDUE
+from flows.things.automations import common_automations, retraining_name
 from instances.resolution import resolve
 from instances.schedules import RetryPolicy, Schedule
-from instances.specs import (
-    CalendarPolicy,
-    ComponentSpec,
-    DatasetSpec,
-    Freshness,
-    SignalInstanceSpec,
-    SignalSpec,
-    UpstreamRef,
-)
+from instances.specs import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.status import FlowStatus
+from instances.tables import HANDLES
+from instances.types import TYPES
 from optaic.cli import app
 from optaic.manifest import read_manifest
+from research.model_metrics import HIGHER_IS_BETTER
 from research.operators import OPERATORS
+from research.performance import METRICS
+from research.preview import Statistics
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -196,9 +198,32 @@ def test_every_definition_is_documented_with_its_parameters(definition: Definiti
 
 def test_every_field_of_an_instance_is_documented() -> None:
     words = {part for word in code_words("docs/instances.md") for part in re.split(r"\W+", word)}
-    specs = (ComponentSpec, DatasetSpec, SignalInstanceSpec, UpstreamRef, Schedule, RetryPolicy)
+    specs = (*(each.spec for each in TYPES.values()), UpstreamRef, Schedule, RetryPolicy, Assets, Signals)
     policies = (Freshness, CalendarPolicy, SignalSpec)
-    assert {name for spec in (*specs, *policies) for name in spec.model_fields} - words == set()
+    settings = (Target, WalkForward, Promotion, DriftSettings, DateRange, OptimizationSettings, BacktestConfig)
+    assert {name for spec in (*specs, *policies, *settings) for name in spec.model_fields} - words == set()
+
+
+def test_every_type_of_instance_is_documented_with_its_flows() -> None:
+    page = text("docs/instances.md")
+    rows = [set(re.findall(r"`([^`]+)`", line)) for line in page.splitlines() if line.startswith("|")]
+    wanted = [{name, *flows} for name, flows in ((name, each.flows) for name, each in TYPES.items()) if flows]
+    assert [one for one in wanted if one not in rows] == []
+
+
+def test_every_handle_of_a_model_is_documented() -> None:
+    deployments = {f"prefect_{flow}_deployment_id" for flow in ("training", "inference", "monitoring")}
+    assert {*HANDLES, *deployments} <= code_words("docs/instances.md")
+
+
+def test_every_metric_is_documented() -> None:
+    previewed = {each.name for each in fields(Statistics)}
+    assert {*METRICS, *HIGHER_IS_BETTER, *previewed} <= code_words("docs/instances.md")
+
+
+def test_every_event_and_automation_is_documented() -> None:
+    words = code_words("docs/automations.md")
+    assert {OVERDUE, DRIFT_DETECTED, retraining_name("NAME"), *common_automations()} <= words
 
 
 def test_every_status_is_documented() -> None:
