@@ -10,6 +10,7 @@ import pytest
 import typer.main
 import yaml
 from prefect.blocks.core import Block
+from pydantic import BaseModel
 
 import blocks
 from definitions.contract import Definition, Kind
@@ -198,10 +199,10 @@ def test_every_definition_is_documented_with_its_parameters(definition: Definiti
 
 def test_every_field_of_an_instance_is_documented() -> None:
     words = {part for word in code_words("docs/instances.md") for part in re.split(r"\W+", word)}
-    specs = (*(each.spec for each in TYPES.values()), UpstreamRef, Schedule, RetryPolicy, Assets, Signals)
-    policies = (Freshness, CalendarPolicy, SignalSpec)
+    nested = (UpstreamRef, Schedule, RetryPolicy, Freshness, CalendarPolicy, SignalSpec, Assets, Signals)
     settings = (Target, WalkForward, Promotion, DriftSettings, DateRange, OptimizationSettings, BacktestConfig)
-    assert {name for spec in (*specs, *policies, *settings) for name in spec.model_fields} - words == set()
+    described: list[type[BaseModel]] = [*(each.spec for each in TYPES.values()), *nested, *settings]
+    assert {name for model in described for name in model.model_fields} - words == set()
 
 
 def test_every_type_of_instance_is_documented_with_its_flows() -> None:
