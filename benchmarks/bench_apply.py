@@ -166,12 +166,16 @@ async def measure(manifest: Path, count: int) -> None:
             print(f"first apply    {costs}   of {count} instances")
             for kind, (things, seconds) in phases.items():
                 print(f"  {kind + 's':<13}{seconds:7.2f} s {things:6} made, {things / seconds:6.1f} a second")
-            things, seconds = phases["deployment"]
-            print(f"bare calls, {AT_ONCE} at once, before and after; our deployments' rate beside their mean:")
+            (things, seconds), whole = phases["deployment"], costs.seconds
+            print(
+                f"bare calls, {AT_ONCE} at once, before and after; beside their mean the rate of our deployments alone,"
+            )
+            print("and of the whole first apply, with its plan, blocks and rows:")
             for what, *rates in zip(
                 ("with all that ours have", "with a name only"), before[::-1], after[::-1], strict=True
             ):
-                print(f"  {what:<25}{rates[0]:6.1f} {rates[1]:6.1f} a second   {things / seconds / mean(rates):.0%}")
+                shares = (f"{things / took / mean(rates):.0%}" for took in (seconds, whole))
+                print(f"  {what:<25}{rates[0]:6.1f} {rates[1]:6.1f} a second   {'   '.join(shares)}")
             costs, _ = await applied(tools, specs)
             print(f"second apply   {costs}")
             changed = tuple(
