@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+import mlflow  # noqa: F401 - so that no apply has to
+from evidently.ui import workspace  # noqa: F401
 from prefect import get_client
 
 from flows.deployments import Storage

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from blocks.documents import _documents
 from flows.found import FoundDeployment
-from flows.things.automations import common_automations
+from flows.things.automations import common_automations, retraining_name
 from instances.rowplan import rows_on_record
 from instances.tables import AutomationRow, EdgeRow, FlowRow
 
@@ -100,8 +100,9 @@ async def snapshot(client: PrefectClient, engine: Engine, prefix: str = "") -> S
             counts["deployment"] += 1
             counts["schedule"] += len(deployment["schedules"])
     automations: dict[str, Any] = {}
-    for name in common_automations():
-        for automation in await client.read_automations_by_name(name):
+    for automation in await client.read_automations():
+        name = automation.name
+        if name in common_automations() or name.startswith(retraining_name(prefix).removesuffix(" on drift")):
             automations[name] = {
                 "trigger": _without_ids(automation.trigger.model_dump(mode="json")),
                 "enabled": automation.enabled,
