@@ -17,6 +17,9 @@ from instances.facts import FlowId, Provenance, Request, RunId
 from instances.shapes import SHAPES
 from instances.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 
+# What a run's row says of its outcome, and what a run that confirms it takes over.
+_OUTCOME = ("version", "watermark", "row_count", "metrics", "facts", "further_versions")
+
 
 @dataclass(frozen=True)
 class GuardedRun:
@@ -86,7 +89,7 @@ class Ledger:
             "report": dict(run.report),
             "guarded_at": run.at,
             # What an earlier attempt of the same run has left counts no more.
-            **dict.fromkeys(("recorded_at", "version", "watermark", "row_count", "found_new", "metrics")),
+            **dict.fromkeys(("recorded_at", "found_new", *_OUTCOME)),
         }
         with Session(self.engine) as session, session.begin():
             session.execute(
@@ -115,6 +118,8 @@ class Ledger:
                     row_count=outcome.row_count,
                     found_new=outcome.found_new,
                     metrics=dict(outcome.metrics),
+                    facts=dict(outcome.facts),
+                    further_versions=dict(outcome.further_versions),
                 )
                 .returning(RunRow.flow_id)
             ).scalar_one()
@@ -145,14 +150,7 @@ class Ledger:
             session.execute(
                 update(RunRow)
                 .where(RunRow.prefect_run_id == run_id)
-                .values(
-                    recorded_at=now,
-                    version=source.version,
-                    watermark=source.watermark,
-                    row_count=source.row_count,
-                    found_new=False,
-                    metrics=source.metrics,
-                )
+                .values(recorded_at=now, found_new=False, **{name: getattr(source, name) for name in _OUTCOME})
             )
 
     def open_requests(self, flow_ids: Collection[FlowId]) -> dict[FlowId, tuple[Request, ...]]:

@@ -250,7 +250,8 @@ class EdgeRow(Base):
 class RunRow(Base):
     """A run's provenance: what it was to consume, what its guard saw, and what it left.
 
-    `kind` is RefreshRun, TrainingRun, ... The outcome columns stay null until the run has recorded one.
+    `kind` is RefreshRun, TrainingRun, ... `facts` are in words what metrics are in numbers; `further_versions` are
+    those of the instance's second stores, by their names. The outcome columns stay null until the run has recorded one.
     """
 
     __tablename__ = "run"
@@ -270,6 +271,8 @@ class RunRow(Base):
     row_count: Mapped[int | None]
     found_new: Mapped[bool | None]
     metrics: Mapped[dict[str, Any] | None]
+    facts: Mapped[dict[str, Any] | None]
+    further_versions: Mapped[dict[str, Any] | None]
 
 
 class RunInputRow(Base):

@@ -27,8 +27,9 @@ class Event:
 class Outcome:
     """What a run left: a version of data with its watermark and row count, metrics, and a summary.
 
-    `found_new` is false when the source had nothing that the store did not have. `summary` is Markdown;
-    the pictures follow it in the run's artifact. `handles` are what the instance's row is to hold from now on;
+    `found_new` is false when the source had nothing that the store did not have. `facts` are what metrics can't
+    say, in words, like the solver's status; `further_versions` those of the second stores, by their names.
+    `summary` is Markdown; the pictures follow it in the run's artifact. `handles` are what the instance's row is to hold from now on;
     `events` are sent when all is recorded.
     """
 
@@ -37,6 +38,8 @@ class Outcome:
     row_count: int | None = None
     found_new: bool = True
     metrics: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    further_versions: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
     pictures: tuple[Picture, ...] = ()
     handles: Mapping[str, str] = field(default_factory=dict)

@@ -140,6 +140,19 @@ def test_the_outcome_is_on_the_run_and_on_its_dataset(ledger: Ledger, ids: Ids) 
     }
 
 
+def test_a_run_keeps_what_it_left_in_words_and_in_further_stores(ledger: Ledger, ids: Ids) -> None:
+    ledger.record_guard(guarded("p1", ids["prices"]))
+    outcome = Outcome("7", facts={"solver_status": "optimal"}, further_versions={"trades": "3"})
+    ledger.record_outcome(run_id("p1"), outcome, NOW)
+    ledger.record_guard(guarded("p2", ids["prices"]))
+    ledger.confirm(run_id("p2"), run_id("p1"), NOW + hours(1))
+    for row in rows(ledger.engine, RunRow):
+        assert (row.facts, row.further_versions) == ({"solver_status": "optimal"}, {"trades": "3"})
+    ledger.record_guard(guarded("p1", ids["prices"], at=NOW + hours(2)))
+    retried = next(row for row in rows(ledger.engine, RunRow) if row.prefect_run_id == run_id("p1"))
+    assert (retried.facts, retried.further_versions) == (None, None)
+
+
 def test_a_signal_keeps_its_handles_as_a_dataset_does(ledger: Ledger, ids: Ids) -> None:
     ledger.record_guard(guarded("m1", ids["momentum"]))
     ledger.record_outcome(run_id("m1"), Outcome("2", None, 0, found_new=False), NOW)
