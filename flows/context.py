@@ -5,13 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from definitions.contract import Input, Pipeline, ReadRequest, Store
+from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Store
 from flows.services import Services
 from instances.assembly import defining, pipeline_of, plugin_of, readable, second_store
+from instances.errors import OptaicError
 from instances.fingerprint import Pin
 from instances.repository import Applied, FlowRecord
 from instances.shapes import SHAPES, Leaves
 from instances.specs import AnySpec, RunnableSpec
+
+
+class NothingToRead(OptaicError):
+    """An input that a run can't do without, of which nothing was pinned."""
+
+    def __init__(self, instance: str, role: str) -> None:
+        super().__init__(
+            f"{instance}: no version was pinned of the upstream in the role {role!r}, which the run needs. "
+            "Run that upstream first, and see that its upstream_ref is required."
+        )
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,18 @@ class Context:
         return pipeline_of(self.applied, self.services.registry, self.services.resources)
 
     @property
+    def module(self) -> Module:
+        """What the definition of a model makes."""
+        module: Module = self.plugin
+        return module
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What the definition of a portfolio optimizer makes."""
+        optimizer: Optimizer = self.plugin
+        return optimizer
+
+    @property
     def plugin(self) -> Any:
         """What the instance's own definition makes."""
         return plugin_of(self.applied, self.services.registry, self.services.resources)
@@ -69,6 +92,13 @@ class Context:
     def only(self, role: str) -> Input | None:
         """Return the input in a role that one instance can play; None when there is none."""
         return next(iter(self.in_role(role)), None)
+
+    def needed(self, role: str) -> Input:
+        """Return the input in a role that one instance must play; `NothingToRead` without it."""
+        found = self.only(role)
+        if found is None:
+            raise NothingToRead(self.applied.spec.name, role)
+        return found
 
 
 def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_id: UUID, everything: bool) -> Context:
