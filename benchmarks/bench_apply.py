@@ -33,7 +33,7 @@ from flows.services import load_platform, opened
 from flows.things import Tools
 from flows.things.base import AT_ONCE
 from instances.plan import Step
-from instances.specs import AnySpec, RunnableSpec
+from instances.specs import AnySpec, DatasetSpec
 from optaic.manifest import read_manifest
 from optaic.stack import Home, use
 from optaic.stack.lifecycle import down, up
@@ -86,21 +86,25 @@ def counted(tools: Tools) -> Iterator[Costs]:
 
 
 def write_manifest(folder: Path, count: int) -> Path:
-    """Describe datasets with their parts in place; every fifth is computed from the four before it."""
+    """Describe datasets, with their parts in place, and as many models, of three flows each: 2 flows by instance."""
     prices = folder / "prices.csv"
     prices.write_text("date,entity,close\n2024-01-02,A,1.0\n")
     entries: list[dict[str, Any]] = []
     for number in range(count):
+        if number % 2:
+            refs = [{"instance": f"dataset-{number - 1}", "role": role} for role in ("features", "prices")]
+            entries.append({"name": f"model-{number}", "type": "model", "definition": "ridge", "upstream_refs": refs})
+            continue
         parts: dict[str, Any] = {
             "store_instance": {"definition": "delta"},
             "accessor_instance": {"definition": "simple"},
             "pipeline_instance": {"definition": "csv", "config": {"path": str(prices)}},
         }
         entry: dict[str, Any] = {"name": f"dataset-{number}", "type": "dataset", **parts}
-        if number % 5 == 4:
+        if number % 8 == 6:
             entry["pipeline_instance"] = {"definition": "expression", "config": {"expression": "close * 2"}}
-            entry["upstream_refs"] = [{"instance": f"dataset-{number - 4}"}]
-        elif number % 5 == 3:
+            entry["upstream_refs"] = [{"instance": f"dataset-{number - 6}"}]
+        elif number % 8 == 4:
             entry["schedule"] = {"type": "cron", "expression": "0 18 * * 1-5"}
         entries.append(entry)
     manifest = folder / "instances.yaml"
@@ -121,7 +125,7 @@ async def bare_rate(make: Callable[[int], Awaitable[object]]) -> float:
     return BARE / (time.perf_counter() - started)
 
 
-async def bare_rates(client: PrefectClient, specs: Sequence[RunnableSpec], label: str) -> tuple[float, float]:
+async def bare_rates(client: PrefectClient, specs: Sequence[DatasetSpec], label: str) -> tuple[float, float]:
     """Return the rates of bare `create_deployment` calls: with a name only, and with all that ours have."""
     flow = await client.create_flow_from_name("bare")
     named = await bare_rate(lambda n: client.create_deployment(flow_id=flow, name=f"named-{label}-{n}"))
@@ -156,7 +160,7 @@ async def applied(tools: Tools, specs: tuple[AnySpec, ...]) -> tuple[Costs, dict
 
 async def measure(manifest: Path, count: int) -> None:
     specs = read_manifest(manifest)
-    datasets = [spec for spec in specs if isinstance(spec, RunnableSpec)]
+    datasets = [spec for spec in specs if isinstance(spec, DatasetSpec)]
     async with get_client() as client:
         with opened(await load_platform()) as services:
             tools = Tools(services, client)
@@ -165,7 +169,7 @@ async def measure(manifest: Path, count: int) -> None:
             after = await bare_rates(client, datasets, "after")
             print(f"first apply    {costs}   of {count} instances")
             for kind, (things, seconds) in phases.items():
-                print(f"  {kind + 's':<13}{seconds:7.2f} s {things:6} made, {things / seconds:6.1f} a second")
+                print(f"  {kind + 's':<19}{seconds:7.2f} s {things:6} made, {things / seconds:6.1f} a second")
             (things, seconds), whole = phases["deployment"], costs.seconds
             print(
                 f"bare calls, {AT_ONCE} at once, before and after; beside their mean the rate of our deployments alone,"
