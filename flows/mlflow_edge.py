@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import NullPool, create_engine, func, make_url, select
+from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from flows.addresses import shown
 from instances.errors import OptaicError
 
 if TYPE_CHECKING:
@@ -26,21 +27,27 @@ _SETTINGS = {
 class TrackingError(OptaicError):
     """MLflow does not answer, or does not do what is asked of it."""
 
+    remedy = (
+        "Check that it runs and lets this machine in; the field mlflow_tracking_uri of the Platform block says "
+        "where it is."
+    )
+
     def __init__(self, uri: str, doing: str, why: str) -> None:
-        super().__init__(
-            f"MLflow at {shown(uri)} could not {doing}: {why.strip().rstrip('.')}. Check that it runs and lets this "
-            "machine in; the field mlflow_tracking_uri of the Platform block says where it is."
-        )
+        super().__init__(f"MLflow at {shown(uri)} could not {doing}: {shown(why).strip().rstrip('.')}. {self.remedy}")
+
+
+class Gone(TrackingError):
+    """MLflow answers, and does not have what it is asked for any more."""
+
+    remedy = (
+        "It was deleted there: restore it in MLflow. Where that is too late, `optaic run MODEL train --force` makes "
+        "a new version, and `optaic promote` its champion."
+    )
 
 
 def is_database(uri: str) -> bool:
     """Is MLflow at this URI a database that its clients open themselves, not a server?"""
     return uri.startswith(("postgresql", "mysql", "mssql", "sqlite"))
-
-
-def shown(uri: str) -> str:
-    """Return a tracking URI without its password."""
-    return make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri
 
 
 def opened(uri: str) -> "MlflowClient":
@@ -63,9 +70,12 @@ def translated(uri: str, doing: str) -> Iterator[None]:
     except (SQLAlchemyError, OSError, ImportError) as error:
         raise TrackingError(uri, doing, _first_line(error)) from error
     except Exception as error:
-        if not _mlflows_own(error):
+        from mlflow.exceptions import MlflowException
+
+        if not isinstance(error, MlflowException):
             raise
-        raise TrackingError(uri, doing, _first_line(error)) from error
+        kind = Gone if error.error_code == "RESOURCE_DOES_NOT_EXIST" else TrackingError
+        raise kind(uri, doing, _first_line(error)) from error
 
 
 @contextmanager
@@ -104,12 +114,6 @@ def _alone(uri: str) -> Iterator[None]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.scalar(select(func.pg_advisory_lock(TABLES_LOCK)))
         yield  # closing the connection frees the lock
-
-
-def _mlflows_own(error: Exception) -> bool:
-    from mlflow.exceptions import MlflowException
-
-    return isinstance(error, MlflowException)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from definitions.contract import Regressor
-from flows.mlflow_edge import TrackingError, fluent, is_database, opened, shown, translated
+from flows.addresses import shown
+from flows.mlflow_edge import Gone, TrackingError, fluent, is_database, opened, translated
 from flows.training_log import MODEL_ID, REFERENCE, Training, log
 from instances.errors import SHOWN, OptaicError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment as MlflowExperiment
     from mlflow.entities.model_registry import RegisteredModel
 
-__all__ = ["Experiment", "ModelVersion", "NoSuchVersion", "NotOurs", "Tracking", "TrackingError", "Training"]
+__all__ = ["Experiment", "Gone", "ModelVersion", "NoSuchVersion", "NotOurs", "Tracking", "TrackingError", "Training"]
 
 MARK = "optaic.mark"  # the tag that says which installation made a thing
 CHAMPION, PREVIOUS = "champion", "previous"  # the aliases
@@ -125,7 +126,7 @@ class Tracking:
         """Write a training down and return the id of its run in MLflow, the one run of its Prefect run.
 
         Tried again with the same result it is left as it is; what an attempt that was cut short or had
-        another result has left gives way.
+        another result has left gives way, unless a registered version needs it.
         """
         with self._translated(f"log the training run {training.prefect_run}"):
             return log(self._client, self._uri, experiment_id, training)

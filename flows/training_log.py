@@ -72,14 +72,15 @@ def log(client: "MlflowClient", uri: str, experiment_id: str, training: Training
     """Write a training down and return the id of its run in MLflow.
 
     One Prefect run has one run here: tried again with the same result it is left as it is; what an
-    attempt that was cut short or had another result has left gives way.
+    attempt that was cut short or had another result has left gives way, unless a registered version needs it.
     """
     earlier = client.search_runs([experiment_id], f"tags.`{PREFECT_RUN}` = '{training.prefect_run}'")
     for run in earlier:
         if run.info.status == "FINISHED" and run.data.tags.get(CONTENT) == training.content:
             return str(run.info.run_id)
     for run in earlier:
-        client.delete_run(run.info.run_id)
+        if not client.search_model_versions(f"run_id = '{run.info.run_id}'"):
+            client.delete_run(run.info.run_id)
     run = client.create_run(experiment_id, run_name=training.name, tags=_tags(training))
     _write(client, uri, run, training)
     return str(run.info.run_id)

@@ -17,8 +17,9 @@ from mlflow.entities import ViewType
 from sklearn.linear_model import Ridge
 from sqlalchemy import create_engine, make_url, text
 
-from flows.mlflow_edge import shown
-from flows.tracking import MARK, NoSuchVersion, NotOurs, Tracking, TrackingError, Training
+from flows.addresses import shown
+from flows.mlflow_edge import translated
+from flows.tracking import MARK, Gone, NoSuchVersion, NotOurs, Tracking, TrackingError, Training
 from research.pictures import Picture
 
 FEATURES = ("momentum", "reversal")
@@ -162,6 +163,15 @@ def test_a_prefect_run_tried_again_has_one_run(tracking: Tracking, client: Mlflo
     assert [run.info.run_id for run in client.search_runs([experiment.id])] == [another]
 
 
+def test_a_run_behind_a_registered_version_stays(tracking: Tracking, client: MlflowClient) -> None:
+    experiment = tracking.ensure("needed")
+    first = training()
+    needed = tracking.register("needed", tracking.log(experiment.id, first))
+    tracking.log(experiment.id, replace(first, metrics={"rmse": 0.26}))
+    assert client.get_run(needed.run_id).info.lifecycle_stage == "active"
+    assert tracking.reference("needed", needed.version).shape == (200, 4)
+
+
 def test_what_an_attempt_that_was_cut_short_left_gives_way(tracking: Tracking, client: MlflowClient) -> None:
     class Broken:
         def predict(self, features: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
@@ -256,8 +266,31 @@ def test_what_cannot_be_written_names_the_run(uri: str, tmp_path: Path) -> None:
     ("uri", "expected"),
     [
         ("http://me:hidden-word@mlflow.example:5000", "http://me:***@mlflow.example:5000"),
+        ("http://me:hid@den/word@mlflow.example", "http://me:***@mlflow.example"),
+        ("https://hidden-token@mlflow.example", "https://***@mlflow.example"),
+        ("postgresql://db/x?user=me&password=hidden-word", "postgresql://db/x?user=me&password=***"),
         ("databricks", "databricks"),
     ],
 )
 def test_passwords_are_not_shown(uri: str, expected: str) -> None:
     assert shown(uri) == expected
+
+
+def test_passwords_in_what_mlflow_says_are_not_shown() -> None:
+    uri = "http://me:hidden-word@127.0.0.1:1"
+    with pytest.raises(TrackingError) as caught:
+        Tracking(uri, artifacts="/nowhere", mark="optaic-here").find("alpha")
+    assert "http://me:***@127.0.0.1:1" in str(caught.value)
+    assert "hidden-word" not in str(caught.value)
+    with pytest.raises(TrackingError) as caught, translated("databricks", "be opened"):
+        raise OSError(f"API request to {uri}/api/2.0/mlflow failed")
+    assert "API request to http://me:***@127.0.0.1:1/api" in str(caught.value)
+
+
+def test_what_was_deleted_in_mlflow_is_said_to_be_gone(tracking: Tracking, uri: str) -> None:
+    with pytest.raises(Gone) as caught, translated(uri, "read the model 'gone'"):
+        tracking._client.get_run("f" * 32)
+    message = str(caught.value)
+    assert "could not read the model 'gone': Run with id=ffff" in message
+    assert "It was deleted there: restore it in MLflow." in message
+    assert "Check that it runs" not in message
