@@ -35,8 +35,8 @@ class DriftRules:
     least `column_threshold`; the rows as a whole when at least `share` of the columns have.
     """
 
-    column_threshold: float = 0.1
-    share: float = 0.5
+    column_threshold: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def prepared(frame: "pd.DataFrame", judged: Sequence[str], what: str) -> "pd.Dat
     return kept.reset_index(drop=True)
 
 
-def read(snapshot: "Snapshot", rules: DriftRules) -> tuple[float, dict[str, float], dict[str, float]]:
+def read(snapshot: "Snapshot") -> tuple[float, dict[str, float], dict[str, float]]:
     """Return the share of drifted columns, the score of each column, and the performance, from a snapshot."""
     share, scores, performance = 0.0, dict[str, float](), dict[str, float]()
     for metric in snapshot.dict()["metrics"]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from flows.addresses import shown
 from flows.drift import Drift, DriftRules, compare, read
 from instances.errors import OptaicError
 
@@ -24,17 +25,18 @@ class MonitoringError(OptaicError):
 
     def __init__(self, workspace: str, doing: str, why: str) -> None:
         super().__init__(
-            f"Evidently at {workspace} could not {doing}: {why.strip().rstrip('.')}. Check that it can be reached and "
-            "written to; the field evidently_workspace of the Platform block says where it is."
+            f"Evidently at {shown(workspace)} could not {doing}: {shown(why).strip().rstrip('.')}. Check that it can "
+            "be reached and written to; the field evidently_workspace of the Platform block says where it is."
         )
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project that this installation made."""
+    """A project that this installation made; `whole` when its dashboard has all panels."""
 
     id: UUID
     name: str
+    whole: bool = True
 
 
 class Monitoring:
@@ -58,31 +60,28 @@ class Monitoring:
         """Return those that this installation made, by name."""
         with self._translated("list projects"):
             return {
-                found.name: Project(found.id, found.name)
-                for found in self._all()
-                if f"[{self._mark}]" in (found.description or "")
+                found.name: _project(found) for found in self._all() if f"[{self._mark}]" in (found.description or "")
             }
 
     def find(self, name: str) -> Project | None:
         """Return our project of that name."""
         with self._translated(f"look for the project {name!r}"):
             found = self._get(self.project_id(name))
-            return None if found is None else Project(found.id, found.name)
+            return None if found is None else _project(found)
 
     def ensure(self, name: str) -> Project:
-        """Return our project of that name: found or made."""
+        """Return our project of that name: found, made whole, or made."""
         from evidently.sdk.models import ProjectModel
 
         with self._translated(f"make the project {name!r}"):
-            known = self.find(name)
-            if known is not None:
-                return known
-            about = f"Monitoring of the model instance {name} [{self._mark}]"
-            made = self._workspace.add_project(ProjectModel(id=self.project_id(name), name=name, description=about))
-            if not made.dashboard.model().panels:
-                for panel in _panels():
-                    made.dashboard.add_panel(panel)
-            return Project(made.id, name)
+            project = self._get(self.project_id(name))
+            if project is None:
+                about = f"Monitoring of the model instance {name} [{self._mark}]"
+                wanted = ProjectModel(id=self.project_id(name), name=name, description=about)
+                project = self._workspace.add_project(wanted)
+            for panel in _missing_panels(project):
+                project.dashboard.add_panel(panel)
+            return Project(project.id, name)
 
     def delete(self, name: str) -> None:
         """Delete our project of that name with its snapshots and reports; nothing where there is none."""
@@ -98,7 +97,7 @@ class Monitoring:
         current: "pd.DataFrame",
         reference: "pd.DataFrame",
         features: Sequence[str],
-        rules: DriftRules | None = None,
+        rules: DriftRules,
     ) -> Drift:
         """Compare current rows with the reference, and keep snapshot and report in the project of that name.
 
@@ -106,13 +105,12 @@ class Monitoring:
         In a folder, a Prefect run tried again replaces its snapshot and its report; a service keeps both.
         Raises `NothingToCompare`.
         """
-        rules = rules or DriftRules()
         project = self.ensure(name)
-        with self._translated(f"compare rows for the project {name!r}"):
-            metadata = {"prefect_run": str(prefect_run)}
-            snapshot = compare(current, reference, features=features, rules=rules, metadata=metadata)
-            snapshot.set_name(f"monitor {str(prefect_run)[:8]}")
-            share, scores, performance = read(snapshot, rules)
+        metadata = {"prefect_run": str(prefect_run)}
+        snapshot = compare(current, reference, features=features, rules=rules, metadata=metadata)
+        snapshot.set_name(f"monitor {str(prefect_run)[:8]}")
+        share, scores, performance = read(snapshot)
+        with self._translated(f"keep what was found for the project {name!r}"):
             snapshot_id, page = self._keep(project, prefect_run, snapshot)
         return Drift(
             drifted=share >= rules.share,
@@ -179,6 +177,15 @@ def _opened(workspace: str) -> "WorkspaceBase":
     if workspace.startswith(("http://", "https://")):
         return RemoteWorkspace(workspace, secret=os.environ.get("EVIDENTLY_SECRET"))
     return Workspace.create(workspace)
+
+
+def _project(found: "EvidentlyProject") -> Project:
+    return Project(found.id, found.name, whole=not _missing_panels(found))
+
+
+def _missing_panels(project: "EvidentlyProject") -> list[Any]:
+    there = {panel.title for panel in project.dashboard.model().panels}
+    return [panel for panel in _panels() if panel.title not in there]
 
 
 def _panels() -> list[Any]:

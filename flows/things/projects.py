@@ -8,17 +8,22 @@ from instances.plan import Fields
 
 
 class Projects:
-    """A project's id follows from its name and the installation, so none is ever there twice."""
+    """A project's id follows from its name and the installation, so none is ever there twice.
+
+    One without all panels on its dashboard, of an apply that was killed, is made whole.
+    """
 
     kind = "Evidently project"
     handle = "evidently_project_id"
 
     @property
     def wanted(self) -> Fields:
-        return {}
+        return {"whole": True}
 
     def found(self, services: Services) -> Mapping[str, Found]:
-        return {name: Found(str(each.id), {}) for name, each in services.monitoring.projects().items()}
+        return {
+            name: Found(str(each.id), {"whole": each.whole}) for name, each in services.monitoring.projects().items()
+        }
 
     def taken(self, services: Services, name: str) -> str | None:
         return None

@@ -7,19 +7,22 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
 import pandas as pd
 import pytest
+from evidently.sdk.models import ProjectModel
 from evidently.ui.workspace import Workspace
 
 from flows.drift import MOST_ROWS, NothingToCompare, prepared
-from flows.monitoring import DriftRules, Monitoring, MonitoringError
+from flows.monitoring import DriftRules, Monitoring, MonitoringError, Project
 from optaic.stack.ports import HOST, choose
 
 FEATURES = ("momentum", "reversal", "volume")
+RULES = DriftRules(column_threshold=0.1, share=0.5)
 
 
 @pytest.fixture
@@ -76,16 +79,32 @@ def test_half_a_project_of_a_killed_process_is_made_whole(monitoring: Monitoring
     assert list(monitoring.projects()) == ["alpha"]
 
 
+def test_a_project_without_its_panels_is_made_whole(monitoring: Monitoring, folder: Path) -> None:
+    name, id_ = "alpha", monitoring.project_id("alpha")
+    Workspace(str(folder)).add_project(ProjectModel(id=id_, name=name, description="Half made [optaic-here]"))
+    assert monitoring.projects()["alpha"] == Project(id_, name, whole=False)
+    assert monitoring.ensure("alpha") == monitoring.projects()["alpha"] == Project(id_, name, whole=True)
+    (project,) = Workspace(str(folder)).list_projects()
+    assert len(project.dashboard.model().panels) == 2
+
+
 # Drift
 
 
 def test_shifted_rows_have_drifted_and_others_have_not(monitoring: Monitoring, folder: Path) -> None:
     reference = rows()
-    calm = monitoring.check("alpha", prefect_run=uuid4(), current=rows(seed=1), reference=reference, features=FEATURES)
+    calm = monitoring.check(
+        "alpha", prefect_run=uuid4(), current=rows(seed=1), reference=reference, features=FEATURES, rules=RULES
+    )
     assert (calm.drifted, calm.share, calm.drifted_columns) == (False, 0.0, ())
     assert calm.performance["rmse"] == pytest.approx(0.1, rel=0.1)
     shifted = monitoring.check(
-        "alpha", prefect_run=uuid4(), current=rows(seed=1, shift=1.0), reference=reference, features=FEATURES
+        "alpha",
+        prefect_run=uuid4(),
+        current=rows(seed=1, shift=1.0),
+        reference=reference,
+        features=FEATURES,
+        rules=RULES,
     )
     assert (shifted.drifted, shifted.share) == (True, 0.75)
     assert shifted.drifted_columns == ("momentum", "reversal", "prediction")
@@ -100,14 +119,21 @@ def test_the_performance_is_that_of_the_rows_whose_target_is_known(monitoring: M
     known = current.dropna()
     error = known.prediction - known.target
     run, reference = uuid4(), rows()
-    found = monitoring.check("alpha", prefect_run=run, current=current, reference=reference, features=FEATURES)
+    found = monitoring.check(
+        "alpha", prefect_run=run, current=current, reference=reference, features=FEATURES, rules=RULES
+    )
     assert found.performance["rmse"] == pytest.approx(float(np.sqrt((error**2).mean())))
     assert found.performance["mae"] == pytest.approx(float(error.abs().mean()))
     assert found.performance["mean_error"] == pytest.approx(float(error.mean()))
     residual, total = float((error**2).sum()), float(((known.target - known.target.mean()) ** 2).sum())
     assert found.performance["r2"] == pytest.approx(1 - residual / total)
     unknown = monitoring.check(
-        "alpha", prefect_run=run, current=current.assign(target=np.nan), reference=reference, features=FEATURES
+        "alpha",
+        prefect_run=run,
+        current=current.assign(target=np.nan),
+        reference=reference,
+        features=FEATURES,
+        rules=RULES,
     )
     assert unknown.performance == {}
     assert unknown.scores == found.scores
@@ -116,7 +142,9 @@ def test_the_performance_is_that_of_the_rows_whose_target_is_known(monitoring: M
 def test_a_run_tried_again_replaces_its_snapshot_and_its_report(monitoring: Monitoring, folder: Path) -> None:
     run = uuid4()
     pages = {
-        monitoring.check("alpha", prefect_run=run, current=rows(seed=1), reference=rows(), features=FEATURES).page
+        monitoring.check(
+            "alpha", prefect_run=run, current=rows(seed=1), reference=rows(), features=FEATURES, rules=RULES
+        ).page
         for _ in range(2)
     }
     project = folder / str(monitoring.project_id("alpha"))
@@ -132,7 +160,7 @@ def test_the_rules_say_what_drift_is(monitoring: Monitoring) -> None:
         monitoring.check(
             "alpha", prefect_run=uuid4(), current=shifted, reference=reference, features=FEATURES, rules=rules
         )
-        for rules in (DriftRules(column_threshold=0.2), DriftRules(column_threshold=0.5))
+        for rules in (replace(RULES, column_threshold=0.2), replace(RULES, column_threshold=0.5))
     )
     assert (strict.drifted, lax.drifted) == (True, False)
     assert strict.scores == lax.scores
@@ -149,9 +177,24 @@ def test_of_many_rows_the_same_sample_is_taken_each_time() -> None:
 def test_nothing_to_compare_is_said(monitoring: Monitoring) -> None:
     some = rows(10)
     with pytest.raises(NothingToCompare, match=r"drift can't be judged: the current rows are empty\. Monitor when"):
-        monitoring.check("alpha", prefect_run=uuid4(), current=some.head(0), reference=some, features=FEATURES)
+        monitoring.check(
+            "alpha", prefect_run=uuid4(), current=some.head(0), reference=some, features=FEATURES, rules=RULES
+        )
     with pytest.raises(NothingToCompare, match="the reference rows have no value of 'volume'"):
         prepared(some.assign(volume=np.nan), FEATURES, "the reference rows")
+
+
+def test_an_error_of_the_arithmetic_is_no_error_of_the_workspace(
+    monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*args: object, **kwargs: object) -> None:
+        raise ValueError("array must not contain infs")
+
+    monkeypatch.setattr("flows.monitoring.compare", wrong)
+    with pytest.raises(ValueError, match=r"^array must not contain infs$"):
+        monitoring.check(
+            "alpha", prefect_run=uuid4(), current=rows(9), reference=rows(9), features=FEATURES, rules=RULES
+        )
 
 
 # A service
@@ -193,7 +236,7 @@ def test_a_service_keeps_projects_and_snapshots_too(service: str) -> None:
     assert dict(monitoring.projects()) == {"alpha": made}
     assert dict(Monitoring(service, mark="optaic-there").projects()) == {}
     found = monitoring.check(
-        "alpha", prefect_run=uuid4(), current=rows(seed=1, shift=1.0), reference=rows(), features=FEATURES
+        "alpha", prefect_run=uuid4(), current=rows(seed=1, shift=1.0), reference=rows(), features=FEATURES, rules=RULES
     )
     assert found.drifted
     assert found.page == f"{service}/projects/{made.id}/reports/{found.snapshot_id}"
@@ -212,3 +255,10 @@ def test_a_service_that_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MonitoringError, match=r"/file could not be opened: .*File exists"):
         Monitoring(str(tmp_path / "file"), mark="optaic-here")
+
+
+def test_passwords_are_not_shown() -> None:
+    with pytest.raises(MonitoringError) as caught:
+        Monitoring("http://me:hidden-word@127.0.0.1:1", mark="optaic-here")
+    assert str(caught.value).startswith("Evidently at http://me:***@127.0.0.1:1 could not be opened: ")
+    assert "hidden-word" not in str(caught.value)
