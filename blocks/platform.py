@@ -1,8 +1,10 @@
 """The platform block: where the extension database, the data, MLflow and Evidently are."""
 
+from urllib.parse import urlsplit, urlunsplit
+
 from prefect.blocks.core import Block
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 from sqlalchemy import Engine, create_engine, make_url
 
 from blocks.base import documentation, logo
@@ -26,6 +28,8 @@ platform = Platform.load("default")
 engine = platform.engine()
 ```"""
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # it may hold a password
+
     database: SqlAlchemyConnector = Field(description="The Postgres database that holds the extension data.")
     data_root: str = Field(description="The folder, or S3 URL, under which the stores of all instances lie.")
     mlflow_tracking_uri: SecretStr | None = Field(
@@ -46,12 +50,24 @@ engine = platform.engine()
     )
     mlflow_page: str | None = Field(
         default=None,
-        description="The address at which people see MLflow, for links; `optaic up --with-ui` fills it in.",
+        description="The address at which people see MLflow, for links; `optaic up --with-ui` fills it in. Left "
+        "out, it is the tracking URI where that is the URL of a server.",
     )
     evidently_page: str | None = Field(
         default=None,
-        description="The address at which people see Evidently, for links; `optaic up --with-ui` fills it in.",
+        description="The address at which people see Evidently, for links; `optaic up --with-ui` fills it in. Left "
+        "out, it is the workspace where that is the URL of a service.",
     )
+
+    @field_validator("evidently_workspace", "mlflow_page", "evidently_page")
+    @classmethod
+    def _without_password(cls, address: str | None) -> str | None:
+        if address is not None and served(address) and "@" in urlsplit(address).netloc:
+            raise ValueError(
+                "the address holds a user or a password, which everybody could read: leave them out. "
+                "The secret of Evidently's service is the variable EVIDENTLY_SECRET."
+            )
+        return address
 
     def engine(self) -> Engine:
         """Return a new engine of the extension database."""
@@ -71,6 +87,28 @@ engine = platform.engine()
     def artifacts(self) -> str:
         """Where the artifacts of an MLflow lie that is a database only."""
         return self.mlflow_artifacts or f"{self.data_root.rstrip('/')}/_mlflow"  # no instance has a name like that
+
+    @property
+    def mlflow_link(self) -> str | None:
+        """The address at which people see MLflow, where one is known."""
+        uri = self.tracking_uri
+        return self.mlflow_page or (_without_user(uri) if uri is not None and served(uri) else None)
+
+    @property
+    def evidently_link(self) -> str | None:
+        """The address at which people see Evidently, where one is known."""
+        workspace = self.evidently_workspace
+        return self.evidently_page or (workspace if workspace is not None and served(workspace) else None)
+
+
+def served(address: str) -> bool:
+    """Is this the URL of a server, not a folder or a database?"""
+    return address.startswith(("http://", "https://"))
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def connector_url(connector: SqlAlchemyConnector) -> str:

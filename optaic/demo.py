@@ -70,8 +70,8 @@ def _addresses(console: Console, open_session: Session) -> None:
         "Runs": f"{ui}/runs",
         "Pictures": f"{ui}/artifacts",
         "Instances": f"{ui}/blocks",
-        "MLflow": platform.mlflow_page,
-        "Evidently": platform.evidently_page,
+        "MLflow": platform.mlflow_link,
+        "Evidently": platform.evidently_link,
     }
     console.print()
     for what, address in addresses.items():

@@ -35,11 +35,13 @@ PAGES = {page.name: page for page in (MLFLOW, EVIDENTLY)}
 
 def starters(home: Home, platform: "Platform") -> dict[str, Callable[[int], Record]]:
     """Return what starts each page on a port, by name; none for a server that has a page already."""
+    from blocks.platform import served
+
     uri, workspace = platform.tracking_uri, platform.evidently_workspace
     found = dict[str, Callable[[int], Record]]()
-    if uri is not None and "://" in uri and not _served(uri):
+    if uri is not None and "://" in uri and not served(uri):
         found[MLFLOW.name] = lambda port: _start_mlflow(home, uri=uri, artifacts=platform.artifacts, port=port)
-    if workspace is not None and not _served(workspace):
+    if workspace is not None and not served(workspace):
         found[EVIDENTLY.name] = lambda port: _start_evidently(home, workspace=workspace, port=port)
     return found
 
@@ -52,10 +54,6 @@ def healthy(record: Record) -> bool:
 def url(port: int) -> str:
     """Return the address of a page."""
     return f"http://{HOST}:{port}"
-
-
-def _served(address: str) -> bool:
-    return address.startswith(("http://", "https://"))
 
 
 def _start_mlflow(home: Home, *, uri: str, artifacts: str, port: int) -> Record:

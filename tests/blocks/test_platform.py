@@ -1,6 +1,7 @@
 """Where MLflow and Evidently are, as the Platform block keeps it."""
 
-from pydantic import SecretStr
+import pytest
+from pydantic import SecretStr, ValidationError
 
 from blocks import Platform
 from blocks.platform import connector_for
@@ -24,3 +25,41 @@ def test_the_password_of_mlflow_is_not_shown() -> None:
 def test_artifacts_lie_where_the_block_says_or_under_the_data() -> None:
     assert Platform(database=DATABASE, data_root="s3://quant/data/").artifacts == "s3://quant/data/_mlflow"
     assert Platform(database=DATABASE, data_root="/data", mlflow_artifacts="/models").artifacts == "/models"
+
+
+@pytest.mark.parametrize("field", ["evidently_workspace", "mlflow_page", "evidently_page"])
+def test_addresses_that_everybody_reads_hold_no_password(field: str) -> None:
+    fields = {"database": DATABASE, "data_root": "/data", field: "https://me:hidden-word@evidently.example"}
+    with pytest.raises(ValidationError, match="holds a user or a password, which everybody could read") as caught:
+        Platform.model_validate(fields)
+    assert "hidden-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "links"),
+    [
+        ({}, (None, None)),
+        ({"mlflow_tracking_uri": URI, "evidently_workspace": "/evidently"}, (None, None)),
+        (
+            {
+                "mlflow_tracking_uri": "https://me:hidden-word@mlflow.example:5000/base",
+                "evidently_workspace": "http://evidently.example:8000",
+            },
+            ("https://mlflow.example:5000/base", "http://evidently.example:8000"),
+        ),
+        (
+            {
+                "mlflow_tracking_uri": "https://mlflow.internal",
+                "mlflow_page": "https://mlflow.example",
+                "evidently_workspace": "/evidently",
+                "evidently_page": "https://evidently.example",
+            },
+            ("https://mlflow.example", "https://evidently.example"),
+        ),
+    ],
+)
+def test_links_lead_to_the_pages_or_to_servers_of_ones_own(
+    given: dict[str, str], links: tuple[str | None, str | None]
+) -> None:
+    platform = Platform.model_validate({"database": DATABASE, "data_root": "/data", **given})
+    assert (platform.mlflow_link, platform.evidently_link) == links
