@@ -9,15 +9,18 @@ from definitions.work.outcome import Outcome
 from definitions.work.refresh import refresh as bring_up_to_date
 from flows.context import Context
 from flows.frame import Options, flow_of, guarded_run
+from instances.shapes import SHAPES
 from instances.specs import OnStale, SignalInstanceSpec
 from research.signal_values import check_signal
+
+UNCHECKED = SHAPES[FlowKind.REFRESH].for_readers["signal_spec"]
 
 
 def refresh_rows(context: Context) -> Outcome:
     """Read what is new at the source, or compute from the pinned inputs, and commit it to the store."""
     spec, check = context.applied.spec, None
     if isinstance(spec, SignalInstanceSpec):
-        check = partial(check_signal, **spec.signal_spec.model_dump(exclude={"neutral"}))
+        check = partial(check_signal, **spec.signal_spec.model_dump(exclude=UNCHECKED))
     return bring_up_to_date(
         context.pipeline,
         context.store,

@@ -288,8 +288,8 @@ def _flow(spec: AnySpec, kind: FlowKind, described: _Described) -> ResolvedFlow:
     shape = SHAPES[kind]
     edges = tuple(described.edges(spec, kind))
     content = {
-        "flow": spec.model_dump(mode="json", include=set(shape.computed_from)),
-        "reads": [edge.ref.model_dump(mode="json") for edge in edges],
+        "flow": spec.model_dump(mode="json", include=set(shape.computed_from), exclude=dict(shape.for_readers)),
+        "reads": [[*edge.upstream, edge.ref.role, edge.ref.required] for edge in edges],
         "parts": {field: _content(getattr(spec, field), described) for field in type_of(spec).parts},
     }
     if shape.by_definition and spec.name in described.found:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -34,7 +34,8 @@ class FlowShape:
     """One kind of flow.
 
     `computed_from` are the fields of the spec that decide what its runs compute, beside the upstream_refs
-    that it reads; schedules, tags and policies never count. With `by_definition` the instance's definition
+    that it reads; schedules, tags and policies never count. `for_readers` are, by field, those of its own fields that
+    only readers compute from. With `by_definition` the instance's definition
     and config decide too. `roles` are those of the upstream_refs that it reads, None for all.
     `follow_inputs` and `max_age` are the defaults of its freshness policy, without a schedule of its own.
     `second_stores` are the names of further stores that it writes to, beside the one for its readers.
@@ -43,6 +44,7 @@ class FlowShape:
     run_kind: str
     leaves: Leaves
     computed_from: tuple[str, ...] = ()
+    for_readers: Mapping[str, set[str]] = field(default_factory=dict)
     by_definition: bool = True
     roles: frozenset[str] | None = None
     own_edges: tuple[OwnEdge, ...] = ()
@@ -56,7 +58,12 @@ PREDICTIONS = OwnEdge(FlowKind.INFER, role="predictions")
 
 SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
     {
-        FlowKind.REFRESH: FlowShape("RefreshRun", Leaves.ROWS, computed_from=("signal_spec",)),
+        FlowKind.REFRESH: FlowShape(
+            "RefreshRun",
+            Leaves.ROWS,
+            computed_from=("signal_spec",),
+            for_readers=MappingProxyType({"signal_spec": {"neutral"}}),
+        ),
         FlowKind.PREVIEW: FlowShape("PreviewRun", Leaves.NOTHING, computed_from=("date_range",)),
         FlowKind.TRAIN: FlowShape(
             "TrainingRun",

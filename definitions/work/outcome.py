@@ -29,8 +29,8 @@ class Outcome:
 
     `found_new` is false when the source had nothing that the store did not have. `facts` are what metrics can't
     say, in words, like the solver's status; `further_versions` those of the second stores, by their names.
-    `summary` is Markdown; the pictures follow it in the run's artifact. `handles` are what the instance's row is to hold from now on;
-    `events` are sent when all is recorded.
+    `summary` is Markdown; the pictures follow it in the run's artifact. `handles` are what the instance's row is
+    to hold from now on; `events` are sent when all is recorded.
     """
 
     version: str | None

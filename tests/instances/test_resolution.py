@@ -3,13 +3,26 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from definitions.contract import FlowKind, Resources
+from definitions.contract import FlowKind, Module, Resources
+from definitions.modules.module import module_definition
 from instances.errors import InvalidSpec
 from instances.resolution import ResolvedFlow, resolve
 from instances.schedules import Schedule
 from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, spec_adapter
-from tests.instances.catalogue import CSV_2, DEFINITIONS, PARTS, component, dataset, resolved, signal
+from tests.instances.catalogue import (
+    ALL,
+    CSV_2,
+    DEFINITIONS,
+    PARTS,
+    FewDefinitions,
+    NoParameters,
+    component,
+    dataset,
+    resolved,
+    signal,
+)
 from tests.instances.world import days, hours
 
 
@@ -19,6 +32,10 @@ class NoCredentials:
 
     def database_url(self, block_name: str) -> str:
         raise AssertionError(block_name)
+
+
+def mean_module(parameters: BaseModel) -> Module:
+    raise AssertionError(parameters)
 
 
 def problems(
@@ -100,6 +117,9 @@ def test_a_long_chain_resolves_whatever_its_order() -> None:
         {"work_queue": "other"},
         {"job_variables": {"image": "other"}},
         {"concurrency": 2},
+        {"upstream_refs": [{"instance": "a", "max_age": "1d"}]},
+        {"upstream_refs": [{"instance": "a", "flow": "refresh"}]},
+        {"signal_spec": {"neutral": 0.5}},
     ],
 )
 def test_schedules_tags_and_policies_do_not_count(change: dict[str, Any]) -> None:
@@ -111,7 +131,8 @@ def test_schedules_tags_and_policies_do_not_count(change: dict[str, Any]) -> Non
     [
         signal("s", "b"),
         signal("s", "a", "b"),
-        signal("s", {"instance": "a", "max_age": "1d"}),
+        signal("s", "a", {"instance": "a", "role": "universe"}),
+        signal("s", "a", {"instance": "b", "required": False}),
         signal("s", "a", signal_spec={"min": 0}),
         dataset("s", "a"),
         signal("s", "a", pipeline_instance="other-expression"),
@@ -124,6 +145,20 @@ def test_upstreams_parts_and_checks_count(changed: DatasetSpec) -> None:
         component("other-expression", "pipeline", "expression", config={"expression": "open"}),
     )
     assert config_hash(changed, *others) != config_hash(signal("s", "a"), *others)
+
+
+def test_how_old_a_champion_may_be_does_not_count() -> None:
+    module = module_definition(name="mean", version=1, summary="", parameters=NoParameters, factory=mean_module)
+    definitions = FewDefinitions(*ALL, module)
+
+    def hashes(**fields: Any) -> dict[FlowKind, str]:
+        roles = [{"instance": "prices", "role": role} for role in ("prices", "features")]
+        given = {"name": "m", "type": "model", "definition": "mean", "upstream_refs": roles}
+        instances = resolve([*PARTS, dataset("prices"), spec_adapter.validate_python(given | fields)], definitions)
+        return {flow.kind: flow.config_hash for flow in instances[-1].flows}
+
+    assert hashes(champion_max_age="1d") == hashes()
+    assert hashes(target={"horizon": 3}) != hashes()
 
 
 def test_the_definition_version_counts() -> None:
