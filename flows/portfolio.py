@@ -22,7 +22,7 @@ def optimize_portfolio(context: Context) -> Outcome:
     return decide(
         context.plugin,
         context.store,
-        prices=_required(context, "prices"),
+        prices=context.needed("prices"),
         signal=context.only("signal"),
         covariance=context.only("covariance"),
         settings=spec.settings,
@@ -36,7 +36,7 @@ def backtest_portfolio(context: Context) -> Outcome:
     return follow(
         context.store,
         context.second_store("trades"),
-        prices=_chosen(_required(context, "assets"), spec.assets),
+        prices=_chosen(context.needed("assets"), spec.assets),
         config=spec.config,
         primary=context.only("primary"),
         secondary=context.only("secondary"),
@@ -44,12 +44,6 @@ def backtest_portfolio(context: Context) -> Outcome:
         benchmark=context.only("benchmark"),
         date_range=spec.date_range,
     )
-
-
-def _required(context: Context, role: str) -> Input:
-    found = context.only(role)
-    assert found is not None  # the frame works with all required inputs only
-    return found
 
 
 def _chosen(prices: Input, assets: Assets) -> Input:

@@ -266,8 +266,14 @@ def _role_problems(spec: RunnableSpec, accepted: Iterable[Role], who: str) -> It
         elif count > 1 and not roles[name].many:
             yield f"{spec.name}: {who} accepts one upstream in the role {name!r}, not {count}"
     for role in roles.values():
-        if role.required and role.name not in counts:
+        played = [ref for ref in spec.references() if ref.role == role.name]
+        if role.required and not played:
             yield f"{spec.name}: {who} needs an upstream in the role {role.name!r}: add one to upstream_refs"
+        elif role.required and not any(ref.required for ref in played):
+            yield (
+                f"{spec.name}: upstream {played[0].instance!r} plays the required role {role.name!r} of {who}, "
+                "so it can't be optional: leave `required` out"
+            )
 
 
 def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator[tuple[str, str]]:

@@ -58,9 +58,10 @@ EXPRESSION = definition(
     flows=(FlowKind.REFRESH,),
     roles=(Role("input", many=True), Role("universe", required=False)),
 )
+LOOSE = definition(Kind.PIPELINE, "loose", flows=(FlowKind.REFRESH,), roles=(Role("input", required=False, many=True),))
 DELTA = definition(Kind.STORE, "delta")
 SIMPLE = definition(Kind.ACCESSOR, "simple")
-ALL = (CSV, CSV_2, EXPRESSION, DELTA, SIMPLE)
+ALL = (CSV, CSV_2, EXPRESSION, LOOSE, DELTA, SIMPLE)
 
 
 class FewDefinitions:
@@ -91,6 +92,8 @@ PARTS = (
     component("delta", "store", "delta"),
     component("simple", "accessor", "simple"),
 )
+LOOSE_PART = component("loose", "pipeline", "loose")
+"""The pipeline of datasets all of whose inputs may be optional."""
 
 
 def ref(upstream: str | Mapping[str, Any] | UpstreamRef) -> UpstreamRef:

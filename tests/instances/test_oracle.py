@@ -13,7 +13,7 @@ from instances.facts import Edge, FlowId, World
 from instances.readiness import FreshnessReport, assess
 from instances.specs import OnStale, UpstreamRef
 from instances.status import FlowStatus, judge
-from tests.instances.catalogue import dataset
+from tests.instances.catalogue import LOOSE_PART, dataset
 from tests.instances.database import refresh_ids, saved
 from tests.instances.oracle import Answer, Oracle
 from tests.instances.simulation import House
@@ -185,8 +185,11 @@ def test_the_simulated_house_reads_what_the_repository_does(database: Engine) ->
         drawn = draw_flows(random, size=8)
         house = House(drawn)
         names = {flow.flow_id: f"g{seed}-{flow.name}" for flow in drawn}
-        specs = (dataset(names[flow.flow_id], *(_ref(edge, names) for edge in flow.edges)) for flow in drawn)
-        repository = saved(database, *specs)
+        specs = (
+            dataset(names[flow.flow_id], *(_ref(edge, names) for edge in flow.edges), pipeline_instance="loose")
+            for flow in drawn
+        )
+        repository = saved(database, LOOSE_PART, *specs)
         ids = refresh_ids(repository)
         for starts in ([flow.flow_id for flow in random.sample(drawn, count)] for count in (1, 1, 2, 3)):
             read = {record.instance for record in repository.surroundings([ids[names[at]] for at in starts])}

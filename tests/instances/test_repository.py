@@ -15,7 +15,7 @@ from instances.repository import FlowRecord, Repository
 from instances.schedules import Schedule
 from instances.specs import ComponentSpec, DatasetSpec, UpstreamRef
 from instances.tables import EdgeRow
-from tests.instances.catalogue import PARTS, component, dataset, signal
+from tests.instances.catalogue import LOOSE_PART, PARTS, component, dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
 from tests.instances.world import days
 
@@ -173,7 +173,8 @@ def test_surroundings_are_what_a_walk_finds(
         ]
         for down in range(9)
     }
-    repository = saved(database, *(dataset(name, *refs[n]) for n, name in enumerate(NODES)))
+    nodes = (dataset(name, *refs[n], pipeline_instance="loose") for n, name in enumerate(NODES))
+    repository = saved(database, LOOSE_PART, *nodes)
     ids = refresh_ids(repository)
     found = repository.surroundings([ids[NODES[n]] for n in starts])
     assert {flow.instance for flow in found} == brute_force(lineage, starts)

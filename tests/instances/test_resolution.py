@@ -179,7 +179,7 @@ def test_a_default_that_is_spelled_out_does_not_count() -> None:
 
 def test_an_unknown_definition_is_named_with_those_that_are_there() -> None:
     assert problems(component("p", "pipeline", "cvs")) == (
-        "p: there is no pipeline definition named 'cvs'. Did you mean 'csv'? Installed: csv, expression. "
+        "p: there is no pipeline definition named 'cvs'. Did you mean 'csv'? Installed: csv, expression, loose. "
         "Install the package that brings it (entry point group 'optaic.definitions'), or correct the name.",
     )
 
@@ -268,6 +268,15 @@ def test_a_required_role_that_nobody_plays() -> None:
     assert problems(dataset("s", pipeline_instance="expression")) == (
         "s: pipeline expression@1 needs an upstream in the role 'input': add one to upstream_refs",
     )
+
+
+def test_a_required_role_can_not_be_optional() -> None:
+    prices, other = {"instance": "a", "required": False}, {"instance": "b", "required": False}
+    assert problems(dataset("s", prices, other), dataset("a"), dataset("b")) == (
+        "s: upstream 'a' plays the required role 'input' of pipeline expression@1, so it can't be optional: "
+        "leave `required` out",
+    )
+    assert len(flow_of(dataset("s", prices, "b"), dataset("a"), dataset("b")).edges) == 2
 
 
 def test_an_upstream_that_is_named_twice_in_one_role() -> None:

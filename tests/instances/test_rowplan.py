@@ -11,7 +11,7 @@ from instances.plan import Action, compare
 from instances.rowplan import rows_on_record, wanted_row, without_flows
 from instances.specs import ComponentSpec, DatasetSpec
 from instances.writer import Writer
-from tests.instances.catalogue import component, dataset, resolved, signal
+from tests.instances.catalogue import LOOSE_PART, component, dataset, resolved, signal
 from tests.instances.database import saved, statements
 
 NAMES = ["a", "b", "c", "d"]
@@ -43,7 +43,8 @@ OTHERS = st.fixed_dictionaries(
 def worlds(draw: st.DrawFn) -> list[ComponentSpec | DatasetSpec]:
     """Draw datasets and signals over each other, and a pipeline with a config of its own."""
     specs: list[ComponentSpec | DatasetSpec] = [
-        component("own", "pipeline", "csv", config={"path": draw(st.sampled_from(["a.csv", "b.csv"]))}, protect=True)
+        LOOSE_PART,
+        component("own", "pipeline", "csv", config={"path": draw(st.sampled_from(["a.csv", "b.csv"]))}, protect=True),
     ]
     for number, name in enumerate(NAMES[: draw(st.integers(1, 4))]):
         edges: list[Any] = []
@@ -51,7 +52,8 @@ def worlds(draw: st.DrawFn) -> list[ComponentSpec | DatasetSpec]:
             if draw(st.booleans()):
                 edges.append({"instance": upstream, **draw(EDGE)})
         make = dataset if number % 2 == 0 else signal
-        fields = draw(OTHERS) | ({} if edges else {"pipeline_instance": draw(st.sampled_from(["csv", "own"]))})
+        pipelines = ["loose"] if edges else ["csv", "own"]
+        fields = draw(OTHERS) | {"pipeline_instance": draw(st.sampled_from(pipelines))}
         specs.append(make(name, *edges, **fields))
     return specs
 
