@@ -45,6 +45,14 @@ class UnknownFlow(OptaicError):
         super().__init__(f"instance {instance!r} {problem}; its flows are: {listed}.")
 
 
+class UnknownHandle(OptaicError):
+    """A handle that an instance of its type has no place for."""
+
+    def __init__(self, instance: str, type_: str, handle: str, known: Sequence[str]) -> None:
+        listed = ", ".join(known) or "none"
+        super().__init__(f"{type_} {instance!r} has no handle {handle!r}; its handles are: {listed}. Use one of those.")
+
+
 class NotMigrated(OptaicError):
     """The extension database is not at the schema version of this code."""
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
 from instances.facts import FlowId, Provenance, Request, RunId
-from instances.shapes import SHAPES
+from instances.handles import set_handles
+from instances.shapes import SHAPES, Leaves
 from instances.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 
 # What a run's row says of its outcome, and what a run that confirms it takes over.
@@ -106,7 +107,10 @@ class Ledger:
             )
 
     def record_outcome(self, run_id: RunId, outcome: Outcome, now: dt.datetime) -> None:
-        """Write what the run left, on its row and as its instance's handles, in one transaction."""
+        """Write what the run left, on its row and as its instance's handles, in one transaction.
+
+        Raises `UnknownHandle`.
+        """
         with Session(self.engine) as session, session.begin():
             flow_id = session.execute(
                 update(RunRow)
@@ -123,30 +127,33 @@ class Ledger:
                 )
                 .returning(RunRow.flow_id)
             ).scalar_one()
-            instance = session.get_one(FlowRow, flow_id).instance
+            flow = session.get_one(FlowRow, flow_id)
             handles: dict[str, Any] = dict(outcome.handles)
-            if outcome.row_count is not None:
+            if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Leaves.ROWS:
                 handles |= {
                     "last_data_date": outcome.watermark,
                     "row_count": outcome.row_count,
                     "data_version": outcome.version,
                 }
-            for name, value in handles.items():
-                setattr(instance, name, value)
+            set_handles(flow.instance, handles)
 
-    def amend_version(self, run_id: RunId, version: str, handles: Mapping[str, str]) -> None:
-        """Let a run have left another version than it recorded, as when a person promotes a model afterwards."""
+    def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str]) -> None:
+        """Let a run have left another version than it recorded, as when a person promotes a model afterwards.
+
+        So did all runs of its flow that have recorded since: Prefect may not have told of them yet.
+        """
         with Session(self.engine) as session, session.begin():
             row = session.get_one(RunRow, run_id)
-            row.version = version
-            instance = session.get_one(FlowRow, row.flow_id).instance
-            for name, value in handles.items():
-                setattr(instance, name, value)
+            instance = _one_at_a_time(session, row.flow_id).instance
+            since = (RunRow.flow_id == row.flow_id) & (RunRow.recorded_at >= row.recorded_at)
+            session.execute(update(RunRow).where(since).values(version=version))
+            set_handles(instance, handles)
 
     def confirm(self, run_id: RunId, confirmed: RunId, now: dt.datetime) -> None:
         """Give a skipped run the outcome of the completed run that it confirms."""
         with Session(self.engine) as session, session.begin():
-            source = session.get_one(RunRow, confirmed)
+            _one_at_a_time(session, session.get_one(RunRow, run_id).flow_id)
+            source = session.get_one(RunRow, confirmed, populate_existing=True)
             session.execute(
                 update(RunRow)
                 .where(RunRow.prefect_run_id == run_id)
@@ -226,6 +233,11 @@ class Ledger:
         """Note on a claim which run came of it."""
         with Session(self.engine) as session, session.begin():
             session.execute(update(ClaimRow).where(ClaimRow.key == key).values(prefect_run_id=run_id))
+
+
+def _one_at_a_time(session: Session, flow_id: UUID) -> FlowRow:
+    """Return the flow's row, locked: who amends what its runs have left waits for who copies it."""
+    return session.get_one(FlowRow, flow_id, with_for_update=True)
 
 
 def _open() -> Any:

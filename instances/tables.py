@@ -232,6 +232,7 @@ ROWS: Mapping[str, type[InstanceRow]] = MappingProxyType(
     {str(mapper.polymorphic_identity): mapper.class_ for mapper in InstanceRow.__mapper__.polymorphic_map.values()}
 )
 HANDLES = ("mlflow_experiment_id", "mlflow_registered_model_name", "evidently_project_id")
+DATA_HANDLES = ("last_data_date", "row_count", "data_version")
 DEFINED = tuple(row for row in ROWS.values() if issubclass(row, _Defined))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, selectin_polymorphic
 
 from definitions.contract import Definition, FlowKind
 from definitions.errors import DefinitionConflict
+from instances.handles import set_handles
 from instances.resolution import ResolvedFlow, ResolvedInstance
 from instances.specs import DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.tables import ROWS, AutomationRow, Base, DefinitionRow, EdgeRow, FlowRow, InstanceRow
@@ -90,10 +91,10 @@ class Writer:
             session.execute(delete(AutomationRow).where(AutomationRow.name == name))
 
     def set_handle(self, instance: str, handle: str, value: str | None) -> None:
-        """Note, in an instance's row, the id of a thing outside that belongs to it."""
+        """Note, in an instance's row, the id of a thing outside that belongs to it. Raises `UnknownHandle`."""
         with Session(self.engine) as session, session.begin():
             row = session.scalars(_every_row().where(InstanceRow.name == instance)).one()
-            setattr(row, handle, value)
+            set_handles(row, {handle: value})
 
 
 def _key(definition: Definition) -> tuple[str, str, int]:
