@@ -108,13 +108,15 @@ class Watermark:
 class Input:
     """One pinned input: the upstream's name, the role it plays, and its rows, at which version.
 
-    `frame` is in long form: `date`, `entity`, value columns; one row per (date, entity).
+    `frame` is in long form: `date`, `entity`, value columns; one row per (date, entity). `neutral` is the
+    value that says nothing: that of the `signal_spec`, 0 for what is no signal.
     """
 
     instance: str
     role: str
     frame: pl.DataFrame
     version: str | None = None
+    neutral: float = 0.0
 
 
 @dataclass(frozen=True)

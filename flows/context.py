@@ -12,7 +12,7 @@ from instances.errors import OptaicError
 from instances.fingerprint import Pin
 from instances.repository import Applied, FlowRecord
 from instances.shapes import SHAPES, Leaves
-from instances.specs import AnySpec, RunnableSpec
+from instances.specs import AnySpec, RunnableSpec, SignalInstanceSpec
 
 
 class NothingToRead(OptaicError):
@@ -143,4 +143,6 @@ def _missing(spec: AnySpec, flow: FlowRecord, pins: Iterable[Pin]) -> Iterator[s
 def _read(services: Services, applied: Applied, pin: Pin) -> Input:
     source = readable(applied, services.registry, services.resources)
     frame = source.accessor.read(source.store, ReadRequest(version=pin.version, as_known=True))
-    return Input(instance=pin.instance, role=pin.role, frame=frame, version=pin.version)
+    spec = applied.spec
+    neutral = spec.signal_spec.neutral if isinstance(spec, SignalInstanceSpec) else 0.0
+    return Input(instance=pin.instance, role=pin.role, frame=frame, version=pin.version, neutral=neutral)

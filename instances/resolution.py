@@ -16,7 +16,7 @@ from definitions.errors import DefinitionError
 from instances.errors import InvalidSpec
 from instances.lineage import find_cycle, topological
 from instances.shapes import SHAPES, Leaves
-from instances.specs import AnySpec, DefinedSpec, RunnableSpec, UpstreamRef
+from instances.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
 from instances.types import type_of
 from instances.wording import a
 
@@ -298,10 +298,18 @@ def _flow(spec: AnySpec, kind: FlowKind, described: _Described) -> ResolvedFlow:
         "reads": [[*edge.upstream, edge.ref.role, edge.ref.required] for edge in edges],
         "parts": {field: _content(getattr(spec, field), described) for field in type_of(spec).parts},
     }
+    if neutral := _neutral_values(edges, shape.neutral_of, described):
+        content["neutral"] = neutral
     if shape.by_definition and spec.name in described.found:
         content["definition"] = _content(spec.name, described)
     config_hash = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return ResolvedFlow(spec.name, kind, config_hash, edges)
+
+
+def _neutral_values(edges: Iterable[ResolvedEdge], roles: Collection[str], described: _Described) -> dict[str, float]:
+    """Return the neutral values of the signals that play one of these roles."""
+    specs = [described.specs.get(edge.upstream[0]) for edge in edges if edge.ref.role in roles]
+    return {spec.name: spec.signal_spec.neutral for spec in specs if isinstance(spec, SignalInstanceSpec)}
 
 
 def _content(name: str, described: _Described) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class FlowShape:
 
     `computed_from` are the fields of the spec that decide what its runs compute, beside the upstream_refs
     that it reads; schedules, tags and policies never count. `for_readers` are, by field, those of its own fields that
-    only readers compute from. With `by_definition` the instance's definition
-    and config decide too. `roles` are those of the upstream_refs that it reads, None for all.
+    only readers compute from. `neutral_of` are the roles of the signals whose neutral value they compute
+    from. With `by_definition` the instance's definition and config decide too. `roles` are those of the upstream_refs that it reads, None for all.
     `follow_inputs` and `max_age` are the defaults of its freshness policy, without a schedule of its own.
     `second_stores` are the names of further stores that it writes to, beside the one for its readers.
     """
@@ -45,6 +45,7 @@ class FlowShape:
     leaves: Leaves
     computed_from: tuple[str, ...] = ()
     for_readers: Mapping[str, set[str]] = field(default_factory=dict)
+    neutral_of: frozenset[str] = frozenset()
     by_definition: bool = True
     roles: frozenset[str] | None = None
     own_edges: tuple[OwnEdge, ...] = ()
@@ -91,6 +92,7 @@ SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
             "BacktestRun",
             Leaves.ROWS,
             computed_from=("assets", "date_range", "config"),
+            neutral_of=frozenset({"secondary"}),
             second_stores=("trades",),
         ),
     }

@@ -65,7 +65,9 @@ class SignalSpec(Spec):
     min: float | None = Field(default=None, description="The least value that may be committed.")
     max: float | None = Field(default=None, description="The greatest value that may be committed.")
     allow_nan: bool = Field(default=False, description="Whether a value may be missing.")
-    neutral: float = Field(default=0.0, description="What readers that need a value take for a missing one.")
+    neutral: float = Field(
+        default=0.0, description="The value that says nothing; a backtest holds what its secondary signal has above it."
+    )
     index_columns: tuple[str, ...] = Field(
         default=("date", "entity"), description="The columns that identify a row, none of them ever empty."
     )
@@ -249,7 +251,7 @@ class Signals(Spec):
 
     primary: Name = Field(description="The instance whose scores choose what is held.")
     secondary: Name | None = Field(
-        default=None, description="An instance that vetoes: what has a value of 0 or less in it is not held."
+        default=None, description="An instance that vetoes: what is not above its neutral value in it is not held."
     )
 
 

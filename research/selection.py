@@ -9,8 +9,6 @@ from research.errors import ResearchError
 if TYPE_CHECKING:
     import pandas as pd
 
-NEUTRAL = 0.0
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -21,16 +19,21 @@ class Selection:
 
 
 def selected_weights(
-    primary: "pd.DataFrame", secondary: "pd.DataFrame | None", decisions: "pd.DatetimeIndex", selection: Selection
+    primary: "pd.DataFrame",
+    secondary: "pd.DataFrame | None",
+    decisions: "pd.DatetimeIndex",
+    selection: Selection,
+    *,
+    neutral: float = 0.0,
 ) -> "pd.DataFrame":
     """Return target weights, a row for each of `decisions` and a column for each entity, 0 where nothing is held.
 
     On each day the n entities with a primary score that day are ranked by it, ties by name; the best
     k = max(1, round up(top_fraction * n)) get a slot of 1 / k of capital each. A slot is filled only where
-    the secondary signal, if there is one, is above its neutral value, 0, that day; it stays in cash
+    the secondary signal, if there is one, is above `neutral` that day; it stays in cash
     otherwise, as in M. Faber, "A Quantitative Approach to Tactical Asset Allocation" (2007).
     Long-short, the best k get slots of 1 / 2k and the worst k slots of -1 / 2k, with k at most n / 2; the
-    worst are held only where the secondary signal is below 0. So gross exposure is at most 1 either way.
+    worst are held only where the secondary signal is below it. So gross exposure is at most 1 either way.
     A day without any score gives an empty portfolio. Raises `ResearchError` when no day has a score.
     """
     import pandas as pd
@@ -47,8 +50,8 @@ def selected_weights(
         ranked = _ranked(scores.loc[day])
         best, worst = _chosen(ranked, selection)
         if second is not None:
-            best = [name for name in best if second.at[day, name] > NEUTRAL]
-            worst = [name for name in worst if second.at[day, name] < NEUTRAL]
+            best = [name for name in best if second.at[day, name] > neutral]
+            worst = [name for name in worst if second.at[day, name] < neutral]
         slot = _slot(len(ranked), selection)
         weights.loc[day, best] = slot
         weights.loc[day, worst] = -slot

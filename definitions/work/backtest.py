@@ -91,7 +91,8 @@ def _targets(
     scores = _scores(primary)
     scores = scores.where(carried(prices).reindex(index=scores.index, columns=scores.columns).notna())
     second = None if secondary is None else _scores(secondary)
-    targets = selected_weights(scores, second, decisions, config.selection)
+    neutral = 0.0 if secondary is None else secondary.neutral
+    targets = selected_weights(scores, second, decisions, config.selection, neutral=neutral)
     return targets.loc[targets.index >= scores.dropna(how="all").index[0]]
 
 

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -84,6 +85,17 @@ def test_a_backtest_leaves_equity_trades_metrics_and_pictures(
     assert "from 2006-01-31 to 2010-12-31: 60 decisions, " in lines[0]
     assert lines[2] == "|  | portfolio | SPX |"
     assert any(line.startswith("| Maximum drawdown | -") for line in lines)
+
+
+def test_a_secondary_signal_counts_from_its_neutral_value(stores: tuple[DeltaStore, DeltaStore], prices: Input) -> None:
+    primary, secondary = signal(prices, MOMENTUM), signal(prices, "close / MEAN(close, 200)", role="secondary")
+
+    def held(neutral: float) -> set[str]:
+        given = replace(secondary, neutral=neutral)
+        backtest(*stores, prices=prices, primary=primary, secondary=given, config=BacktestConfig())
+        return set(rows(stores[1])["entity"])
+
+    assert held(0.0) > held(1.2) > set()
 
 
 def test_the_same_again_commits_nothing(stores: tuple[DeltaStore, DeltaStore], prices: Input) -> None:

@@ -161,6 +161,21 @@ def test_how_old_a_champion_may_be_does_not_count() -> None:
     assert hashes(target={"horizon": 3}) != hashes()
 
 
+def test_the_neutral_value_of_a_filter_counts_for_the_backtest() -> None:
+    given = {"name": "b", "type": "backtest", "assets": {"instance": "a"}}
+    backtest = spec_adapter.validate_python(given | {"signals": {"primary": "s", "secondary": "filter"}})
+
+    def hashed(primary: float = 0.0, secondary: float = 0.0) -> str:
+        signals = (
+            signal("s", "a", signal_spec={"neutral": primary}),
+            signal("filter", "a", signal_spec={"neutral": secondary}),
+        )
+        return resolve([*PARTS, dataset("a"), *signals, backtest], DEFINITIONS)[-1].flows[0].config_hash
+
+    assert hashed(primary=0.5) == hashed()
+    assert hashed(secondary=0.5) != hashed()
+
+
 def test_the_definition_version_counts() -> None:
     pinned = component("pinned", "pipeline", "csv", definition_version=1)
     newest = component("pinned", "pipeline", "csv")

@@ -44,6 +44,13 @@ def test_slots_that_the_secondary_signal_does_not_confirm_stay_in_cash() -> None
     assert chosen(primary, scores(a=np.nan, b=2), top_fraction=0.5) == {"b": 0.5}
 
 
+def test_the_secondary_signal_confirms_above_its_neutral_value() -> None:
+    primary, secondary = scores(a=4, b=3, c=2, d=1), scores(a=0.5, b=0.6, c=0.4, d=0.2)
+    rule = Selection(top_fraction=0.5, long_short=True)
+    weights = selected_weights(primary, secondary, DAYS, rule, neutral=0.5).loc[DAY]
+    assert weights.to_dict() == {"a": 0.0, "b": 0.25, "c": -0.25, "d": -0.25}
+
+
 def test_long_short_sells_the_worst_against_the_best() -> None:
     primary = scores(a=5, b=4, c=3, d=2, e=1)
 
