@@ -10,6 +10,7 @@ from definitions.errors import DefinitionError
 from definitions.work.backtest import backtest as follow
 from definitions.work.optimization import optimize as decide
 from definitions.work.outcome import Outcome
+from definitions.work.settings import TRADES
 from flows.context import Context
 from flows.frame import Options, flow_of, guarded_run
 from instances.specs import Assets, BacktestSpec, OnStale, PortfolioOptimizerSpec
@@ -35,7 +36,7 @@ def backtest_portfolio(context: Context) -> Outcome:
     assert isinstance(spec, BacktestSpec)
     return follow(
         context.store,
-        context.second_store("trades"),
+        context.second_store(TRADES),
         prices=_chosen(context.needed("assets"), spec.assets),
         config=spec.config,
         primary=context.only("primary"),

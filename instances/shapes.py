@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from definitions.contract import FlowKind
+from definitions.work.settings import TRADES
 
 
 class Leaves(StrEnum):
@@ -93,7 +94,7 @@ SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
             Leaves.ROWS,
             computed_from=("assets", "date_range", "config"),
             neutral_of=frozenset({"secondary"}),
-            second_stores=("trades",),
+            second_stores=(TRADES,),
         ),
     }
 )

@@ -7,7 +7,7 @@ import polars as pl
 
 from definitions.contract import Input, Store
 from definitions.work.outcome import Outcome, table
-from definitions.work.settings import BacktestConfig, DateRange
+from definitions.work.settings import TRADES, BacktestConfig, DateRange
 from research.backtest import BacktestResult, benchmark_equity, run_backtest
 from research.errors import ResearchError
 from research.panels import carried, long_form, panel, value_column
@@ -44,7 +44,7 @@ def backtest(
     `equity_store` then holds exactly `date`, `entity` ("portfolio", and "benchmark" where there is one), `equity`
     (in currency), `return_` (since the day before; null on the first), `drawdown` (a share, at most 0);
     `trades_store` exactly `date`, `entity`, `quantity`, `price`, `value` and `cost`. The outcome's version is that of
-    the equity. Metrics that are not defined, like the ratios of a portfolio that is all cash, are left out.
+    the equity; its further version `trades` that of the trades. Metrics that are not defined, like the ratios of a portfolio that is all cash, are left out.
     Raises `ResearchError`; then nothing is written.
     """
     span = date_range or DateRange()
@@ -125,7 +125,7 @@ def _kept(
 ) -> Outcome:
     """Write what came of it, and say what it was; the trades first, since a run's version is the equity's."""
     curves = {PORTFOLIO: result.equity} if reference is None else {PORTFOLIO: result.equity, BENCHMARK: reference}
-    trades_store.write(result.trades, replace=True)
+    trades = trades_store.write(result.trades, replace=True)
     written = equity_store.write(pl.concat(_rows(entity, curve) for entity, curve in curves.items()), replace=True)
     metrics = performance(result.equity) | trading(result.equity, result.turnover, result.costs)
     others: dict[str, float] = {}
@@ -138,6 +138,7 @@ def _kept(
         row_count=written.row_count,
         found_new=written.changed,
         metrics={key: value for key, value in metrics.items() if value == value},
+        further_versions={TRADES: trades.version},
         summary=_summary(result, metrics, others, name=name, decided=decided),
         pictures=(
             equity_picture(result.equity, reference, name=name),

@@ -13,6 +13,9 @@ from research.costs import Costs, Slippage
 from research.rebalancing import Frequency
 from research.selection import Selection
 
+TRADES = "trades"
+"""The name of the store that holds the trades of a backtest, beside that of its equity curve."""
+
 
 class DateRange(Parameters):
     """The first and the last date of a range, both inclusive."""

@@ -65,6 +65,7 @@ def test_a_backtest_leaves_equity_trades_metrics_and_pictures(
     assert equity.columns == ["date", "entity", "equity", "return_", "drawdown"]
     assert trades.columns == ["date", "entity", "quantity", "price", "value", "cost"]
     assert outcome.version == stores[0].head().version  # type: ignore[union-attr]
+    assert outcome.further_versions == {"trades": stores[1].head().version}  # type: ignore[union-attr]
     assert (outcome.row_count, outcome.watermark) == (equity.height, dt.date(2010, 12, 31))
     assert set(equity["entity"]) == {"portfolio", "benchmark"}
     portfolio = equity.filter(entity="portfolio")
