@@ -77,13 +77,15 @@ def optimize(
     frame = pl.concat(_rows(decision) for decision in decisions)
     written = store.write(frame, replace=True)
     metrics = _metrics(decisions)
+    statuses = ", ".join(sorted({decision.allocation.solver_status for decision in decisions}))
     return Outcome(
         version=written.version,
         watermark=written.watermark.date if written.watermark else None,
         row_count=written.row_count,
         found_new=written.changed,
         metrics=metrics,
-        summary=_summary(decisions, metrics, relative=signal is not None),
+        facts={"solver_status": statuses},
+        summary=_summary(decisions, metrics, statuses, relative=signal is not None),
         pictures=(weights_picture(panel(frame, "weight").fillna(0.0)),),
     )
 
@@ -204,16 +206,15 @@ def _metrics(decisions: list[_Decision]) -> dict[str, float]:
     return metrics | ({"mean_turnover": sum(turnovers) / len(turnovers)} if turnovers else {})
 
 
-def _summary(decisions: list[_Decision], metrics: dict[str, float], *, relative: bool) -> str:
+def _summary(decisions: list[_Decision], metrics: dict[str, float], statuses: str, *, relative: bool) -> str:
     last = decisions[-1]
-    statuses = sorted({decision.allocation.solver_status for decision in decisions})
     weights = last.allocation.weights
     held = weights[weights != 0].sort_values(ascending=False, kind="stable")
     turnover = f"; mean turnover {metrics['mean_turnover']:.1%}" if "mean_turnover" in metrics else ""
     shown = pl.DataFrame({"entity": [str(n) for n in held.index], "weight": [f"{weight:.2%}" for weight in held]})
     lines = [
         f"Weights on {len(decisions):,} dates, {decisions[0].day:%Y-%m-%d} to {last.day:%Y-%m-%d}{turnover}. "
-        f"The solver said: {', '.join(statuses)}.",
+        f"The solver said: {statuses}.",
         "",
         f"On {last.day:%Y-%m-%d}, per year: expected return {metrics['expected_return']:.2%}"
         f"{' above the mean of the entities' if relative else ''}, volatility {metrics['volatility']:.2%}; "

@@ -90,6 +90,7 @@ def test_weights_are_kept_by_date(name: str, store: DeltaStore) -> None:
     status = "closed form" if name.startswith("hier") else "optimal"
     assert outcome.summary.startswith("Weights on 24 dates, 2010-01-29 to 2011-12-30; mean turnover ")
     assert f"The solver said: {status}." in outcome.summary
+    assert outcome.facts == {"solver_status": status}
     assert outcome.pictures[0].png.startswith(b"\x89PNG")
 
 
