@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -26,6 +26,16 @@ class NoDeployment(OptaicError):
 
     def __init__(self, instance: str, flow: str) -> None:
         super().__init__(f"{instance}.{flow} has no deployment. Run `optaic apply`: it makes what is missing.")
+
+
+class UnknownParameter(OptaicError):
+    """A parameter that a flow's runs don't take."""
+
+    def __init__(self, instance: str, flow: str, name: str, known: Collection[str]) -> None:
+        super().__init__(
+            f"{instance}.{flow} takes no parameter {name!r}; it takes: {', '.join(sorted(known))}. "
+            f"Leave {name!r} out; nothing was started."
+        )
 
 
 class PartOf(OptaicError):
@@ -163,13 +173,14 @@ class Seen:
 async def run(session: Session, instance: str, flow: str, parameters: Mapping[str, object]) -> AsyncIterator[Seen]:
     """Start a flow through its deployment, and yield each state that it is seen in, up to its last.
 
-    Raises `UnknownInstance`, `UnknownFlow`, `NoDeployment`.
+    Raises `UnknownInstance`, `UnknownFlow`, `NoDeployment`, `UnknownParameter`; then nothing is started.
     """
     repository = session.services.repository
     flow_id = repository.flow_id(instance, flow)
     record = next(r for r in repository.flows(instances=[instance]) if r.flow_id == flow_id)
     if record.deployment_id is None:
         raise NoDeployment(instance, flow)
+    check_parameters(record, parameters)
     from prefect.exceptions import ObjectNotFound
 
     try:
@@ -186,6 +197,16 @@ async def run(session: Session, instance: str, flow: str, parameters: Mapping[st
         last = seen
         if not seen.ended:
             await asyncio.sleep(POLL)
+
+
+def check_parameters(flow: "FlowRecord", parameters: Collection[str]) -> None:
+    """Raise `UnknownParameter` for one that runs of the flow don't take: Prefect would start it, and it would crash."""
+    from flows.deployments import flow_schema
+
+    known = flow_schema(flow.kind)["properties"].keys() - {"instance"}
+    for name in parameters:
+        if name not in known:
+            raise UnknownParameter(flow.instance, flow.kind, name, known)
 
 
 async def _look(session: Session, run_id: UUID) -> Seen:

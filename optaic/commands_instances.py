@@ -39,7 +39,9 @@ def run(
     flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Go on whatever the guard says; recorded.")] = False,
     on_stale: Annotated[str | None, typer.Option(help="block, refresh or warn, for this run.")] = None,
-    everything: Annotated[bool, typer.Option("--everything", help="Read the source from the beginning.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Of refresh: read the source from the beginning.")
+    ] = False,
 ) -> None:
     """Start a flow through its deployment, and follow it to its end.
 
