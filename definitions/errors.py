@@ -74,10 +74,11 @@ class InvalidConfig(DefinitionError):
 
 
 def _problem(item: "ErrorDetails", *, hidden: bool) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "(all)"
+    place = ".".join(str(part) for part in ("config", *item["loc"]))
     message = item["msg"].removeprefix("Value error, ")
     shown = "" if hidden or "\n" in message else f" (got {item['input']!r})"
-    return f"config.{place}: {message}{shown}"
+    # What is wrong with a config as a whole has no place to show.
+    return f"{place}: {message}{shown}" if item["loc"] else f"{message}{shown}"
 
 
 class SourceError(DefinitionError):

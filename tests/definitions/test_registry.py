@@ -153,3 +153,13 @@ def test_every_builtin_definition_says_what_it_is() -> None:
         assert all(field.description for field in one.parameters.model_fields.values()), one.ref
         more = (FlowKind.PREVIEW,) if one.ref == "pipeline expression@2" else ()
         assert one.flows == (*FLOWS.get(one.kind, ()), *more), one.ref
+
+
+def test_what_is_wrong_with_a_config_as_a_whole_has_no_place() -> None:
+    optimizer = default_registry().get(Kind.PORTFOLIO_OPTIMIZER, "mean-variance")
+    with pytest.raises(InvalidConfig) as caught:
+        optimizer.parse({"objective": "minimum-variance", "risk_aversion": 2})
+    assert str(caught.value).startswith(
+        "the config does not fit portfolio_optimizer mean-variance@1: risk_aversion has no part in minimum-variance: "
+        "leave it out, or choose maximum-utility (got {"
+    )
