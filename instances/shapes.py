@@ -35,9 +35,10 @@ class FlowShape:
     """One kind of flow.
 
     `computed_from` are the fields of the spec that decide what its runs compute, beside the upstream_refs
-    that it reads; schedules, tags and policies never count. `for_readers` are, by field, those of its own fields that
-    only readers compute from. `neutral_of` are the roles of the signals whose neutral value they compute
-    from. With `by_definition` the instance's definition and config decide too. `roles` are those of the upstream_refs that it reads, None for all.
+    that it reads; schedules, tags and policies never count. `for_readers` are, by field, those of its own
+    fields that only readers compute from. `neutral_of` are the roles of the signals whose neutral value they
+    compute from. With `by_definition` the instance's definition and config decide too. `roles` are those of
+    the upstream_refs that it reads, None for all.
     `follow_inputs` and `max_age` are the defaults of its freshness policy, without a schedule of its own.
     `second_stores` are the names of further stores that it writes to, beside the one for its readers.
     """

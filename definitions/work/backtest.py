@@ -44,7 +44,8 @@ def backtest(
     `equity_store` then holds exactly `date`, `entity` ("portfolio", and "benchmark" where there is one), `equity`
     (in currency), `return_` (since the day before; null on the first), `drawdown` (a share, at most 0);
     `trades_store` exactly `date`, `entity`, `quantity`, `price`, `value` and `cost`. The outcome's version is that of
-    the equity; its further version `trades` that of the trades. Metrics that are not defined, like the ratios of a portfolio that is all cash, are left out.
+    the equity; its further version `trades` that of the trades. Metrics that are not defined, like the ratios of a
+    portfolio that is all cash, are left out.
     Raises `ResearchError`; then nothing is written.
     """
     span = date_range or DateRange()
