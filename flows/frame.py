@@ -17,6 +17,7 @@ from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
 from definitions.work.outcome import Outcome
 from flows.cascade import cascade_hook, start_due, tell
+from flows.champion import settled
 from flows.context import Context, gather
 from flows.events import emit_instance_event
 from flows.guard import Finding, check_upstream_freshness, look_upstream, only_logged, report_row
@@ -203,17 +204,23 @@ async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
 
     patient = step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())
     try:
-        outcome = await patient()
+        outcome = await asyncio.to_thread(_record, run, await patient())
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
-    run.services.ledger.record_outcome(run.run_id, outcome, _now())
     for event in outcome.events:
         emit_instance_event(run.services.repository, run.flow, event)
     with only_logged("the summary"):
         await acreate_markdown_artifact(
             _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
         )
-    return Completed(message=_left(outcome))
+    return Completed(message=outcome.message or _left(outcome))
+
+
+def _record(run: _Run, outcome: Outcome) -> Outcome:
+    """Write down what the run leaves, and return it."""
+    with settled(run.services, run.flow, outcome) as left:
+        run.services.ledger.record_outcome(run.run_id, left, _now())
+    return left
 
 
 def _without_version(run: _Run, checked: Finding) -> list[str]:

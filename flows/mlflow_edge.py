@@ -20,6 +20,7 @@ _CONNECT_SECONDS = 10
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # MLflow's own 7 take minutes where no server is
 }
 
@@ -54,6 +55,7 @@ def opened(uri: str) -> "MlflowClient":
     """Return a client; a database gets MLflow's tables first, where it has none. Raises `TrackingError`."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # of which MLflow makes its tables
     with translated(uri, "be opened"), _alone(uri):
         from mlflow import MlflowClient
 

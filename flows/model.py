@@ -4,65 +4,56 @@ import polars as pl
 from prefect import State
 from prefect.utilities.urls import url_for
 
-from definitions.contract import FlowKind, Input
-from definitions.work.inference import feature_names
-from definitions.work.inference import infer as ask
+from definitions.contract import FlowKind
+from definitions.work import inference, training
 from definitions.work.monitoring import monitored_rows
 from definitions.work.outcome import Event, Outcome, table
 from definitions.work.training import Trained
-from definitions.work.training import train as learn
 from definitions.work.training_table import training_table
+from flows import champion
+from flows.champion import Challenge
 from flows.context import Context, PinnedModel
 from flows.drift import Drift, DriftRules
 from flows.events import DRIFT_DETECTED
 from flows.frame import Options, flow_of, guarded_run
 from flows.tracking import Training
+from instances.assembly import defining
 from instances.specs import ModelSpec, OnStale
-from research.promotion import Verdict, promotes
 
 
 def train_model(context: Context) -> Outcome:
     """Train and validate a model, log it, register it as a version, and promote it if the rule says so."""
     spec, name = _spec(context), context.applied.spec.name
-    rows = training_table(
-        context.in_role("features"), _prices(context), target=spec.target.spec, missing=context.missing
-    )
-    trained = learn(context.plugin, rows, spec.validation.windows)
     tracking = context.services.tracking
-    experiment = tracking.ensure(name)
+    experiment = tracking.ensure(name)  # before the work, which would be in vain without it
+    rows = training_table(
+        context.in_role("features"), context.needed("prices"), target=spec.target.spec, missing=context.missing
+    )
+    trained = training.train(context.module, rows, spec.validation.windows)
     run_id = tracking.log(experiment.id, _training(context, trained))
-    champion, candidate = tracking.champion(name), tracking.register(name, run_id)
-    if champion is not None and champion.version == candidate.version:  # promoted, then interrupted
-        verdict = Verdict(True, "it was promoted before this run was interrupted")
-    elif spec.promotion.automatic:
-        verdict = promotes(spec.promotion.rule, trained.metrics, champion.metrics if champion else None)
-    else:
-        verdict = Verdict(False, f"promoted by hand only, with `optaic promote {name} {candidate.version}`")
-    if verdict.promote:
-        tracking.promote(name, candidate.version)
-        champion = candidate
+    told = champion.challenge(context.services, name, run_id, trained, spec.promotion)
+    page = link(
+        context.services.platform.mlflow_link, f"#/experiments/{experiment.id}/runs/{run_id}", "The run in MLflow"
+    )
     return Outcome(
-        version=champion.version if champion else None,
-        metrics={**trained.metrics, "training_rows": float(trained.training_rows), "promoted": float(verdict.promote)},
-        summary=_training_summary(
-            trained,
-            candidate.version,
-            verdict,
-            link(
-                context.services.platform.mlflow_page,
-                f"#/experiments/{experiment.id}/runs/{run_id}",
-                "The run in MLflow",
-            ),
-        ),
+        version=told.champion.version if told.champion else None,
+        message=told.message,
+        metrics={
+            **trained.metrics,
+            "training_rows": float(trained.training_rows),
+            "promoted": float(told.verdict.promote),
+        },
+        facts={"trained_version": told.candidate.version, "verdict": told.message},
+        summary=_training_summary(trained, told, page),
         pictures=trained.pictures,
-        handles={"mlflow_registered_model_name": name} if champion else {},
+        handles={"mlflow_experiment_id": experiment.id},
     )
 
 
 def infer_model(context: Context) -> Outcome:
     """Write the predictions of the pinned champion as a version of the model's rows."""
     pinned, tracking = _champion(context), context.services.tracking
-    return ask(
+    return inference.infer(
         tracking.load_model(pinned.registered_name, pinned.version),
         pl.from_pandas(tracking.reference(pinned.registered_name, pinned.version)).cast({"date": pl.Date}),
         context.store,
@@ -76,12 +67,10 @@ def monitor_model(context: Context) -> Outcome:
     spec, pinned = _spec(context), _champion(context)
     name, settings = spec.name, spec.monitoring
     reference = context.services.tracking.reference(pinned.registered_name, pinned.version)
-    predictions = context.only("predictions")
-    assert predictions is not None  # a required edge
     current = monitored_rows(
         context.in_role("features"),
-        predictions,
-        _prices(context),
+        context.needed("predictions"),
+        context.needed("prices"),
         target=spec.target.spec,
         window_days=settings.window_days,
         missing=context.missing,
@@ -91,7 +80,7 @@ def monitor_model(context: Context) -> Outcome:
         prefect_run=context.run_id,
         current=current.to_pandas(),
         reference=reference,
-        features=feature_names(pl.from_pandas(reference.head(1))),
+        features=inference.feature_names(pl.from_pandas(reference.head(1))),
         rules=DriftRules(column_threshold=settings.column_threshold, share=settings.share),
     )
     return Outcome(
@@ -107,7 +96,7 @@ def monitor_model(context: Context) -> Outcome:
             drift,
             current,
             link(
-                context.services.platform.evidently_page,
+                context.services.platform.evidently_link,
                 f"projects/{context.services.monitoring.project_id(name)}/reports/{drift.snapshot_id}",
                 "The report in Evidently",
             ),
@@ -121,18 +110,14 @@ def _spec(context: Context) -> ModelSpec:
     return context.applied.spec
 
 
-def _prices(context: Context) -> Input:
-    prices = context.only("prices")
-    assert prices is not None  # a required role
-    return prices
-
-
 def _champion(context: Context) -> PinnedModel:
     return next(model for model in context.models if model.role == "champion")
 
 
 def _training(context: Context, trained: Trained) -> Training:
-    spec = _spec(context)
+    spec, definition = _spec(context), defining(context.applied, context.services.registry)
+    assert definition is not None  # a model names its own
+    config = definition.parse(spec.config).model_dump(mode="json")
     settings = {"target": spec.target, "validation": spec.validation, "promotion": spec.promotion}
     params = {f"{name}.{key}": value for name, each in settings.items() for key, value in each.model_dump().items()}
     read = {f"reads.{each.role}.{each.instance}": str(each.version) for each in context.inputs}
@@ -141,7 +126,11 @@ def _training(context: Context, trained: Trained) -> Training:
         model=trained.model,
         features=trained.feature_names,
         reference=trained.reference.to_pandas(),
-        params={"definition": spec.definition, **{f"config.{k}": v for k, v in spec.config.items()}, **params},
+        params={
+            "definition": f"{definition.name}@{definition.version}",
+            **{f"config.{key}": value for key, value in config.items()},
+            **params,
+        },
         metrics=trained.metrics,
         folds=[fold.metrics for fold in trained.folds],
         pictures=trained.pictures,
@@ -159,12 +148,11 @@ def link(page: str | None, path: str, text: str) -> str:
     return f"[{text}]({page.rstrip('/')}/{path})"
 
 
-def _training_summary(trained: Trained, version: str, verdict: Verdict, run: str) -> str:
+def _training_summary(trained: Trained, told: Challenge, run: str) -> str:
     metrics = pl.DataFrame([{"metric": name, "value": f"{value:.6g}"} for name, value in trained.metrics.items()])
-    said = "**promoted** to champion" if verdict.promote else "not promoted"
     return "\n".join(
         [
-            f"Version **{version}** {said}: {verdict.reason}.",
+            f"**{told.message}**",
             "",
             run,
             "",

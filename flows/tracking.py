@@ -1,5 +1,6 @@
 """MLflow: the experiments of model instances, their training runs, and the registry with its champions."""
 
+import datetime as dt
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ __all__ = ["Experiment", "Gone", "ModelVersion", "NoSuchVersion", "NotOurs", "Tr
 
 MARK = "optaic.mark"  # the tag that says which installation made a thing
 CHAMPION, PREVIOUS = "champion", "previous"  # the aliases
+PROMOTED_AT, PROMOTED_BY = "optaic.promoted_at", "optaic.promoted_by"  # tags of a version
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's page shows what is for chatbots
 
 
@@ -54,12 +56,13 @@ class Experiment:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version of a registered model, with the run that trained it and that run's metrics."""
+    """A version of a registered model, with the run that trained it and that run's metrics and parameters."""
 
     model: str
     version: str
     run_id: str
     metrics: Mapping[str, float]
+    params: Mapping[str, str]
 
 
 class Tracking:
@@ -93,14 +96,23 @@ class Tracking:
             return None if found is None else self._experiment(found)
 
     def taken(self, name: str) -> NotOurs | None:
-        """Return why an experiment of that name can't be ours; None when it is, or is not there."""
+        """Return why an experiment or a registered model of that name can't be ours; None when they can."""
         found = self.find(name)
-        return None if found is None or found.ours else NotOurs("experiment", name, self._uri)
+        if found is not None and not found.ours:
+            return NotOurs("experiment", name, self._uri)
+        with self._translated(f"look for the registered model {name!r}"):
+            model = self._find_model(name)
+            return None if model is None or self._is_ours(model) else NotOurs("registered model", name, self._uri)
 
     def ensure(self, name: str) -> Experiment:
-        """Return our experiment of that name: found, restored, or made. Raises `NotOurs`."""
+        """Return our experiment of that name: found, restored, or made.
+
+        Raises `NotOurs` when somebody else's experiment or registered model has the name.
+        """
         from mlflow.exceptions import MlflowException
 
+        if taken := self.taken(name):
+            raise taken
         with self._translated(f"make the experiment {name!r}"):
             if self.find(name) is None:
                 try:
@@ -144,8 +156,11 @@ class Tracking:
             source = f"models:/{model_id}"
             return self._version(self._client.create_model_version(name, source, run_id=run_id, model_id=model_id))
 
-    def promote(self, name: str, version: str) -> None:
-        """Make a version the champion, and the one before it `previous`. Raises `NotOurs`, `NoSuchVersion`."""
+    def promote(self, name: str, version: str, *, by: str) -> None:
+        """Make a version the champion, and the one before it `previous`; tags of it say when, and `by` whom or what.
+
+        Raises `NotOurs`, `NoSuchVersion`.
+        """
         self.version(name, version)
         with self._translated(f"promote version {version} of the model {name!r}"):
             before = _aliases(self._ensure_model(name)).get(CHAMPION)
@@ -153,7 +168,16 @@ class Tracking:
                 return
             if before is not None:
                 self._client.set_registered_model_alias(name, PREVIOUS, before)
+            for tag, value in ((PROMOTED_AT, dt.datetime.now(dt.UTC).isoformat(timespec="seconds")), (PROMOTED_BY, by)):
+                self._client.set_model_version_tag(name, version, tag, value)
             self._client.set_registered_model_alias(name, CHAMPION, version)
+
+    def champions(self) -> Mapping[str, str]:
+        """Return the champions of the models that this installation made: versions, by the models' names."""
+        with self._translated("list registered models"):
+            found = _pages(self._client.search_registered_models, filter_string=f"tags.`{MARK}` = '{self._mark}'")
+            named = {model.name: _aliases(model).get(CHAMPION) for model in found}
+        return {name: version for name, version in named.items() if version is not None}
 
     def champion(self, name: str) -> ModelVersion | None:
         """Return the version that was promoted last, if any was."""
@@ -228,9 +252,12 @@ class Tracking:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                     raise
                 model = self._client.get_registered_model(name)
-        if model.tags.get(MARK) != self._mark:
+        if not self._is_ours(model):
             raise NotOurs("registered model", name, self._uri)
         return model
+
+    def _is_ours(self, model: "RegisteredModel") -> bool:
+        return bool(model.tags.get(MARK) == self._mark)
 
     def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
         with self._translated(f"read the model {name!r}"):
@@ -239,8 +266,8 @@ class Tracking:
         return None if version is None else self.version(name, version)
 
     def _version(self, found: Any) -> ModelVersion:
-        metrics = self._client.get_run(found.run_id).data.metrics
-        return ModelVersion(found.name, str(found.version), found.run_id, metrics)
+        data = self._client.get_run(found.run_id).data
+        return ModelVersion(found.name, str(found.version), found.run_id, data.metrics, data.params)
 
 
 def _aliases(model: "RegisteredModel") -> dict[str, str]:

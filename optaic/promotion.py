@@ -1,15 +1,20 @@
 """Promotion: an experiment becomes a signal, a trained version becomes a model's champion."""
 
 import datetime as dt
+import getpass
 
 from blocks.base import part_name
+from blocks.documents import read_blocks
 from flows.cascade import Round, start_due
+from flows.champion import promote_by_hand
 from flows.planning import Scope
 from instances.errors import OptaicError
-from instances.repository import Repository
 from instances.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec, SignalSpec
 from instances.types import PARTS
 from optaic.session import Session
+
+# What of an experiment says where its runs go: those of the signal go there too.
+_INFRASTRUCTURE = ("work_pool", "work_queue", "job_variables", "concurrency")
 
 
 class CannotPromote(OptaicError):
@@ -17,7 +22,7 @@ class CannotPromote(OptaicError):
 
 
 def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
-    """Return the specs of a signal with the experiment's expression, inputs and project, and those of its parts."""
+    """Return the specs of a signal that is computed as the experiment is, and where it is, and of its parts."""
     shared = {"project": experiment.project}
     parts: dict[str, dict[str, object]] = {
         "pipeline_instance": {
@@ -41,6 +46,7 @@ def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) ->
                 "description": experiment.description or f"Promoted from the experiment {experiment.name}.",
                 "upstream_refs": experiment.upstream_refs,
                 "signal_spec": signal_spec.model_copy(update={"value_column": column}),
+                **{field: getattr(experiment, field) for field in _INFRASTRUCTURE},
                 **shared,
                 **named,
             }
@@ -48,17 +54,26 @@ def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) ->
     )
 
 
-def scope_of_signal(repository: Repository, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
-    """Return what must be applied so that an applied experiment becomes a signal.
+async def scope_of_signal(session: Session, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
+    """Return what must be applied so that an applied experiment becomes a signal, by the definition that it has now.
 
     Raises `UnknownInstance`, and `CannotPromote` for another type of instance or a name that is taken.
     """
+    repository = session.services.repository
     spec = repository.spec(experiment)
     if not isinstance(spec, ExperimentSpec):
         raise CannotPromote(f"{experiment!r} is a {spec.type}; only an experiment can become a signal.")
-    if any(other.name == name for other in repository.specs()):
-        raise CannotPromote(f"there is an instance named {name!r} already; choose another name for the signal.")
-    return Scope(signal_of(spec, name, signal_spec))
+    applied = repository.applied([experiment])[experiment].spec
+    assert isinstance(applied, ExperimentSpec)
+    specs = signal_of(applied, name, signal_spec)
+    blocks = await read_blocks(session.client)
+    taken = {*blocks.by_name, *blocks.unreadable, *(other.name for other in repository.specs())}
+    for each in specs:
+        if each.name in taken:
+            raise CannotPromote(
+                f"there is an instance or a block named {each.name!r} already; choose another name for the signal."
+            )
+    return Scope(specs)
 
 
 async def promote_version(session: Session, model: str, version: str) -> Round:
@@ -69,14 +84,26 @@ async def promote_version(session: Session, model: str, version: str) -> Round:
     from flows.board import read_all
 
     services, client = session.services, session.client
-    spec = services.repository.spec(model)
-    if not isinstance(spec, ModelSpec):
-        raise CannotPromote(f"{model!r} is a {spec.type}; say which model, or --as SIGNAL for an experiment.")
+    _check_model(session, model)
     train = services.repository.flow_id(model, "train")
     _, world = await read_all(services, client, dt.datetime.now(dt.UTC))
     trained = world[train].completed
-    if trained is None or trained.provenance is None:
+    if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
-    services.tracking.promote(model, version)
-    services.ledger.amend_version(trained.run_id, version, {"mlflow_registered_model_name": model})
+    promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}")
     return await start_due(services, services.repository.children(train))
+
+
+def previous_version(session: Session, model: str) -> str:
+    """Return the version that was a model's champion before. Raises `UnknownInstance`, `CannotPromote`."""
+    _check_model(session, model)
+    previous = session.services.tracking.previous(model)
+    if previous is None:
+        raise CannotPromote(f"{model!r} had no champion before; say a version: `optaic promote {model} VERSION`.")
+    return previous.version
+
+
+def _check_model(session: Session, model: str) -> None:
+    spec = session.services.repository.spec(model)
+    if not isinstance(spec, ModelSpec):
+        raise CannotPromote(f"{model!r} is a {spec.type}; say which model, or --as SIGNAL for an experiment.")

@@ -29,8 +29,9 @@ class Outcome:
 
     `found_new` is false when the source had nothing that the store did not have. `facts` are what metrics can't
     say, in words, like the solver's status; `further_versions` those of the second stores, by their names.
-    `summary` is Markdown; the pictures follow it in the run's artifact. `handles` are what the instance's row is
-    to hold from now on; `events` are sent when all is recorded.
+    `message` is what the run's state says, where version and rows don't tell enough. `summary` is Markdown; the
+    pictures follow it in the run's artifact. `handles` are what the instance's row is to hold from now on;
+    `events` are sent when all is recorded.
     """
 
     version: str | None
@@ -40,6 +41,7 @@ class Outcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     further_versions: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
     summary: str = ""
     pictures: tuple[Picture, ...] = ()
     handles: Mapping[str, str] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """Experiments, models, optimizers and backtests on the real servers: Prefect, Postgres, MLflow and Evidently."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flows.tracking import NoSuchVersion
+from flows.champion import promote_by_hand, settled
+from flows.tracking import NoSuchVersion, Tracking
+from instances.errors import InvalidSpec
 from instances.plan import Action, Plan
-from instances.specs import SignalSpec
+from instances.specs import ComponentSpec, SignalInstanceSpec, SignalSpec
 from instances.status import FlowStatus
 from instances.tables import ModelInstanceRow, RunInputRow, RunRow
-from optaic.promotion import CannotPromote, promote_version, scope_of_signal
+from optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal
 from optaic.session import Session as CommandSession
 from optaic.stack import Target
 from tests.flows.chain import chain
@@ -116,6 +119,14 @@ def test_the_whole_chain_comes_to_rest_ready_once_a_person_has_promoted(
         assert (await lab.verdict("returns.train")).status is FlowStatus.READY
         blocked = await lab.run("returns.infer")
         assert blocked.name == "Blocked"
+        (trained,) = await lab.runs("returns.train")
+        told = f"There is no champion yet; `optaic promote {lab.prefix}returns 1` makes it version 1."
+        assert trained.state is not None
+        assert (trained.state.message or "").startswith("Version 1 trained, not promoted: ic_mean ")
+        assert (trained.state.message or "").endswith(told)
+        facts = last_run(lab, "returns.train")[0].facts
+        assert facts is not None
+        assert (facts["trained_version"], facts["verdict"]) == ("1", trained.state.message)
         assert "no version has been promoted yet; promote one with `optaic promote" in (blocked.message or "")
 
         session = CommandSession(stack, lab.client, lab.services)
@@ -140,6 +151,8 @@ def test_the_whole_chain_comes_to_rest_ready_once_a_person_has_promoted(
         assert last_run(lab, "returns.infer")[0].version == row.data_version
         assert last_run(lab, "returns.train")[0].version == "1"
         assert lab.services.tracking.champion(model) is not None
+        with pytest.raises(CannotPromote, match="had no champion before; say a version"):
+            previous_version(session, model)
 
     play(scenario)
 
@@ -186,8 +199,6 @@ def test_a_model_has_its_experiment_and_its_project_from_the_apply_on(play: Play
 
 
 def test_a_foreign_experiment_of_the_same_name_is_a_problem(play: Play, tmp_path: Path) -> None:
-    from instances.errors import InvalidSpec
-
     async def scenario(lab: Lab) -> None:
         name = lab.prefix + "returns"
         lab.services.tracking._client.create_experiment(name)
@@ -197,14 +208,40 @@ def test_a_foreign_experiment_of_the_same_name_is_a_problem(play: Play, tmp_path
     play(scenario)
 
 
-def test_a_later_training_takes_over_only_when_it_beats_the_champion(play: Play, tmp_path: Path) -> None:
+def test_what_a_model_has_left_is_looked_for_by_its_name(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(lab: Lab) -> None:
+        name, specs = lab.prefix + "returns", chain(lab.prefix, tmp_path, (*SIGNALS, "returns"))
+        await lab.bootstrap(manifest=specs)
+        experiment = lab.services.tracking.find(name)
+        assert experiment is not None
+        for handle in ("mlflow_experiment_id", "evidently_project_id"):
+            lab.services.writer.set_handle(name, handle, None)
+        planned = (await lab.plan(destroy=(name,), data=True)).plan
+        (step,) = [step for step in planned.changes if step.kind == "data"]
+        assert {(change.field, change.before) for change in step.changes} == {
+            ("mlflow_experiment_id", experiment.id),
+            ("evidently_project_id", str(lab.services.monitoring.project_id(name))),
+        }
+        dead = Tracking("http://127.0.0.1:1", artifacts="/nowhere", mark=lab.services.mark)
+        monkeypatch.setitem(vars(lab.services), "tracking", dead)
+        with pytest.raises(InvalidSpec, match=r"returns: MLflow at http://127\.0\.0\.1:1 could not list experiments"):
+            await lab.plan(destroy=(name,), data=True)
+
+    play(scenario)
+
+
+def test_a_later_training_takes_over_only_when_it_beats_the_champion(play: Play, stack: Target, tmp_path: Path) -> None:
     async def scenario(lab: Lab) -> None:
         anything = {"promotion": {"metric": "ic_mean", "threshold": -1.0}}
         await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, (*SIGNALS, "returns"), returns=anything))
         await lab.run("prices")
         await lab.drain(*SIGNALS, "returns.train", "returns.infer", "returns.monitor")
         first = last_run(lab, "returns.infer")[0].version
-        assert (await lab.run("returns.train", force=True)).is_completed()
+        equal = await lab.run("returns.train", force=True)
+        assert "does not beat the champion's" in (equal.message or "")
+        assert "The champion stays 1; `optaic promote" in (equal.message or "")
         run, _ = last_run(lab, "returns.train")
         assert (run.version, run.metrics and run.metrics["promoted"]) == ("1", 0.0)  # equal is not better
 
@@ -216,10 +253,94 @@ def test_a_later_training_takes_over_only_when_it_beats_the_champion(play: Play,
         assert champion is not None
         assert previous is not None
         assert (champion.version, previous.version) == ("3", "1")
+        assert {"definition": "ridge@1", "config.alpha": "1.0"}.items() <= champion.params.items()
         await lab.drain("returns.infer", "returns.monitor")
         infer, _ = last_run(lab, "returns.infer")
         assert (infer.version == first) is (infer.found_new is False)  # the same model of the same rows
         assert (await lab.verdict("returns.infer")).status is FlowStatus.READY
+
+        session = CommandSession(stack, lab.client, lab.services)
+        await promote_version(session, name, previous_version(session, name))
+        assert (last_run(lab, "returns.train")[0].version, previous_version(session, name)) == ("1", "3")
+
+    play(scenario)
+
+
+def test_a_champion_of_another_problem_or_of_features_that_are_gone_is_not_compared(play: Play, tmp_path: Path) -> None:
+    async def scenario(lab: Lab) -> None:
+        async def trained(**changed: Any) -> str:
+            fields = {"promotion": {"metric": "rmse"}, **changed}
+            await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, (*SIGNALS, "returns"), returns=fields))
+            state = await lab.run("returns.train", on_stale="warn")
+            assert state.is_completed(), state.message
+            return state.message or ""
+
+        await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, SIGNALS))
+        await lab.run("prices")
+        await lab.drain(*SIGNALS)
+        assert "there is no champion yet" in await trained(target={"horizon": 5})
+        # Returns of a month are larger: by the numbers alone no such model would ever beat one of 5 days.
+        assert "and the champion 1 has another target: they can't be compared" in await trained(target={"horizon": 21})
+        validation = {"train_days": 504, "test_days": 126, "embargo_days": 5}
+        other = await trained(target={"horizon": 21}, validation=validation)
+        assert "and the champion 2 has another validation: they can't be compared" in other
+        fewer = [
+            {"instance": "momentum", "role": "features"},
+            {"instance": "prices", "role": "prices"},
+        ]
+        said = await trained(target={"horizon": 21}, validation=validation, upstream_refs=fewer)
+        assert "and the champion 3 can't be asked any more: it needs '" in said
+        assert said.startswith("Version 4 trained and promoted: rmse ")
+        last = last_run(lab, "returns.train")[0]
+        assert last.version == "4"
+
+    play(scenario)
+
+
+def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(lab: Lab) -> None:
+        name = lab.prefix + "returns"
+        by_hand = {"promotion": {"automatic": False}}
+        await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, (*SIGNALS, "returns"), returns=by_hand))
+        await lab.run("prices")
+        await lab.drain(*SIGNALS, "returns.train")
+        train = lab.flow_id("returns.train")
+        first = (await lab.world())[train].completed
+        assert first is not None
+
+        def promoting(version: str) -> Any:
+            @contextmanager
+            def disturbed(*args: Any) -> Any:  # the person is quicker than the training that has decided already
+                promote_by_hand(lab.services, name, version, trained=first.run_id, by="hand")
+                with settled(*args) as outcome:
+                    yield outcome
+
+            return disturbed
+
+        monkeypatch.setattr("flows.frame.settled", promoting("1"))
+        assert (await lab.run("returns.train", force=True)).is_completed()
+        assert last_run(lab, "returns.train")[0].version == "1"
+        monkeypatch.setattr("flows.frame.settled", settled)
+
+        # One that has recorded, and of which Prefect does not tell yet: the row is amended all the same.
+        promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand")
+        assert last_run(lab, "returns.train")[0].version == "2"
+        await lab.drain("returns.infer")
+        world = await lab.world()
+        pinned = world[lab.flow_id("returns.infer")].completed
+        assert pinned is not None
+        assert pinned.provenance is not None
+        assert pinned.provenance.inputs[train] == "2"
+
+        # Cut short between MLflow and Postgres, or promoted on MLflow's page: the plan sees it, and the alias wins.
+        lab.services.tracking.promote(name, "1", by="somebody on MLflow's page")
+        specs = chain(lab.prefix, tmp_path, (*SIGNALS, "returns"), returns=by_hand)
+        assert steps((await lab.plan(manifest=specs)).plan) == [(Action.UPDATE, "champion", name)]
+        await lab.bootstrap(manifest=specs)
+        assert last_run(lab, "returns.train")[0].version == "1"
+        assert steps((await lab.plan(manifest=specs)).plan) == []
 
     play(scenario)
 
@@ -265,18 +386,28 @@ async def _runs_of(lab: Lab, flow: str, count: int) -> list[Any]:
     raise AssertionError(f"{flow} has {len(await lab.runs(flow))} runs")
 
 
-def test_an_experiment_becomes_a_signal_with_the_same_values(play: Play, tmp_path: Path) -> None:
+def test_an_experiment_becomes_a_signal_with_the_same_values(play: Play, stack: Target, tmp_path: Path) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, ("prices", "trend")))
+        here = {"work_queue": "default", "concurrency": 3, "job_variables": {"stream_output": False}}
+        await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, ("prices", "trend"), trend=here))
         await lab.run("prices")
         await lab.drain("prices", "trend.preview")
         preview, _ = last_run(lab, "trend.preview")
-        repository, signal = lab.services.repository, lab.prefix + "promoted"
+        session, signal = CommandSession(stack, lab.client, lab.services), lab.prefix + "promoted"
         with pytest.raises(CannotPromote, match="is a dataset; only an experiment"):
-            scope_of_signal(repository, lab.prefix + "prices", signal, SignalSpec())
-        with pytest.raises(CannotPromote, match="there is an instance named"):
-            scope_of_signal(repository, lab.prefix + "trend", lab.prefix + "prices", SignalSpec())
-        scope = scope_of_signal(repository, lab.prefix + "trend", signal, SignalSpec(min=-1, max=2))
+            await scope_of_signal(session, lab.prefix + "prices", signal, SignalSpec())
+        with pytest.raises(CannotPromote, match="there is an instance or a block named"):
+            await scope_of_signal(session, lab.prefix + "trend", lab.prefix + "prices", SignalSpec())
+        await lab.source("described")  # and not applied
+        with pytest.raises(CannotPromote, match="there is an instance or a block named"):
+            await scope_of_signal(session, lab.prefix + "trend", lab.prefix + "described", SignalSpec())
+        scope = await scope_of_signal(session, lab.prefix + "trend", signal, SignalSpec(min=-1, max=2))
+        promoted = {spec.name: spec for spec in scope.specs}
+        made, pipeline = promoted[signal], next(spec for spec in scope.specs if spec.type == "pipeline")
+        assert isinstance(made, SignalInstanceSpec)
+        assert (made.work_queue, made.concurrency, made.job_variables) == ("default", 3, {"stream_output": False})
+        assert isinstance(pipeline, ComponentSpec)
+        assert pipeline.definition_version == 2
         await lab.bootstrap(manifest=scope.manifest)
         await lab.run("promoted")
         assert (await lab.verdict("promoted")).status is FlowStatus.READY

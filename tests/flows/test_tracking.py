@@ -1,5 +1,6 @@
 """The adapter to MLflow, on a real one: a database of the session's Postgres."""
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -132,6 +133,7 @@ def test_processes_that_make_the_same_at_once_on_an_empty_database(postgres_url:
     ended = [(process.communicate(timeout=60), process.returncode) for process in processes]
     assert [code for _, code in ended] == [0, 0], [err for (_, err), _ in ended]
     assert len({out for (out, _), _ in ended}) == 1
+    assert "INFO" not in "".join(err for (_, err), _ in ended)  # it would stand between the lines of an apply
     assert list(Tracking(uri, artifacts=str(tmp_path), mark="optaic-here").experiments()) == ["one"]
 
 
@@ -217,16 +219,34 @@ def test_a_run_is_registered_once_and_the_champion_before_is_kept(tracking: Trac
     one = tracking.register("ranked", tracking.log(experiment.id, training()))
     assert tracking.register("ranked", one.run_id) == one
     assert tracking.champion("ranked") is None
-    tracking.promote("ranked", one.version)
+    tracking.promote("ranked", one.version, by="hand")
     assert (tracking.champion("ranked"), tracking.previous("ranked")) == (one, None)
     two = tracking.register("ranked", tracking.log(experiment.id, training(metrics={"rmse": 0.2})))
     assert (one.version, two.version) == ("1", "2")
     for _ in range(2):
-        tracking.promote("ranked", two.version)
+        tracking.promote("ranked", two.version, by="hand")
         assert (tracking.champion("ranked"), tracking.previous("ranked")) == (two, one)
     with pytest.raises(NoSuchVersion) as caught:
-        tracking.promote("ranked", "9")
+        tracking.promote("ranked", "9", by="hand")
     assert str(caught.value) == "model 'ranked' has no version '9'; there are: 2, 1. Say one of those."
+
+
+def test_a_version_tells_who_promoted_it_and_when(tracking: Tracking, client: MlflowClient) -> None:
+    version = tracking.register("told", tracking.log(tracking.ensure("told").id, training())).version
+    assert "told" not in tracking.champions()
+    tracking.promote("told", version, by="hand, by ann")
+    tags = client.get_model_version("told", version).tags
+    assert tags["optaic.promoted_by"] == "hand, by ann"
+    assert dt.datetime.fromisoformat(tags["optaic.promoted_at"]).utcoffset() == dt.timedelta(0)
+    assert tracking.champions()["told"] == version
+
+
+def test_a_registered_model_of_somebody_else_is_seen_before_the_work(tracking: Tracking, client: MlflowClient) -> None:
+    client.create_registered_model("occupied")
+    assert "has the registered model 'occupied', which was not made from this" in str(tracking.taken("occupied"))
+    with pytest.raises(NotOurs, match="has the registered model 'occupied'"):
+        tracking.ensure("occupied")
+    assert tracking.find("occupied") is None
 
 
 def test_only_models_of_this_installation_are_deleted(tracking: Tracking, client: MlflowClient, uri: str) -> None:

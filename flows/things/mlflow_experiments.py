@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from flows.services import Services
-from flows.things.of_models import Found
+from flows.things.per_model import Found
 from instances.plan import Fields
 
 
@@ -27,3 +27,7 @@ class Experiments:
 
     def ensure(self, services: Services, name: str) -> str:
         return services.tracking.ensure(name).id
+
+    def delete(self, services: Services, name: str) -> None:
+        services.tracking.delete_model(name)
+        services.tracking.delete_experiment(name)

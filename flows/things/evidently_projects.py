@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from flows.services import Services
-from flows.things.of_models import Found
+from flows.things.per_model import Found
 from instances.plan import Fields
 
 
@@ -30,3 +30,6 @@ class Projects:
 
     def ensure(self, services: Services, name: str) -> str:
         return str(services.monitoring.ensure(name).id)
+
+    def delete(self, services: Services, name: str) -> None:
+        services.monitoring.delete(name)

@@ -20,7 +20,7 @@ class Found:
     fields: Fields
 
 
-class Keeper(Protocol):
+class ModelResource(Protocol):
     """A server that keeps one thing for each model; `handle` is the column of the row that has its id."""
 
     kind: str
@@ -43,13 +43,17 @@ class Keeper(Protocol):
         """Find, restore or make the thing of that name, and return its id."""
         ...
 
+    def delete(self, services: Services, name: str) -> None:
+        """Delete the thing of that name with all that is kept under it; nothing where there is none."""
+        ...
 
-class OfModels:
+
+class PerModel:
     """One thing for each model instance. They stay when the model goes, unless its data goes too."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self.kind = keeper.kind
-        self.keeper = keeper
+    def __init__(self, resource: ModelResource) -> None:
+        self.kind = resource.kind
+        self.resource = resource
 
     async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
         models = [instance.spec.name for instance in wanted.instances if isinstance(instance.spec, ModelSpec)]
@@ -66,18 +70,18 @@ class OfModels:
             done(step)
 
     def _compared(self, models: Sequence[str], services: Services) -> Proposed:
-        found, applied = self.keeper.found(services), services.repository.applied(models)
-        recorded = {name: each.handles.get(self.keeper.handle) for name, each in applied.items()}
-        desired = {name: self.keeper.wanted | {"id_in_row": True} for name in models}
+        found, applied = self.resource.found(services), services.repository.applied(models)
+        recorded = {name: each.handles.get(self.resource.handle) for name, each in applied.items()}
+        desired = {name: self.resource.wanted | {"id_in_row": True} for name in models}
         actual = {
             name: found[name].fields | {"id_in_row": recorded.get(name) == found[name].id}
             for name in models
             if name in found
         }
-        taken = {name: self.keeper.taken(services, name) for name in models if name not in found}
+        taken = {name: self.resource.taken(services, name) for name in models if name not in found}
         return Proposed(
             compare(self.kind, desired, actual), tuple(f"{name}: {why}" for name, why in taken.items() if why)
         )
 
     def _make(self, name: str, services: Services) -> None:
-        services.writer.set_handle(name, self.keeper.handle, self.keeper.ensure(services, name))
+        services.writer.set_handle(name, self.resource.handle, self.resource.ensure(services, name))
