@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from definitions.contract import Allocation, AllocationRequest, Resources
+from definitions.contract import Allocation, AllocationRequest
 from definitions.optimizers.constraints import LongOnly
 from definitions.optimizers.estimates import Estimation, estimate
 from definitions.optimizers.limits import Limit, limits_of
@@ -78,14 +78,10 @@ class HierarchicalRiskParity:
         return problem.solve(build)
 
 
-def _optimizer(parameters: HierarchicalRiskParityParameters, resources: Resources) -> HierarchicalRiskParity:
-    return HierarchicalRiskParity(parameters)
-
-
 HIERARCHICAL_RISK_PARITY = optimizer_definition(
-    NAME,
-    1,
-    "Long weights by the risk of groups of entities that move alike, down a tree.",
-    HierarchicalRiskParityParameters,
-    _optimizer,
+    name=NAME,
+    version=1,
+    summary="Long weights by the risk of groups of entities that move alike, down a tree.",
+    parameters=HierarchicalRiskParityParameters,
+    factory=HierarchicalRiskParity,
 )

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from definitions.contract import Allocation, AllocationRequest, Resources
+from definitions.contract import Allocation, AllocationRequest
 from definitions.optimizers.constraints import Bounds, Groups, Leverage, Turnover
 from definitions.optimizers.estimates import Estimation, estimate
 from definitions.optimizers.limits import Limit
@@ -82,15 +82,11 @@ class MeanVariance:
         return problem.solve(build)
 
 
-def _optimizer(parameters: MeanVarianceParameters, resources: Resources) -> MeanVariance:
-    return MeanVariance(parameters)
-
-
 MEAN_VARIANCE = optimizer_definition(
-    NAME,
-    1,
-    "Weights that balance expected return against variance.",
-    MeanVarianceParameters,
-    _optimizer,
+    name=NAME,
+    version=1,
+    summary="Weights that balance expected return against variance.",
+    parameters=MeanVarianceParameters,
+    factory=MeanVariance,
     signal_required=True,
 )

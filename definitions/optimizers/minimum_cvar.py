@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from definitions.contract import Allocation, AllocationRequest, Resources
+from definitions.contract import Allocation, AllocationRequest
 from definitions.errors import DefinitionError
 from definitions.optimizers.constraints import Bounds, Groups, Leverage, Turnover
 from definitions.optimizers.estimates import CovarianceEstimator, estimate
@@ -61,15 +61,11 @@ class MinimumCvar:
         return problem.solve(build)
 
 
-def _optimizer(parameters: MinimumCvarParameters, resources: Resources) -> MinimumCvar:
-    return MinimumCvar(parameters)
-
-
 MINIMUM_CVAR = optimizer_definition(
-    NAME,
-    1,
-    "Weights with the least expected loss on the worst days.",
-    MinimumCvarParameters,
-    _optimizer,
+    name=NAME,
+    version=1,
+    summary="Weights with the least expected loss on the worst days.",
+    parameters=MinimumCvarParameters,
+    factory=MinimumCvar,
     covariance=False,
 )

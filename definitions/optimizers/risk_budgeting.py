@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, PositiveFloat
 
-from definitions.contract import Allocation, AllocationRequest, Resources
+from definitions.contract import Allocation, AllocationRequest
 from definitions.optimizers.constraints import Groups, LongOnly, Turnover
 from definitions.optimizers.estimates import Estimation, estimate
 from definitions.optimizers.limits import Limit
@@ -64,10 +64,10 @@ class RiskBudgeting:
         return problem.solve(build)
 
 
-def _optimizer(parameters: RiskBudgetingParameters, resources: Resources) -> RiskBudgeting:
-    return RiskBudgeting(parameters)
-
-
 RISK_BUDGETING = optimizer_definition(
-    NAME, 1, "Long weights of which each brings its share of the risk.", RiskBudgetingParameters, _optimizer
+    name=NAME,
+    version=1,
+    summary="Long weights of which each brings its share of the risk.",
+    parameters=RiskBudgetingParameters,
+    factory=RiskBudgeting,
 )

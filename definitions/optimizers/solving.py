@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from definitions.contract import Allocation, AllocationRequest, Definition, FlowKind, Kind, Resources, Role
+from definitions.contract import Allocation, AllocationRequest, Definition, FlowKind, Kind, Optimizer, Resources, Role
 from definitions.errors import Infeasible
 from definitions.optimizers.constraints import OptimizerParameters
 from definitions.optimizers.estimates import Estimate
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+P = TypeVar("P", bound=BaseModel)
 CLOSED_FORM = "closed form"
 
 Build = Callable[[Sequence[Limit]], Any]
@@ -97,21 +98,26 @@ def constrained(limits: Sequence[Limit], parameters: OptimizerParameters, *, sca
 
 
 def optimizer_definition(
+    *,
     name: str,
     version: int,
     summary: str,
-    parameters: type[BaseModel],
-    factory: Callable[[Any, Resources], Any],
-    *,
+    parameters: type[P],
+    factory: Callable[[P], Optimizer],
     signal_required: bool = False,
     covariance: bool = True,
 ) -> Definition:
     """Return the definition of an optimizer: its flow, and the roles that its upstreams can play.
 
+    `factory` makes it of its parameters, so the optimizer's class will do.
     `prices` are what its weights are of, `signal` says what to expect of them (or only which of them there
     are to choose from), `covariance` how they move together: a dataset with a row for each entity and a
     value column for each entity, per day.
     """
+
+    def made(given: Any, resources: Resources) -> Optimizer:
+        return factory(given)
+
     roles = [Role("prices"), Role("signal", required=signal_required)]
     if covariance:
         roles.append(Role("covariance", required=False))
@@ -121,7 +127,7 @@ def optimizer_definition(
         version=version,
         summary=summary,
         parameters=parameters,
-        factory=factory,
+        factory=made,
         flows=(FlowKind.OPTIMIZE,),
         roles=tuple(roles),
     )
