@@ -7,8 +7,8 @@ import polars as pl
 import polars.selectors as cs
 
 from definitions.errors import DefinitionError, SourceError
+from research.panels import KEYS
 
-KEYS = ("date", "entity", "knowledge_date")
 EXAMPLES = 3
 
 

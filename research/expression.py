@@ -13,12 +13,12 @@ from research.arguments import Argument, finite
 from research.macros import NO_MACROS, Macro, Macros, macros_by_name
 from research.nodes import Binary, Call, Column, Expression, Labels, Negation, Node, Number, did_you_mean
 from research.operators import Axis, Form, Group, Literal, Operator, Operators, Series, Window
+from research.panels import KEYS
 from research.syntax import ExpressionError, one_line, read
 from research.terms import Scope, Term
 
 __all__ = ["Expression", "ExpressionError", "check_macro", "parse"]
 
-KEYS = ("date", "entity", "knowledge_date")
 MAX_DEPTH = 200
 MAX_STEPS = 10_000
 

@@ -49,7 +49,7 @@ def carried(prices: "pd.DataFrame") -> "pd.DataFrame":
     return prices.ffill(limit=LONGEST_GAP)
 
 
-def long_form(wide: "pd.DataFrame", column: str) -> pl.DataFrame:
+def panel_rows(wide: "pd.DataFrame", column: str) -> pl.DataFrame:
     """Return a panel as `date`, `entity` and `column`, sorted so, without the missing values."""
     dates = pl.Series("date", wide.index.to_numpy().astype("datetime64[us]")).cast(pl.Date)
     frame = pl.DataFrame({str(name): wide[name].to_numpy().astype(float) for name in wide.columns})

@@ -10,13 +10,12 @@ from pydantic import Field
 from definitions.contract import AllocationRequest
 from definitions.errors import DefinitionError
 from definitions.optimizers.constraints import OptimizerParameters
+from research.performance import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-DAYS_PER_YEAR = 252
 
 
 class CovarianceEstimator(StrEnum):

@@ -7,9 +7,10 @@ from pydantic import Field
 
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
-from definitions.frames import KEYS, long_form
+from definitions.frames import long_form
 from definitions.pipelines.columns import ColumnParameters, parsed_dates
 from definitions.pipelines.files import check_readable, located, translated
+from research.panels import KEYS
 
 
 class CsvParameters(ColumnParameters):

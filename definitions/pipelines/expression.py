@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar
 import polars as pl
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from definitions.contract import Definition, ExtractRequest, FlowKind, Input, Kind, Resources, Role
+from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources, Role
 from definitions.errors import SourceError
-from definitions.frames import KEYS, long_form
+from definitions.joining import joined, prefix
 from definitions.operators.macros import macro_table
 from definitions.operators.table import operator_table
 from definitions.parameters import Parameters
@@ -18,6 +18,7 @@ from research.evaluation import evaluate
 from research.expression import Expression, ExpressionError, check_macro, parse
 from research.macros import Macro, Macros, macros_by_name
 from research.operators import Operators
+from research.panels import KEYS
 
 
 def _not_a_key(value: str) -> str:
@@ -124,43 +125,9 @@ class ExpressionPipeline:
 
     def _with_missing(self, table: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
         """Give the columns that the expression reads of an input that left nothing yet no values."""
-        prefixes = tuple(f"{_prefix(instance)}_" for instance in missing)
+        prefixes = tuple(f"{prefix(instance)}_" for instance in missing)
         wanted = {column.name for column in self.expression.columns if column.name.startswith(prefixes)}
         return table.with_columns(pl.lit(None).alias(name) for name in sorted(wanted) if name not in table.columns)
-
-
-def joined(inputs: Sequence[Input], *, missing: Sequence[str] = ()) -> pl.DataFrame:
-    """Return the inputs' rows side by side: `date`, `entity` and their value columns.
-
-    The value columns of a single input keep their names. With several inputs, those that are `missing`
-    counted in, the name of the instance comes
-    first, with underscores for dashes (and before a leading digit), like `prices_us_close`. There is a row
-    for each (date, entity) of any input, with nulls for the inputs that lack it; the order of the inputs
-    makes no difference. An input's knowledge_date is left out. Raises `SourceError` when two columns would
-    have one name, or an input has two rows for one (date, entity).
-    """
-    frames = [_values(one, alone=len(inputs) + len(missing) == 1) for one in inputs]
-    table = frames[0]
-    for frame, one in zip(frames[1:], inputs[1:], strict=True):
-        if shared := (set(table.columns) & set(frame.columns)) - set(KEYS):
-            raise SourceError(
-                f"input {one.instance!r} brings the column {min(shared)!r}, which another input has too: "
-                "use each instance once, and rename one of the two"
-            )
-        table = table.join(frame, on=["date", "entity"], how="full", coalesce=True)
-    return table
-
-
-def _values(one: Input, *, alone: bool) -> pl.DataFrame:
-    rows = long_form(one.frame.drop("knowledge_date", strict=False), source=f"input {one.instance!r}")
-    if alone:
-        return rows
-    return rows.rename({name: f"{_prefix(one.instance)}_{name}" for name in rows.columns if name not in KEYS})
-
-
-def _prefix(instance: str) -> str:
-    prefix = instance.replace("-", "_")
-    return f"_{prefix}" if prefix[:1].isdigit() else prefix
 
 
 def _used(parameters: FirstExpressionParameters | ExpressionParameters) -> tuple[str, ...]:

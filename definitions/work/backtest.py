@@ -10,7 +10,7 @@ from definitions.work.outcome import Outcome, table
 from definitions.work.settings import TRADES, BacktestConfig, DateRange
 from research.backtest import BacktestResult, benchmark_equity, run_backtest
 from research.errors import ResearchError
-from research.panels import carried, long_form, panel, value_column
+from research.panels import carried, panel, panel_rows, value_column
 from research.performance import METRICS, drawdown, performance, relative_performance, trading
 from research.portfolio_pictures import drawdown_picture, equity_picture, weights_picture
 from research.rebalancing import rebalance_dates
@@ -154,9 +154,9 @@ def _rows(entity: str, curve: "pd.Series[float]") -> pl.DataFrame:
     import pandas as pd
 
     wide = pd.DataFrame({entity: curve})
-    frame = long_form(wide, "equity")
-    frame = frame.join(long_form(wide.pct_change(), "return_"), on=["date", "entity"], how="left")
-    return frame.join(long_form(pd.DataFrame({entity: drawdown(curve)}), "drawdown"), on=["date", "entity"])
+    frame = panel_rows(wide, "equity")
+    frame = frame.join(panel_rows(wide.pct_change(), "return_"), on=["date", "entity"], how="left")
+    return frame.join(panel_rows(pd.DataFrame({entity: drawdown(curve)}), "drawdown"), on=["date", "entity"])
 
 
 def _summary(

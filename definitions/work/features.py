@@ -6,8 +6,8 @@ import polars as pl
 
 from definitions.contract import Input
 from definitions.errors import ModuleError
-from definitions.frames import KEYS
-from definitions.pipelines.expression import joined
+from definitions.joining import joined
+from research.panels import KEYS
 
 CARRY_DAYS = 130
 """How long a row counts while its entity has no newer one: a quarterly report until the next one is out."""

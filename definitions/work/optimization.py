@@ -11,7 +11,7 @@ from definitions.contract import Allocation, AllocationRequest, Input, Optimizer
 from definitions.work.outcome import Outcome, table
 from definitions.work.settings import OptimizationSettings
 from research.errors import ResearchError
-from research.panels import carried, long_form, panel, value_column
+from research.panels import carried, panel, panel_rows, value_column
 from research.portfolio_pictures import weights_picture
 from research.rebalancing import rebalance_dates
 
@@ -190,7 +190,7 @@ def _turnover(allocation: Allocation, previous: "pd.Series[float] | None") -> fl
 
 
 def _rows(decision: _Decision) -> pl.DataFrame:
-    return long_form(decision.allocation.weights.to_frame(decision.day).T, "weight")
+    return panel_rows(decision.allocation.weights.to_frame(decision.day).T, "weight")
 
 
 def _metrics(decisions: list[_Decision]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from definitions.contract import Input, Regressor
 from definitions.errors import ModuleError
-from definitions.work.features import CARRY_DAYS, feature_table
+from definitions.work.features import feature_table
 
 
 def predict(
@@ -15,20 +15,16 @@ def predict(
     features: Sequence[Input],
     feature_names: Sequence[str],
     *,
-    prices: Input | None = None,
     missing: Sequence[str] = (),
-    carry_days: int = CARRY_DAYS,
     since: dt.date | None = None,
 ) -> pl.DataFrame:
     """Return `date`, `entity` and `prediction` (Float64) for the rows dated after `since`, sorted by both.
 
-    The features are made as for the training, with the same `carry_days` (see `feature_table`). There is a
-    prediction for each row of `prices`; without them, of the features that come most often. `feature_names`
-    are those that the model was trained on, in that order.
+    The features are made as for the training (see `feature_table`), with a prediction for each row of those
+    that come most often. `feature_names` are those that the model was trained on, in that order.
     Raises `ModuleError` when one of them is not there, or a prediction is not finite.
     """
-    on = None if prices is None else prices.frame
-    table = feature_table(features, on=on, missing=missing, carry_days=carry_days)
+    table = feature_table(features, missing=missing)
     if lacking := [name for name in feature_names if name not in table.columns]:
         there = ", ".join(name for name in table.columns if name not in ("date", "entity"))
         raise ModuleError(

@@ -8,8 +8,8 @@ import polars as pl
 
 from definitions.contract import ExtractRequest, Input, Pipeline
 from definitions.errors import SourceError
-from definitions.frames import KEYS
 from definitions.work.outcome import Outcome, table
+from research.panels import KEYS
 from research.preview import Statistics, distribution, statistics
 
 HEAD = 10

@@ -7,9 +7,9 @@ import polars as pl
 
 from definitions.contract import Input
 from definitions.errors import ModuleError
-from definitions.frames import KEYS
-from definitions.work.features import CARRY_DAYS, feature_table
+from definitions.work.features import feature_table
 from research.labels import TargetSpec, forward_returns
+from research.panels import KEYS
 
 RESERVED = ("target", "label_end", "prediction")
 
@@ -38,7 +38,6 @@ def training_table(
     *,
     target: TargetSpec,
     missing: Sequence[str] = (),
-    carry_days: int = CARRY_DAYS,
 ) -> TrainingTable:
     """Return the features of each row of `prices` that has any, and its target; see `feature_table`, `forward_returns`.
 
@@ -47,7 +46,7 @@ def training_table(
     a value in any row; `ResearchError` as `forward_returns` does.
     """
     labels = forward_returns(prices.frame, target)
-    table = feature_table(features, on=labels, missing=missing, carry_days=carry_days)
+    table = feature_table(features, on=labels, missing=missing)
     names = tuple(name for name in table.columns if name not in KEYS)
     if taken := [name for name in names if name in RESERVED]:
         raise ModuleError(f"a feature can't have the name {taken[0]!r}, which the training needs: rename the column")

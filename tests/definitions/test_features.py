@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from definitions.contract import Input
 from definitions.errors import ModuleError
-from definitions.pipelines.expression import joined
+from definitions.joining import joined
 from definitions.work.features import feature_table
 from tests.definitions.models import features_of, real_prices
 

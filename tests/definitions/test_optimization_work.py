@@ -16,7 +16,7 @@ from definitions.work.optimization import optimize
 from definitions.work.outcome import Outcome
 from definitions.work.settings import DateRange, OptimizationSettings
 from research.errors import ResearchError
-from research.panels import long_form
+from research.panels import panel_rows
 from research.rebalancing import Frequency
 from tests.definitions.resources import make
 from tests.research.market import shuffled_after, stocks
@@ -37,11 +37,11 @@ class Recorder:
 
 
 def prices_of(wide: pd.DataFrame) -> Input:
-    return Input("prices", "prices", long_form(wide, "close"))
+    return Input("prices", "prices", panel_rows(wide, "close"))
 
 
 def signal_of(wide: pd.DataFrame) -> Input:
-    return Input("momentum", "signal", long_form(wide, "value"))
+    return Input("momentum", "signal", panel_rows(wide, "value"))
 
 
 def momentum(wide: pd.DataFrame) -> Input:

@@ -48,21 +48,13 @@ def test_only_what_is_newer_is_predicted() -> None:
     assert nothing.schema == {"date": pl.Date, "entity": pl.String, "prediction": pl.Float64}
 
 
-def test_prices_say_which_rows_there_are() -> None:
-    prices = Input("prices", "prices", FRAME.filter(entity="A").with_columns(date=pl.col("date").dt.offset_by("2d")))
-    made = predict(First(), FEATURES, ["x"], prices=prices)
-
-    assert made["date"].to_list() == prices.frame["date"].to_list()
-    assert made["prediction"].to_list() == [6.0, 7.0, 7.0, 7.0]
-
-
 def test_a_missing_feature_is_named() -> None:
     with pytest.raises(ModuleError) as caught:
         predict(First(), FEATURES, ["x", "z"])
 
     assert str(caught.value) == (
         "the model was trained on 'z', which the features don't have; there are: x, y. "
-        "Train it again on what there is now, or bring these back."
+        "Bring them back, or train on what there is now and make that the champion: `optaic promote MODEL VERSION`."
     )
 
 

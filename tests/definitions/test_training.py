@@ -20,8 +20,8 @@ from tests.definitions.models import Constant, Witness, features_of, prices_inpu
 from tests.definitions.resources import make
 
 HORIZON = 5
-TARGET = TargetSpec(horizon=HORIZON)
-VALIDATION = Validation(train_days=504, test_days=126, embargo_days=3)
+TARGET = TargetSpec(horizon=HORIZON, column="close")
+VALIDATION = Validation(train_days=504, test_days=126, embargo_days=3, expanding=True)
 CUT = dt.date(2020, 6, 30)
 CHEAP = {"ridge": {}, "hist-gradient-boosting": {"max_iter": 10}}
 
@@ -54,7 +54,7 @@ def simple_table(days: int, entities: int = 4, horizon: int = 2) -> TrainingTabl
     prices = pl.DataFrame(rows, schema={"date": pl.Date, "entity": pl.String, "close": pl.Float64}, orient="row")
     number = prices.select("date", "entity", number=pl.int_range(pl.len()).cast(pl.Float64))
     return training_table(
-        [Input("number", "features", number)], prices_input(prices), target=TargetSpec(horizon=horizon)
+        [Input("number", "features", number)], prices_input(prices), target=TargetSpec(horizon=horizon, column="close")
     )
 
 
@@ -88,10 +88,7 @@ def test_later_prices_change_nothing_that_was_predicted_before(name: str, change
     assert known.height > 10_000
     ours = before.reference.filter(told).join(known, on=["date", "entity"], how="semi")
     assert ours["prediction"].to_list() == pytest.approx(after.reference.filter(told)["prediction"].to_list())
-    asked = [
-        predict(before.model, features_of(frame), before.feature_names, prices=prices_input(frame)).filter(told)
-        for frame in (prices, later)
-    ]
+    asked = [predict(before.model, features_of(frame), before.feature_names).filter(told) for frame in (prices, later)]
     assert asked[0].equals(asked[1])
 
 
@@ -158,7 +155,7 @@ def test_a_model_finds_what_is_there() -> None:
 
 def test_the_final_model_learns_from_every_label() -> None:
     table, witness = simple_table(60), Witness()
-    train(witness, table, Validation(train_days=20, test_days=7))
+    train(witness, table, Validation(train_days=20, test_days=7, embargo_days=0, expanding=True))
 
     features, target = witness.seen[-1]
     assert list(features.columns) == ["number"]
@@ -188,7 +185,7 @@ def test_a_report_counts_on_the_days_after_it() -> None:
 
 def test_no_label_is_an_error() -> None:
     with pytest.raises(ModuleError) as caught:
-        train(Witness(), simple_table(2), Validation())
+        train(Witness(), simple_table(2), Validation(train_days=756, test_days=252, embargo_days=0, expanding=True))
 
     assert str(caught.value) == (
         "no row has both a feature and a label of 2 rows ahead: bring prices that reach further past the "
@@ -198,7 +195,7 @@ def test_no_label_is_an_error() -> None:
 
 def test_too_few_dates_are_an_error() -> None:
     with pytest.raises(ModuleError) as caught:
-        train(Witness(), simple_table(20), Validation(train_days=30, test_days=5))
+        train(Witness(), simple_table(20), Validation(train_days=30, test_days=5, embargo_days=0, expanding=True))
 
     assert str(caught.value) == (
         "the labelled rows don't reach for one split: 18 dates are too few to train on 30, wait for 2 (horizon 2, "
@@ -213,7 +210,7 @@ def test_labels_that_all_end_too_late_are_an_error() -> None:
         whole.frame.with_columns(label_end=pl.lit(dt.date(2025, 1, 1))), whole.feature_names, whole.target
     )
     with pytest.raises(ModuleError, match=r"the entities trade on too few of these days\. Raise train_days"):
-        train(Witness(), late, Validation(train_days=2, test_days=2))
+        train(Witness(), late, Validation(train_days=2, test_days=2, embargo_days=0, expanding=True))
 
 
 @dataclass
@@ -226,7 +223,11 @@ class Broken:
 
 def test_predictions_must_be_finite_numbers() -> None:
     with pytest.raises(ModuleError, match="50 of 50 predictions are not finite, the first of E0 on 2024-01-13"):
-        train(Broken(Constant(float("nan"))), simple_table(30), Validation(train_days=10, test_days=15))
+        train(
+            Broken(Constant(float("nan"))),
+            simple_table(30),
+            Validation(train_days=10, test_days=15, embargo_days=0, expanding=True),
+        )
 
 
 def test_names_and_values_of_features() -> None:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from research.errors import ResearchError
-from research.panels import carried, long_form, panel, value_column
+from research.panels import carried, panel, panel_rows, value_column
 
 DAYS = [dt.date(2024, 1, 3), dt.date(2024, 1, 2)]
 
@@ -25,7 +25,7 @@ def test_a_panel_is_sorted_and_has_one_missing_value() -> None:
 def test_long_form_is_the_way_back() -> None:
     frame = pl.DataFrame({"date": [*DAYS[::-1], DAYS[0]], "entity": ["b", "a", "b"], "close": [2.0, 3.0, 1.0]})
 
-    assert long_form(panel(frame, "close"), "close").equals(frame)
+    assert panel_rows(panel(frame, "close"), "close").equals(frame)
 
 
 def test_the_only_value_column_needs_no_name() -> None:
