@@ -52,23 +52,23 @@ class Context:
 
     @property
     def pipeline(self) -> Pipeline:
+        """What the definition of a dataset's pipeline makes, or that of an experiment."""
         return pipeline_of(self.applied, self.services.registry, self.services.resources)
 
     @property
     def module(self) -> Module:
         """What the definition of a model makes."""
-        module: Module = self.plugin
+        module: Module = self._plugin
         return module
 
     @property
     def optimizer(self) -> Optimizer:
         """What the definition of a portfolio optimizer makes."""
-        optimizer: Optimizer = self.plugin
+        optimizer: Optimizer = self._plugin
         return optimizer
 
     @property
-    def plugin(self) -> Any:
-        """What the instance's own definition makes."""
+    def _plugin(self) -> Any:
         return plugin_of(self.applied, self.services.registry, self.services.resources)
 
     @property

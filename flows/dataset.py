@@ -5,8 +5,8 @@ from functools import partial
 from prefect import State
 
 from definitions.contract import FlowKind
+from definitions.work import refresh as refreshing
 from definitions.work.outcome import Outcome
-from definitions.work.refresh import refresh as bring_up_to_date
 from flows.context import Context
 from flows.frame import Options, flow_of, guarded_run
 from instances.shapes import SHAPES
@@ -21,7 +21,7 @@ def refresh_rows(context: Context) -> Outcome:
     spec, check = context.applied.spec, None
     if isinstance(spec, SignalInstanceSpec):
         check = partial(check_signal, **spec.signal_spec.model_dump(exclude=UNCHECKED))
-    return bring_up_to_date(
+    return refreshing.refresh(
         context.pipeline,
         context.store,
         inputs=context.inputs,

@@ -3,8 +3,8 @@
 from prefect import State
 
 from definitions.contract import FlowKind
+from definitions.work import preview as previewing
 from definitions.work.outcome import Outcome
-from definitions.work.preview import preview as look_at
 from flows.context import Context
 from flows.frame import Options, flow_of, guarded_run
 from instances.specs import ExperimentSpec, OnStale
@@ -14,8 +14,8 @@ def preview_expression(context: Context) -> Outcome:
     """Compute the expression from the pinned inputs, and describe its values within the range of dates."""
     spec = context.applied.spec
     assert isinstance(spec, ExperimentSpec)
-    return look_at(
-        context.plugin,
+    return previewing.preview(
+        context.pipeline,
         inputs=context.inputs,
         missing=context.missing,
         start=spec.date_range.start,

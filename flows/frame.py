@@ -208,7 +208,8 @@ async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
     for event in outcome.events:
-        emit_instance_event(run.services.repository, run.flow, event)
+        with only_logged(f"the event {event.name}"):
+            emit_instance_event(run.services.repository, run.flow, event)
     with only_logged("the summary"):
         await acreate_markdown_artifact(
             _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"

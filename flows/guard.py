@@ -11,6 +11,7 @@ from prefect import get_client, get_run_logger, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
+from sqlalchemy.exc import SQLAlchemyError
 
 from flows.prefect_reader import PrefectReader
 from flows.services import Services
@@ -56,11 +57,11 @@ async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: 
 
 @contextmanager
 def only_logged(what: str) -> Iterator[None]:
-    """Let an artifact that can't be made be logged: it must not decide how a run ends."""
+    """Let an artifact or an event that can't be made be logged: it must not decide how a run ends."""
     try:
         yield
-    except (httpx.HTTPError, PrefectException) as error:
-        get_run_logger().warning("%s could not be kept: %s", what, error)
+    except (httpx.HTTPError, PrefectException, SQLAlchemyError, OSError) as error:
+        get_run_logger().warning("%s could not be sent: %s", what, error)
 
 
 def verdict_line(report: FreshnessReport) -> str:

@@ -7,8 +7,8 @@ from prefect import State
 
 from definitions.contract import FlowKind, Input
 from definitions.errors import DefinitionError
-from definitions.work.backtest import backtest as follow
-from definitions.work.optimization import optimize as decide
+from definitions.work import backtest as backtesting
+from definitions.work import optimization
 from definitions.work.outcome import Outcome
 from definitions.work.settings import TRADES
 from flows.context import Context
@@ -20,8 +20,8 @@ def optimize_portfolio(context: Context) -> Outcome:
     """Decide on the weights of every date, and commit them to the optimizer's store."""
     spec = context.applied.spec
     assert isinstance(spec, PortfolioOptimizerSpec)
-    return decide(
-        context.plugin,
+    return optimization.optimize(
+        context.optimizer,
         context.store,
         prices=context.needed("prices"),
         signal=context.only("signal"),
@@ -34,7 +34,7 @@ def backtest_portfolio(context: Context) -> Outcome:
     """Follow what the spec names through the past, and commit the equity curve and the trades."""
     spec = context.applied.spec
     assert isinstance(spec, BacktestSpec)
-    return follow(
+    return backtesting.backtest(
         context.store,
         context.second_store(TRADES),
         prices=_chosen(context.needed("assets"), spec.assets),

@@ -57,9 +57,10 @@ def stores(applied: Applied, definitions: Definitions, resources: Resources) -> 
 
 
 def pipeline_of(applied: Applied, definitions: Definitions, resources: Resources) -> Pipeline:
-    """Return the pipeline of a dataset. Raises `DefinitionError`."""
-    own = replace(resources, instance=applied.spec.name)
-    pipeline: Pipeline = _plugin(applied.parts["pipeline"], definitions, own)
+    """Return the pipeline of a dataset, or the one that an experiment names. Raises `DefinitionError`."""
+    spec = applied.parts["pipeline"] if applied.parts else applied.spec
+    assert isinstance(spec, DefinedSpec)
+    pipeline: Pipeline = _plugin(spec, definitions, replace(resources, instance=applied.spec.name))
     return pipeline
 
 
