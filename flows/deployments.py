@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -25,16 +24,6 @@ from instances.plan import Fields
 from instances.policy import clock_of
 from instances.specs import RunnableSpec
 
-# Which module of this package has the flow; the function has the flow's name.
-MODULES: Mapping[FlowKind, str] = {
-    FlowKind.REFRESH: "dataset",
-    FlowKind.PREVIEW: "experiment",
-    FlowKind.TRAIN: "model",
-    FlowKind.INFER: "model",
-    FlowKind.MONITOR: "model",
-    FlowKind.OPTIMIZE: "portfolio",
-    FlowKind.BACKTEST: "portfolio",
-}
 COLLISION = ConcurrencyLimitStrategy.ENQUEUE  # what becomes of a run beyond the limit
 DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
 
@@ -75,7 +64,8 @@ class Storage:
         )
 
     def entrypoint(self, kind: FlowKind) -> str:
-        file = f"{MODULES[kind]}.py:{kind.value}"
+        module = flow_function(kind).fn.__module__.rpartition(".")[2]
+        file = f"{module}.py:{kind.value}"
         return f"{self.folder}/{file}" if self.folder else file
 
 
@@ -148,9 +138,36 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mar
 
 
 def flow_function(kind: FlowKind) -> Flow[..., Any]:
-    """Return the flow of that kind."""
-    function: Flow[..., Any] = getattr(import_module(f"flows.{MODULES[kind]}"), kind.value)
-    return function
+    """Return the flow of that kind; its module is imported when it is asked for."""
+    match kind:
+        case FlowKind.REFRESH:
+            from flows.dataset import refresh
+
+            return refresh
+        case FlowKind.PREVIEW:
+            from flows.experiment import preview
+
+            return preview
+        case FlowKind.TRAIN:
+            from flows.model import train
+
+            return train
+        case FlowKind.INFER:
+            from flows.model import infer
+
+            return infer
+        case FlowKind.MONITOR:
+            from flows.model import monitor
+
+            return monitor
+        case FlowKind.OPTIMIZE:
+            from flows.portfolio import optimize
+
+            return optimize
+        case FlowKind.BACKTEST:
+            from flows.portfolio import backtest
+
+            return backtest
 
 
 @cache

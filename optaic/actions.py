@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from definitions.contract import FlowKind
 from instances.errors import OptaicError, UnknownInstance
 from instances.facts import RunId, RunState
 from optaic.session import Session
@@ -101,7 +102,6 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     from prefect.client.schemas.actions import DeploymentUpdate
 
     from blocks.documents import BlockWriter, in_place, read_blocks
-    from flows.deployments import MODULES
     from flows.found import deployments_named
     from flows.things import Tools
     from instances.types import type_of
@@ -113,7 +113,7 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     wanted = names or tuple(there)
     recorded = {flow.deployment_id for flow in repository.flows()}
     adopted: list[str] = []
-    found = await deployments_named(session.client, [f"{kind}/{name}" for name in wanted for kind in MODULES])
+    found = await deployments_named(session.client, [f"{kind}/{name}" for name in wanted for kind in FlowKind])
     unknown = set(names) - there - {deployment.name for deployment in found.values()}
     if unknown:
         raise UnknownInstance(min(unknown), sorted(there))

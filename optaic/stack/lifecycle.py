@@ -62,7 +62,7 @@ def up(
 
 
 def down(home: Home | None = None, *, progress: Progress | None = None) -> None:
-    """Stop what `up` started and nothing else: the worker, the server, Postgres. Raises `StackError`."""
+    """Stop what `up` started and nothing else: the pages, the worker, the server, Postgres. Raises `StackError`."""
     home, progress = home or Home.current(), progress or Progress()
     own = external(State.load(home))
     if own is not None:

@@ -4,11 +4,10 @@ Their deployments belong to a work pool that no worker serves: a test decides wh
 runs take a fraction of a second each instead of a process each.
 """
 
-import asyncio
 import datetime as dt
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,10 +215,8 @@ def _key(name: str) -> tuple[str, str]:
 async def lab(folder: Path) -> AsyncIterator[Lab]:
     """Open a lab for the length of a block; its blocks are deleted afterwards, its rows and data stay."""
     async with get_client() as client:
-        try:
+        with suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        except ObjectAlreadyExists:
-            await asyncio.sleep(0)
         with opened(await load_platform()) as services:
             opened_lab = Lab(client, services, folder)
             try:
