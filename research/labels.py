@@ -14,8 +14,8 @@ class TargetSpec:
     Raises `ResearchError` for a horizon below 1.
     """
 
-    horizon: int = 5
-    column: str = "close"
+    horizon: int
+    column: str
 
     def __post_init__(self) -> None:
         if self.horizon < 1:

@@ -29,10 +29,10 @@ class Validation:
     `test_days` lie `embargo_days`. Raises `ResearchError` for windows without days.
     """
 
-    train_days: int = 756
-    test_days: int = 252
-    embargo_days: int = 0
-    expanding: bool = True
+    train_days: int
+    test_days: int
+    embargo_days: int
+    expanding: bool
 
     def __post_init__(self) -> None:
         for name, least in (("train_days", 1), ("test_days", 1), ("embargo_days", 0)):

@@ -29,7 +29,8 @@ def predict(
         there = ", ".join(name for name in table.columns if name not in ("date", "entity"))
         raise ModuleError(
             f"the model was trained on {', '.join(map(repr, lacking))}, which the features don't have; "
-            f"there are: {there}. Train it again on what there is now, or bring these back."
+            f"there are: {there}. Bring them back, or train on what there is now and make that the champion: "
+            "`optaic promote MODEL VERSION`."
         )
     rows = table if since is None else table.filter(pl.col("date") > since)
     return rows.select("date", "entity", predicted(model, rows, feature_names))

@@ -12,7 +12,7 @@ from definitions.stores.delta import DeltaStore
 from definitions.work.backtest import backtest
 from definitions.work.inference import infer
 from definitions.work.optimization import optimize
-from definitions.work.settings import BacktestConfig, OptimizationSettings
+from definitions.work.portfolio_settings import BacktestConfig, OptimizationSettings
 from definitions.work.training import train
 from definitions.work.training_table import training_table
 from research.labels import TargetSpec
@@ -42,8 +42,12 @@ def shuffled_after(prices: pl.DataFrame, day: dt.date) -> pl.DataFrame:
 
 def run_chain(frame: pl.DataFrame, folder: Path) -> Chain:
     prices, features = prices_input(frame), features_of(frame)
-    table = training_table(features, prices, target=TargetSpec(horizon=10))
-    trained = train(make(Kind.ML_MODULE, "ridge", {}), table, Validation(train_days=504, test_days=126, embargo_days=5))
+    table = training_table(features, prices, target=TargetSpec(horizon=10, column="close"))
+    trained = train(
+        make(Kind.ML_MODULE, "ridge", {}),
+        table,
+        Validation(train_days=504, test_days=126, embargo_days=5, expanding=True),
+    )
     stores = {name: DeltaStore(str(folder / name)) for name in ("predictions", "weights", "equity", "trades")}
     infer(trained.model, trained.reference, stores["predictions"], features=features)
     constraints = {"max_weight": 0.4, "max_turnover": 0.5}

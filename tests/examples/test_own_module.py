@@ -69,9 +69,13 @@ def test_the_instance_of_the_readme_fits_the_definition(registry: Registry) -> N
 def test_it_trains_and_predicts(registry: Registry) -> None:
     prices = real_prices()
     features = features_of(prices)
-    table = training_table(features, prices_input(prices), target=TargetSpec(horizon=5))
+    table = training_table(features, prices_input(prices), target=TargetSpec(horizon=5, column="close"))
 
-    result = train(make(Kind.ML_MODULE, "ic-weighted", {}), table, Validation(train_days=504))
+    result = train(
+        make(Kind.ML_MODULE, "ic-weighted", {}),
+        table,
+        Validation(train_days=504, test_days=252, embargo_days=0, expanding=True),
+    )
     loaded = pickle.loads(pickle.dumps(result.model))
     predicted = predict(loaded, features, result.feature_names, since=prices["date"].sort()[-21])
 

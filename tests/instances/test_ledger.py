@@ -174,6 +174,17 @@ def test_a_run_that_has_recorded_nothing_has_not_found_nothing(ledger: Ledger, i
     assert only(ledger, "p1").found_new
 
 
+def test_a_version_is_amended_on_all_runs_that_have_recorded_since(ledger: Ledger, ids: Ids) -> None:
+    for name, hour in (("p1", 3), ("p2", 2), ("p3", 1)):
+        ledger.record_guard(guarded(name, ids["prices"]))
+        ledger.record_outcome(run_id(name), Outcome("1"), NOW - hours(hour))
+    ledger.record_guard(guarded("p4", ids["prices"]))  # and has not recorded yet
+    ledger.amend_version(run_id("p2"), "2", {})
+    assert [only(ledger, name).version for name in ("p1", "p2", "p3", "p4")] == ["1", "2", "2", None]
+    ledger.confirm(run_id("p4"), run_id("p3"), NOW)
+    assert only(ledger, "p4").version == "2"
+
+
 def test_an_outcome_needs_the_row_that_its_guard_wrote(ledger: Ledger, ids: Ids) -> None:
     with pytest.raises(NoResultFound):
         ledger.record_outcome(run_id("p1"), Outcome("7"), NOW)

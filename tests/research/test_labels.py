@@ -31,7 +31,7 @@ def test_equals_counting_the_rows_of_each_entity(rows: dict[tuple[dt.date, str],
                 end = days[place + horizon]
                 expected[day, entity] = (pytest.approx(priced[end, entity] / priced[day, entity] - 1), end)
 
-    made = forward_returns(table(rows), TargetSpec(horizon=horizon))
+    made = forward_returns(table(rows), TargetSpec(horizon=horizon, column="close"))
 
     assert {(row[0], row[1]): (row[2], row[3]) for row in made.rows()} == expected
     assert made.equals(made.sort("date", "entity"))
@@ -40,11 +40,11 @@ def test_equals_counting_the_rows_of_each_entity(rows: dict[tuple[dt.date, str],
 
 def test_errors_say_what_and_the_remedy() -> None:
     with pytest.raises(ResearchError) as missing:
-        forward_returns(table({}), TargetSpec(column="last"))
+        forward_returns(table({}), TargetSpec(horizon=5, column="last"))
     with pytest.raises(ResearchError, match="'close' holds String, not numbers: choose another one for the target"):
-        forward_returns(table({}).with_columns(pl.col("close").cast(pl.String)), TargetSpec())
+        forward_returns(table({}).with_columns(pl.col("close").cast(pl.String)), TargetSpec(horizon=5, column="close"))
     with pytest.raises(ResearchError, match="the target's horizon is 0: a return takes 1 row or more"):
-        TargetSpec(horizon=0)
+        TargetSpec(horizon=0, column="close")
 
     assert str(missing.value) == (
         "the prices have no column 'last'; they have: date, entity, close. Correct the target's column."

@@ -84,7 +84,7 @@ def test_more_days_change_only_the_last_split(
 def test_an_example() -> None:
     dates = dated([1] * 11)  # January 1 to 12
 
-    splits = walk_forward(dates, Validation(train_days=4, test_days=3, embargo_days=1), horizon=2)
+    splits = walk_forward(dates, Validation(train_days=4, test_days=3, embargo_days=1, expanding=True), horizon=2)
 
     def day(n: int) -> dt.date:
         return dt.date(2024, 1, n)
@@ -104,13 +104,15 @@ def test_a_label_that_ends_late_is_purged() -> None:
 
 def test_errors_say_what_and_the_remedy() -> None:
     with pytest.raises(TooFewDates) as few:
-        walk_forward(dated([1] * 6), Validation(train_days=4, test_days=3, embargo_days=1), horizon=2)
+        walk_forward(dated([1] * 6), Validation(train_days=4, test_days=3, embargo_days=1, expanding=True), horizon=2)
     with pytest.raises(ResearchError, match=r"2024-01-01 comes after 2024-01-01: sort the dates, and keep each once"):
-        walk_forward([START, START], Validation(), horizon=1)
+        walk_forward(
+            [START, START], Validation(train_days=756, test_days=252, embargo_days=0, expanding=True), horizon=1
+        )
     with pytest.raises(ResearchError, match="horizon is 0: a label covers 1 day or more"):
-        walk_forward([START], Validation(), horizon=0)
+        walk_forward([START], Validation(train_days=756, test_days=252, embargo_days=0, expanding=True), horizon=0)
     with pytest.raises(ResearchError, match="test_days is 0: it must be 1 or more"):
-        Validation(test_days=0)
+        Validation(test_days=0, train_days=756, embargo_days=0, expanding=True)
 
     assert str(few.value) == (
         "7 dates are too few to train on 4, wait for 3 (horizon 2, embargo_days 1) and test on one: it takes 8. "
