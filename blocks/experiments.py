@@ -1,7 +1,7 @@
 """Experiments as blocks."""
 
 from blocks.base import DefinedBlock, OneFlowBlock, documentation, like, logo
-from definitions.work.settings import DateRange
+from definitions.work.portfolio_settings import DateRange
 from instances.specs import ExperimentSpec
 
 

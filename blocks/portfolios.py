@@ -1,7 +1,7 @@
 """Portfolio optimizers and backtests as blocks."""
 
 from blocks.base import DefinedBlock, OneFlowBlock, documentation, like, logo
-from definitions.work.settings import BacktestConfig, DateRange, OptimizationSettings
+from definitions.work.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
 from instances.specs import Assets, BacktestSpec, PortfolioOptimizerSpec, Signals
 
 

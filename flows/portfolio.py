@@ -10,7 +10,7 @@ from definitions.errors import DefinitionError
 from definitions.work import backtest as backtesting
 from definitions.work import optimization
 from definitions.work.outcome import Outcome
-from definitions.work.settings import TRADES
+from definitions.work.portfolio_settings import TRADES
 from flows.context import Context
 from flows.frame import Options, flow_of, guarded_run
 from instances.specs import Assets, BacktestSpec, OnStale, PortfolioOptimizerSpec

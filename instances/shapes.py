@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from definitions.contract import FlowKind
-from definitions.work.settings import TRADES
+from definitions.work.portfolio_settings import TRADES
 
 
 class Leaves(StrEnum):

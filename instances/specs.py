@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from definitions.contract import FlowKind
 from definitions.work.model_settings import DriftSettings, Promotion, Target, WalkForward
-from definitions.work.settings import BacktestConfig, DateRange, OptimizationSettings
+from definitions.work.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
 from instances.schedules import Schedule
 from instances.values import Config, Duration, Name, PrefectName, Spec
 

@@ -38,11 +38,11 @@ class Costs:
       close of the day of decision, the day before the trade.
     """
 
-    transaction_bps: float = 0.0
-    slippage: Slippage = Slippage.NONE
-    linear_bps: float = 5.0
-    impact: float = 1.0
-    depth: float = 100.0
+    transaction_bps: float
+    slippage: Slippage
+    linear_bps: float
+    impact: float
+    depth: float
 
     @property
     def rate(self) -> float:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Selection:
     """Which share of the scored entities to hold, and whether to sell the worst short against them."""
 
-    top_fraction: float = 0.2
-    long_short: bool = False
+    top_fraction: float
+    long_short: bool
 
 
 def selected_weights(

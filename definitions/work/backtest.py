@@ -7,7 +7,7 @@ import polars as pl
 
 from definitions.contract import Input, Store
 from definitions.work.outcome import Outcome, table
-from definitions.work.settings import TRADES, BacktestConfig, DateRange
+from definitions.work.portfolio_settings import TRADES, BacktestConfig, DateRange
 from research.backtest import BacktestResult, benchmark_equity, run_backtest
 from research.errors import ResearchError
 from research.panels import carried, panel, panel_rows, value_column

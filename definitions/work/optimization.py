@@ -9,7 +9,7 @@ import polars as pl
 
 from definitions.contract import Allocation, AllocationRequest, Input, Optimizer, Store
 from definitions.work.outcome import Outcome, table
-from definitions.work.settings import OptimizationSettings
+from definitions.work.portfolio_settings import OptimizationSettings
 from research.errors import ResearchError
 from research.panels import carried, panel, panel_rows, value_column
 from research.portfolio_pictures import weights_picture

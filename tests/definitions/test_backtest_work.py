@@ -9,7 +9,7 @@ from definitions.contract import ExtractRequest, Input, Kind
 from definitions.stores.delta import DeltaStore
 from definitions.work.backtest import backtest
 from definitions.work.outcome import Outcome
-from definitions.work.settings import BacktestConfig, DateRange
+from definitions.work.portfolio_settings import BacktestConfig, DateRange
 from research.costs import Slippage
 from research.errors import ResearchError
 from tests.definitions.resources import make

@@ -14,7 +14,7 @@ from definitions.errors import Infeasible
 from definitions.stores.delta import DeltaStore
 from definitions.work.optimization import optimize
 from definitions.work.outcome import Outcome
-from definitions.work.settings import DateRange, OptimizationSettings
+from definitions.work.portfolio_settings import DateRange, OptimizationSettings
 from research.errors import ResearchError
 from research.panels import panel_rows
 from research.rebalancing import Frequency

@@ -17,7 +17,7 @@ from definitions.contract import Definition, Kind
 from definitions.operators.macros import macro_table
 from definitions.registry import default_registry
 from definitions.work.model_settings import DriftSettings, Promotion, Target, WalkForward
-from definitions.work.settings import BacktestConfig, DateRange, OptimizationSettings
+from definitions.work.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
 from flows.events import DRIFT_DETECTED, OVERDUE
 from flows.things.automations import common_automations, retraining_name
 from instances.resolution import resolve

@@ -1,6 +1,6 @@
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -68,12 +68,24 @@ def simulated(
     return np.array(values)
 
 
+def charged(**fields: Any) -> Costs:
+    """Return costs that are nothing but for these."""
+    free: dict[str, Any] = {
+        "transaction_bps": 0.0,
+        "slippage": Slippage.NONE,
+        "linear_bps": 5.0,
+        "impact": 1.0,
+        "depth": 100.0,
+    }
+    return Costs(**free)
+
+
 ALL_COSTS = [
-    Costs(),
-    Costs(transaction_bps=20),
-    Costs(transaction_bps=5, slippage=Slippage.LINEAR, linear_bps=10),
-    Costs(transaction_bps=5, slippage=Slippage.SQUARE_ROOT, depth=20),
-    Costs(slippage=Slippage.SQUARE_ROOT, impact=3, depth=1),
+    charged(),
+    charged(transaction_bps=20),
+    charged(transaction_bps=5, slippage=Slippage.LINEAR, linear_bps=10),
+    charged(transaction_bps=5, slippage=Slippage.SQUARE_ROOT, depth=20),
+    charged(slippage=Slippage.SQUARE_ROOT, impact=3, depth=1),
 ]
 
 
@@ -100,7 +112,7 @@ def test_equity_is_that_of_a_plain_simulation_with_volumes() -> None:
     weights = targets(prices, Frequency.WEEKLY)
     shares = np.random.default_rng(3).uniform(1e4, 1e6, prices.shape)
     volumes = pd.DataFrame(shares, index=prices.index, columns=prices.columns)
-    costs = Costs(transaction_bps=3, slippage=Slippage.SQUARE_ROOT)
+    costs = charged(transaction_bps=3, slippage=Slippage.SQUARE_ROOT)
 
     result = run_backtest(prices, weights, initial_capital=CAPITAL, costs=costs, volumes=volumes)
 
@@ -140,7 +152,7 @@ def test_what_comes_after_a_day_changes_nothing_up_to_it(seed: int) -> None:
     prices = stocks("2007", "2010")
     day = prices.index[600 + 40 * seed]
     mixed = shuffled_after(prices, day, seed)
-    costs = Costs(transaction_bps=10, slippage=Slippage.SQUARE_ROOT)
+    costs = charged(transaction_bps=10, slippage=Slippage.SQUARE_ROOT)
 
     seen, other = (
         run_backtest(given, targets(given, Frequency.WEEKLY), initial_capital=CAPITAL, costs=costs)
@@ -175,7 +187,7 @@ def test_a_missing_price_is_the_last_known() -> None:
     holed.loc[after:, gone] = np.nan
     carried.loc[after:, gone] = prices[gone].loc[:after].iloc[-1]
 
-    one, other = (run_backtest(given, weights, initial_capital=CAPITAL, costs=Costs()) for given in (holed, carried))
+    one, other = (run_backtest(given, weights, initial_capital=CAPITAL, costs=charged()) for given in (holed, carried))
 
     np.testing.assert_allclose(one.equity, other.equity, rtol=1e-12)
 
@@ -186,7 +198,7 @@ def test_decisions_between_trading_days_are_traded_on_the_next() -> None:
     prices = stocks("2007-01", "2007-03")
     weights = pd.DataFrame({"AAPL": [1.0]}, index=[pd.Timestamp("2007-02-03")])  # a Saturday
 
-    result = run_backtest(prices, weights, initial_capital=CAPITAL, costs=Costs())
+    result = run_backtest(prices, weights, initial_capital=CAPITAL, costs=charged())
 
     assert result.equity.index[0] == pd.Timestamp("2007-02-02")
     assert result.trades["date"].to_list() == [dt.date(2007, 2, 5)]
@@ -202,13 +214,13 @@ def test_what_can_not_be_followed_is_refused() -> None:
     def refused(name: str, when: pd.Timestamp, weight: float = 1.0, costs: Costs | None = None) -> str:
         weights = pd.DataFrame({name: [weight]}, index=[when])
         with pytest.raises(ResearchError) as caught:
-            run_backtest(prices, weights, initial_capital=CAPITAL, costs=costs or Costs())
+            run_backtest(prices, weights, initial_capital=CAPITAL, costs=costs or charged())
         return str(caught.value)
 
     assert refused("TSLA", day) == "there are weights but no prices for TSLA: add them to the prices"
     assert refused("AMD", day) == "AMD has a weight on 2007-02-05, before its first price: start later"
     assert "no weights to follow within the prices (up to 2007-03-30)" in refused("AAPL", pd.Timestamp("2008-01-01"))
-    sudden = Costs(slippage=Slippage.SQUARE_ROOT)
+    sudden = charged(slippage=Slippage.SQUARE_ROOT)
     assert "needs two returns of AAPL before 2007-01-04" in refused("AAPL", prices.index[0], costs=sudden)
     assert "had lost all its capital by" in refused("AAPL", day, weight=-40.0)
 
@@ -220,12 +232,12 @@ def test_costs_that_take_all_of_the_capital_are_refused() -> None:
     weights = pd.DataFrame({"AAPL": [1.0, 0.0]}, index=prices.index[[5, 10]])
 
     with pytest.raises(ResearchError, match="trading costs would take all of the capital"):
-        run_backtest(prices, weights, initial_capital=CAPITAL, costs=Costs(transaction_bps=10_000))
+        run_backtest(prices, weights, initial_capital=CAPITAL, costs=charged(transaction_bps=10_000))
 
 
 def test_the_benchmark_is_bought_with_the_portfolio() -> None:
     prices, closes = stocks("2007", "2008"), index("2007", "2008")
-    result = run_backtest(prices, targets(prices, Frequency.MONTHLY), initial_capital=CAPITAL, costs=Costs())
+    result = run_backtest(prices, targets(prices, Frequency.MONTHLY), initial_capital=CAPITAL, costs=charged())
 
     benchmark = benchmark_equity(closes, result.equity)
 

@@ -14,7 +14,8 @@ def scores(**values: float) -> pd.DataFrame:
 
 
 def chosen(primary: pd.DataFrame, secondary: pd.DataFrame | None = None, **rule: float | bool) -> dict[str, float]:
-    weights = selected_weights(primary, secondary, DAYS, Selection(**rule))  # type: ignore[arg-type]
+    selection = Selection(**({"top_fraction": 0.2, "long_short": False} | rule))  # type: ignore[arg-type]
+    weights = selected_weights(primary, secondary, DAYS, selection)
     return {str(name): weight for name, weight in weights.loc[DAY].items() if weight}
 
 
@@ -63,11 +64,11 @@ def test_long_short_sells_the_worst_against_the_best() -> None:
 def test_a_day_without_scores_holds_nothing_but_some_day_must_have_one() -> None:
     later = pd.DatetimeIndex([DAY, pd.Timestamp("2024-02-29")])
 
-    weights = selected_weights(scores(a=1, b=2), None, later, Selection(top_fraction=0.5))
+    weights = selected_weights(scores(a=1, b=2), None, later, Selection(0.5, long_short=False))
 
     assert weights.loc[later[1]].abs().sum() == 0
     with pytest.raises(ResearchError, match="the primary signal has no score on any day of decision"):
-        selected_weights(scores(a=1, b=2), None, later[1:], Selection())
+        selected_weights(scores(a=1, b=2), None, later[1:], Selection(0.5, long_short=False))
 
 
 def test_the_newest_weights_are_in_force() -> None:
