@@ -1,6 +1,7 @@
 """The types of instances, in one table: which spec, which parts, which flows, which definition.
 
-A new type is one more entry here, with its spec, its row, its block and its flows' work.
+A new type is one more entry here, with its spec, its row, its block and its flows' work: CONTRIBUTING.md has the
+steps, and tests/flows/test_types.py holds them to each other.
 """
 
 from collections.abc import Mapping
