@@ -77,7 +77,7 @@ def charged(**fields: Any) -> Costs:
         "impact": 1.0,
         "depth": 100.0,
     }
-    return Costs(**free)
+    return Costs(**(free | fields))
 
 
 ALL_COSTS = [
