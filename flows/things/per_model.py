@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from flows.services import Services
-from flows.things.base import Proposed, Tools, Wanted
+from flows.things.base import AT_ONCE, Proposed, Tools, Wanted, a_few_at_once
 from instances.errors import OptaicError
 from instances.plan import Fields, Step, compare
 from instances.specs import ModelSpec
@@ -65,9 +66,11 @@ class PerModel:
             return Proposed((), (f"{', '.join(models)}: {error}",))
 
     async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
-        for step in steps:
+        async def one(step: Step) -> None:
             await asyncio.to_thread(self._make, step.name, tools.services)
             done(step)
+
+        await a_few_at_once(one, steps)
 
     def _compared(self, models: Sequence[str], services: Services) -> Proposed:
         found, applied = self.resource.found(services), services.repository.applied(models)
@@ -78,10 +81,11 @@ class PerModel:
             for name in models
             if name in found
         }
-        taken = {name: self.resource.taken(services, name) for name in models if name not in found}
-        return Proposed(
-            compare(self.kind, desired, actual), tuple(f"{name}: {why}" for name, why in taken.items() if why)
-        )
+        new = [name for name in models if name not in found]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            taken = zip(new, threads.map(lambda name: self.resource.taken(services, name), new), strict=True)
+            problems = tuple(f"{name}: {why}" for name, why in taken if why)
+        return Proposed(compare(self.kind, desired, actual), problems)
 
     def _make(self, name: str, services: Services) -> None:
         services.writer.set_handle(name, self.resource.handle, self.resource.ensure(services, name))
