@@ -31,12 +31,11 @@ def promote(
 
 
 def _experiment(instance: str, signal: str, least: float | None, most: float | None) -> None:
-    from instances.specs import SignalSpec
     from optaic.commands_plan import apply_in
-    from optaic.promotion import scope_of_signal
+    from optaic.promotion import bounds_of, scope_of_signal
     from optaic.session import session
 
-    bounds = SignalSpec(min=least, max=most)
+    bounds = bounds_of(signal, least=least, most=most)
 
     async def work() -> None:
         async with session() as open_session:

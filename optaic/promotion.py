@@ -3,26 +3,50 @@
 import datetime as dt
 import getpass
 
+from pydantic import TypeAdapter, ValidationError
+
 from blocks.base import part_name
 from blocks.documents import read_blocks
 from flows.cascade import Round, start_due
 from flows.champion import promote_by_hand
 from flows.planning import Scope
-from instances.errors import OptaicError
+from instances.complaints import told
+from instances.errors import InvalidSpec, OptaicError
 from instances.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec, SignalSpec
 from instances.types import PARTS
+from instances.values import Name
 from optaic.session import Session
 
 # What of an experiment says where its runs go: those of the signal go there too.
 _INFRASTRUCTURE = ("work_pool", "work_queue", "job_variables", "concurrency")
+_name: TypeAdapter[str] = TypeAdapter(Name)
 
 
 class CannotPromote(OptaicError):
     """What is to be promoted can't be, as it is asked for."""
 
 
+def bounds_of(name: str, *, least: float | None, most: float | None) -> SignalSpec:
+    """Return what the values of a signal must satisfy. Raises `InvalidSpec`."""
+    try:
+        return SignalSpec(min=least, max=most)
+    except ValidationError as error:
+        raise InvalidSpec(told(name, error)) from error
+
+
 def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
-    """Return the specs of a signal that is computed as the experiment is, and where it is, and of its parts."""
+    """Return the specs of a signal that is computed as the experiment is, and where it is, and of its parts.
+
+    Raises `InvalidSpec` for a name that no instance can have.
+    """
+    try:
+        _name.validate_python(name)
+        return _specs(experiment, name, signal_spec)
+    except ValidationError as error:
+        raise InvalidSpec(told(name, error)) from error
+
+
+def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
     shared = {"project": experiment.project}
     parts: dict[str, dict[str, object]] = {
         "pipeline_instance": {
@@ -57,7 +81,7 @@ def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) ->
 async def scope_of_signal(session: Session, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
     """Return what must be applied so that an applied experiment becomes a signal, by the definition that it has now.
 
-    Raises `UnknownInstance`, and `CannotPromote` for another type of instance or a name that is taken.
+    Raises `UnknownInstance`, `InvalidSpec`, and `CannotPromote` for another type of instance or a name that is taken.
     """
     repository = session.services.repository
     spec = repository.spec(experiment)
