@@ -85,7 +85,7 @@ def _targets(
     if weights is not None:
         if primary is not None or secondary is not None:
             raise ResearchError("a backtest follows weights or signals, not both: leave one of them out")
-        return weights_in_force(panel(weights.frame, "weight"), decisions)
+        return weights_in_force(panel(weights.frame, _weight_column(weights)), decisions)
     if primary is None:
         raise ResearchError("a backtest needs weights or a primary signal to follow: give it one of them")
     # What has a score but no price can't be bought.
@@ -95,6 +95,15 @@ def _targets(
     neutral = 0.0 if secondary is None else secondary.neutral
     targets = selected_weights(scores, second, decisions, config.selection, neutral=neutral)
     return targets.loc[targets.index >= scores.dropna(how="all").index[0]]
+
+
+def _weight_column(weights: Input) -> str:
+    if "weight" in weights.frame.columns:
+        return "weight"
+    raise ResearchError(
+        f"{weights.instance} has no weights to follow, its columns are {', '.join(weights.frame.columns)}: name an "
+        "optimizer there, or an instance with the column 'weight'; scores are followed as signals"
+    )
 
 
 def _scores(signal: Input) -> "pd.DataFrame":

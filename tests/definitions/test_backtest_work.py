@@ -174,6 +174,15 @@ def test_what_can_not_be_backtested_is_refused(stores: tuple[DeltaStore, DeltaSt
     assert stores[0].head() is None
 
 
+def test_what_has_no_weights_is_not_followed(stores: tuple[DeltaStore, DeltaStore], prices: Input) -> None:
+    with pytest.raises(ResearchError) as caught:
+        backtest(*stores, prices=prices, weights=signal(prices, MOMENTUM, role="weights"), config=BacktestConfig())
+    assert str(caught.value) == (
+        "weights has no weights to follow, its columns are date, entity, value: name an optimizer there, or an "
+        "instance with the column 'weight'; scores are followed as signals"
+    )
+
+
 def test_a_range_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(ValueError, match="start, 2020-01-02, lies after end, 2020-01-01: swap them"):
         DateRange(start=dt.date(2020, 1, 2), end=dt.date(2020, 1, 1))
