@@ -49,9 +49,7 @@ def backtest(
     Raises `ResearchError`; then nothing is written.
     """
     span = date_range or DateRange()
-    closes = _closes(prices)
-    if span.end is not None:
-        closes = closes.loc[: str(span.end)]
+    closes = _upto_end(_closes(prices), span, prices.instance)
     decisions = _decisions(closes, config, span)
     targets = _targets(decisions, config, primary=primary, secondary=secondary, weights=weights, prices=closes)
     volumes = panel(prices.frame, "volume") if "volume" in prices.frame.columns else None
@@ -64,12 +62,41 @@ def _closes(prices: Input) -> "pd.DataFrame":
     return panel(prices.frame, value_column(prices.frame, "close", what=f"the prices ({prices.instance})"))
 
 
+def _upto_end(closes: "pd.DataFrame", span: DateRange, source: str) -> "pd.DataFrame":
+    """Return the prices up to the end of the range. Raises `ResearchError` where none lie within it."""
+    kept = closes if span.end is None else closes.loc[: str(span.end)]
+    within = kept if span.start is None else kept.loc[str(span.start) :]
+    if within.empty:
+        there = f"go from {_dates(closes)}" if len(closes) else "are none at all"
+        raise ResearchError(
+            f"there are no prices in the range of dates, {_words(span)}: those of {source} {there}; "
+            "choose a date_range within them"
+        )
+    return kept
+
+
+def _words(span: DateRange) -> str:
+    words = (f"from {span.start}" if span.start else "", f"up to {span.end}" if span.end else "")
+    return " ".join(filter(None, words)) or "which is any"
+
+
+def _dates(closes: "pd.DataFrame") -> str:
+    return f"{closes.index[0]:%Y-%m-%d} to {closes.index[-1]:%Y-%m-%d}"
+
+
 def _decisions(closes: "pd.DataFrame", config: BacktestConfig, span: DateRange) -> "pd.DatetimeIndex":
+    """Return the days of decision within the range. Raises `ResearchError` where there are none."""
     import pandas as pd
 
     days = [day.date() for day in closes.index]
     chosen = rebalance_dates(days, config.rebalance_frequency)
-    return pd.DatetimeIndex([day for day in chosen if span.start is None or day >= span.start])
+    within = [day for day in chosen if span.start is None or day >= span.start]
+    if not within:
+        raise ResearchError(
+            f"no {config.rebalance_frequency} day of decision lies in the range of dates, {_words(span)}: the prices "
+            f"up to its end go from {_dates(closes)}; widen date_range, or rebalance more often"
+        )
+    return pd.DatetimeIndex(within)
 
 
 def _targets(

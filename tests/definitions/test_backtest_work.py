@@ -183,6 +183,38 @@ def test_what_has_no_weights_is_not_followed(stores: tuple[DeltaStore, DeltaStor
     )
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        (
+            dt.date(2015, 1, 1),
+            None,
+            "there are no prices in the range of dates, from 2015-01-01: those of sp500-sample",
+        ),
+        (
+            None,
+            dt.date(2001, 1, 1),
+            "there are no prices in the range of dates, up to 2001-01-01: those of sp500-sample",
+        ),
+        (
+            dt.date(2008, 3, 3),
+            dt.date(2008, 3, 14),
+            "no monthly day of decision lies in the range of dates, from 2008-03-03 up to 2008-03-14: the prices up to "
+            "its end go from 2005-01-03 to 2008-03-14; widen date_range, or rebalance more often",
+        ),
+    ],
+)
+def test_a_range_without_prices_or_decisions_is_refused(
+    stores: tuple[DeltaStore, DeltaStore], prices: Input, start: dt.date | None, end: dt.date | None, said: str
+) -> None:
+    span = DateRange(start=start, end=end)
+    with pytest.raises(ResearchError) as caught:
+        backtest(*stores, prices=prices, primary=signal(prices, MOMENTUM), config=BacktestConfig(), date_range=span)
+    assert str(caught.value).startswith(said)
+    if "no prices" in said:
+        assert str(caught.value).endswith(" go from 2005-01-03 to 2010-12-31; choose a date_range within them")
+
+
 def test_a_range_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(ValueError, match="start, 2020-01-02, lies after end, 2020-01-01: swap them"):
         DateRange(start=dt.date(2020, 1, 2), end=dt.date(2020, 1, 1))
