@@ -75,7 +75,7 @@ def _start_mlflow(home: Home, *, uri: str, artifacts: str, port: int) -> Record:
 def _start_evidently(home: Home, *, workspace: str, port: int) -> Record:
     # fmt: off
     command = [
-        sys.executable, "-P", "-m", "evidently.cli", "ui",
+        sys.executable, "-P", "-m", "optaic.stack.evidently_page", "ui",
         "--workspace", workspace, "--host", HOST, "--port", str(port),
     ]
     # fmt: on
