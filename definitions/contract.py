@@ -229,12 +229,14 @@ class AllocationRequest:
     `returns` are simple daily returns: a row for each date, a column for each entity, no NaN. The expected
     returns are per day, by entity; `covariance` is per day too, entity by entity; `previous` are the
     weights that are held now. None where it was not given: then the optimizer estimates from `returns`.
+    `entities` are all that there are prices of, on any day: parameters that name others are wrong.
     """
 
     returns: "pd.DataFrame"
     expected_returns: "pd.Series[float] | None" = None
     covariance: "pd.DataFrame | None" = None
     previous: "pd.Series[float] | None" = None
+    entities: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,16 @@ class ModuleError(DefinitionError):
     """A model that can't be trained or asked, with what it was given."""
 
 
+class UnknownEntities(DefinitionError):
+    """Parameters that name entities which there are no prices of: a constraint on them would bind nothing."""
+
+    def __init__(self, definition: str, unknown: Iterable[str], known: Iterable[str]) -> None:
+        super().__init__(
+            f"the config of {definition} names {', '.join(sorted(unknown))}, which there are no prices of; "
+            f"there are: {', '.join(sorted(known))}. Correct the names."
+        )
+
+
 class Infeasible(DefinitionError):
     """A portfolio problem that no weights can satisfy."""
 

@@ -27,6 +27,11 @@ class OptimizerParameters(Parameters):
 
     refused: ClassVar[dict[str, str]] = {}  # why, by the name of the option
 
+    @property
+    def named_entities(self) -> frozenset[str]:
+        """The entities that these parameters name."""
+        return frozenset()
+
     @model_validator(mode="before")
     @classmethod
     def _honoured(cls, values: Any) -> Any:
@@ -84,6 +89,10 @@ class Groups(OptimizerParameters):
     group_limits: dict[str, GroupLimit] = Field(
         default={}, description='Limits by group, like {"tech": {"max": 0.4}}; a group without has none.'
     )
+
+    @property
+    def named_entities(self) -> frozenset[str]:
+        return super().named_entities | self.groups.keys()
 
     @model_validator(mode="after")
     def _known_groups(self) -> Self:

@@ -24,6 +24,10 @@ class RiskBudgetingParameters(Estimation, Turnover, Groups, LongOnly):
         "so that none at all gives each the same risk.",
     )
 
+    @property
+    def named_entities(self) -> frozenset[str]:
+        return super().named_entities | self.risk_budgets.keys()
+
 
 class RiskBudgeting:
     """Solves with skfolio's `RiskBudgeting`, by volatility.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from definitions.contract import Allocation, AllocationRequest, Definition, FlowKind, Kind, Optimizer, Resources, Role
-from definitions.errors import Infeasible
+from definitions.errors import Infeasible, UnknownEntities
 from definitions.optimizers.constraints import OptimizerParameters
 from definitions.optimizers.estimates import Estimate
 from definitions.optimizers.limits import Limit, broken, cleaned, diagnosis, limits_of, named, net_leverage
@@ -24,12 +24,20 @@ Build = Callable[[Sequence[Limit]], Any]
 
 @dataclass(frozen=True)
 class Problem:
-    """A day's portfolio problem of the optimizer `name`."""
+    """A day's portfolio problem of the optimizer `name`.
+
+    Raises `UnknownEntities` when its parameters name what there are no prices of.
+    """
 
     name: str
     parameters: OptimizerParameters
     request: AllocationRequest
     estimate: Estimate
+
+    def __post_init__(self) -> None:
+        known = self.request.entities
+        if known is not None and (unknown := self.parameters.named_entities - known):
+            raise UnknownEntities(self.name, unknown, known)
 
     def solve(self, build: Build) -> Allocation:
         """Return the allocation of the estimator of skfolio that `build` makes, given the limits.

@@ -141,6 +141,7 @@ def _request(
         expected_returns=expected,
         covariance=covariance,
         previous=None if before is None else _drifted(before, known.prices, window.index[-1]),
+        entities=frozenset(known.prices.columns),
     )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from definitions.contract import Allocation, AllocationRequest, Input, Kind, Optimizer
-from definitions.errors import Infeasible
+from definitions.errors import Infeasible, UnknownEntities
 from definitions.stores.delta import DeltaStore
 from definitions.work.optimization import optimize
 from definitions.work.outcome import Outcome
@@ -264,3 +264,16 @@ def test_twelve_years_of_months_take_seconds(name: str, store: DeltaStore) -> No
 
     print(f"{name}: {took:.1f} s")  # noqa: T201
     assert took < 30  # 2 to 5 s on an idle machine
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("mean-variance", {"groups": {"AAPL": "tech", "MSFTT": "tech"}, "group_limits": {"tech": {"max": 0.4}}}),
+        ("risk-budgeting", {"risk_budgets": {"MSFTT": 50}}),
+    ],
+)
+def test_an_entity_that_there_are_no_prices_of_can_not_be_constrained(name: str, config: dict[str, Any]) -> None:
+    prices, store = prices_of(stocks("2021-01-01", "2022-12-28")[["AAPL", "MSFT", "KO"]]), DeltaStore("unused")
+    with pytest.raises(UnknownEntities, match=rf"{name} names MSFTT, which there are no prices of; there are: AAPL, "):
+        optimize(built(name, config), store, prices=prices, settings=settings())
