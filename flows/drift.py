@@ -31,8 +31,8 @@ class NothingToCompare(OptaicError):
 class DriftRules:
     """When it counts as drift.
 
-    A column has drifted when its Wasserstein distance, in standard deviations of the reference, is at
-    least `column_threshold`; the rows as a whole when at least `share` of the columns have.
+    A feature has drifted when its Wasserstein distance, in standard deviations of the reference, is at
+    least `column_threshold`; the rows as a whole when at least `share` of the features have.
     """
 
     column_threshold: float
@@ -41,10 +41,12 @@ class DriftRules:
 
 @dataclass(frozen=True)
 class Drift:
-    """What was found: the drift of the features and the prediction, and how well it was predicted.
+    """What was found: the drift of the features, and how well it was predicted.
 
-    `scores` has the distance of each column; `performance` has `mean_error`, `mae`, `rmse` and `r2` of the
-    rows whose target is known, and is empty where there are none. `page` is the path or the URL of the report.
+    `share` and `drifted_columns` are of the features. `scores` has the distance of each, and of the prediction,
+    which is shown only: the reference was predicted by the models of several folds. `performance` has
+    `mean_error`, `mae`, `rmse` and `r2` of the rows whose target is known, and is empty where there are none.
+    `page` is the path or the URL of the report.
     """
 
     drifted: bool
@@ -72,16 +74,18 @@ def compare(
     Raises `NothingToCompare`.
     """
     from evidently import Report
+    from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset, RegressionPreset
 
     judged = [*features, PREDICTION]
     parts = [
         DataDriftPreset(
-            columns=judged,
+            columns=list(features),
             drift_share=rules.share,
             num_method="wasserstein",
             num_threshold=rules.column_threshold,
-        )
+        ),
+        ValueDrift(column=PREDICTION, method="wasserstein", threshold=rules.column_threshold),
     ]
     rows, base = prepared(current, judged, "the current rows"), prepared(reference, judged, "the reference rows")
     if rows[TARGET].count() > 1 and base[TARGET].count() > 1:

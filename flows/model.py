@@ -6,7 +6,7 @@ from prefect.utilities.urls import url_for
 
 from definitions.contract import FlowKind
 from definitions.work import inference, training
-from definitions.work.monitoring import monitored_rows
+from definitions.work.monitoring import monitored_rows, rows_before
 from definitions.work.outcome import Event, Outcome, table
 from definitions.work.training import Trained
 from definitions.work.training_table import training_table
@@ -55,7 +55,7 @@ def infer_model(context: Context) -> Outcome:
     pinned, tracking = _champion(context), context.services.tracking
     return inference.infer(
         tracking.load_model(pinned.registered_name, pinned.version),
-        pl.from_pandas(tracking.reference(pinned.registered_name, pinned.version)).cast({"date": pl.Date}),
+        _reference(context, pinned),
         context.store,
         features=context.in_role("features"),
         missing=context.missing,
@@ -66,7 +66,7 @@ def monitor_model(context: Context) -> Outcome:
     """Compare the newest features and predictions with the training's, and tell of drift."""
     spec, pinned = _spec(context), _champion(context)
     name, settings = spec.name, spec.monitoring
-    reference = context.services.tracking.reference(pinned.registered_name, pinned.version)
+    trained_on = _reference(context, pinned)
     current = monitored_rows(
         context.in_role("features"),
         context.needed("predictions"),
@@ -79,8 +79,8 @@ def monitor_model(context: Context) -> Outcome:
         name,
         prefect_run=context.run_id,
         current=current.to_pandas(),
-        reference=reference,
-        features=inference.feature_names(pl.from_pandas(reference.head(1))),
+        reference=rows_before(trained_on, current).to_pandas(),
+        features=inference.feature_names(trained_on),
         rules=DriftRules(column_threshold=settings.column_threshold, share=settings.share),
     )
     return Outcome(
@@ -103,6 +103,12 @@ def monitor_model(context: Context) -> Outcome:
         ),
         events=(_drift_event(drift, pinned),) if drift.drifted else (),
     )
+
+
+def _reference(context: Context, pinned: PinnedModel) -> pl.DataFrame:
+    """Return the rows that a version was validated on; see `Trained.reference`."""
+    rows = context.services.tracking.reference(pinned.registered_name, pinned.version)
+    return pl.from_pandas(rows).cast({"date": pl.Date})
 
 
 def _spec(context: Context) -> ModelSpec:
@@ -176,7 +182,7 @@ def _drift_summary(drift: Drift, current: pl.DataFrame, report: str) -> str:
     )
     return "\n".join(
         [
-            f"**{'Drift' if drift.drifted else 'No drift'}**: {drift.share:.0%} of the columns have drifted; "
+            f"**{'Drift' if drift.drifted else 'No drift'}**: {drift.share:.0%} of the features have drifted; "
             f"{drift.rows:,} rows of {first!s} to {last!s} beside {drift.reference_rows:,} of the training.",
             "",
             report,

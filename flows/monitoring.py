@@ -115,7 +115,7 @@ class Monitoring:
         return Drift(
             drifted=share >= rules.share,
             share=share,
-            drifted_columns=tuple(name for name, score in scores.items() if score >= rules.column_threshold),
+            drifted_columns=tuple(name for name in features if scores[name] >= rules.column_threshold),
             scores=scores,
             performance=performance,
             rows=len(current),

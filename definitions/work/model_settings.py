@@ -72,6 +72,4 @@ class DriftSettings(Parameters):
         gt=0,
         description="A column has drifted from this Wasserstein distance on, in standard deviations of the reference.",
     )
-    share: float = Field(
-        default=0.5, gt=0, le=1, description="Which share of features and prediction must have drifted."
-    )
+    share: float = Field(default=0.5, gt=0, le=1, description="Which share of the features must have drifted.")

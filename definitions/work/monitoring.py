@@ -9,6 +9,15 @@ from definitions.work.features import feature_table
 from research.labels import TargetSpec, forward_returns
 
 
+def rows_before(reference: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a training's reference that lie before the current ones: these would agree with themselves.
+
+    All of them where fewer are left than there are current ones.
+    """
+    before = reference.filter(pl.col("date") < current["date"].min())
+    return before if before.height >= current.height else reference
+
+
 def monitored_rows(
     features: Sequence[Input],
     predictions: Input,

@@ -106,8 +106,9 @@ def test_shifted_rows_have_drifted_and_others_have_not(monitoring: Monitoring, f
         features=FEATURES,
         rules=RULES,
     )
-    assert (shifted.drifted, shifted.share) == (True, 0.75)
-    assert shifted.drifted_columns == ("momentum", "reversal", "prediction")
+    assert shifted.drifted
+    assert shifted.share == pytest.approx(2 / 3)
+    assert shifted.drifted_columns == ("momentum", "reversal")
     assert shifted.scores["momentum"] == pytest.approx(1.0, abs=0.1)
     assert (shifted.rows, shifted.reference_rows) == (2000, 2000)
     assert len(Workspace(str(folder)).list_runs(monitoring.project_id("alpha"))) == 2
