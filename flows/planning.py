@@ -209,10 +209,10 @@ def _protected(gone: Collection[str], described: Iterable[AnySpec], on_record: M
 
 def _still_read(gone: set[str], staying: Iterable[AnySpec]) -> list[str]:
     return [
-        f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of upstream_refs"
+        f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of {field}"
         for spec in staying
         if isinstance(spec, RunnableSpec)
-        for ref in spec.references()
+        for field, ref in spec.references_by_field()
         if ref.instance in gone
     ]
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from instances.plan import ABSENT, Action, Change, Fields, Step
+from instances.specs import RunnableSpec
+from instances.types import TYPES
 
 SHOWN = 200  # letters of a value at most
 # Fields that say whether Postgres knows the id of a thing outside.
@@ -41,13 +43,26 @@ def _main(fields: Fields) -> Iterator[str]:
     if fields.get("definition"):
         config = f" {_json(fields['config'])}" if fields.get("config") else ""
         yield value_words(f"{fields['definition']}{config}")
-    if reads := list(dict.fromkeys(ref["instance"] for ref in fields.get("upstream_refs") or ())):
-        yield f"reads {' and '.join(reads)}"
+    if reads := list(dict.fromkeys(_reads(fields))):
+        yield f"reads {', '.join(reads[:-1])}{' and ' if reads[1:] else ''}{reads[-1]}"
     for schedule in (fields.get("schedule") or {}, *(fields.get("schedules") or {}).values()):
         if clock := _clock(schedule):
             yield clock
     if fields.get("work_pool"):
         yield f"on {'/'.join(str(fields[name]) for name in ('work_pool', 'work_queue') if fields.get(name))}"
+
+
+def _reads(fields: Fields) -> Iterator[str]:
+    """Yield the instances that one reads, whichever of its fields name them."""
+    spec = TYPES[fields["type"]].spec if fields.get("type") in TYPES else None
+    for field in spec.naming if spec is not None and issubclass(spec, RunnableSpec) else ():
+        found: Any = fields
+        for name in field.split("."):
+            found = (found or {}).get(name)
+        if found:
+            yield found
+    for ref in fields.get("upstream_refs") or ():
+        yield ref["instance"]
 
 
 def _clock(schedule: Mapping[str, Any]) -> str | None:

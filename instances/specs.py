@@ -4,7 +4,8 @@ The blocks, the manifest and the rows in Postgres all hold these same fields.
 """
 
 import datetime as dt
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
@@ -137,6 +138,13 @@ class FlowSettings(Spec):
     )
 
 
+def _at(spec: Spec, field: str) -> str | None:
+    found: Any = spec
+    for name in field.split("."):
+        found = None if found is None else getattr(found, name)
+    return found  # type: ignore[no-any-return]
+
+
 class RunnableSpec(InstanceSpec):
     """What every instance with flows has."""
 
@@ -159,9 +167,18 @@ class RunnableSpec(InstanceSpec):
     )
     concurrency: int = Field(default=1, ge=1, description="How many runs of a flow may be under way at once.")
 
+    # Fields beside upstream_refs that name what is read, each with the role of that.
+    naming: ClassVar[Mapping[str, str]] = {}
+
     def references(self) -> tuple[UpstreamRef, ...]:
         """Return all that it reads of other instances, whichever of its fields say so."""
-        return self.upstream_refs
+        return tuple(ref for _, ref in self.references_by_field())
+
+    def references_by_field(self) -> tuple[tuple[str, UpstreamRef], ...]:
+        """Return all that it reads of other instances, each beside the field that says so, like 'signals.primary'."""
+        named = ((field, _at(self, field), role) for field, role in self.naming.items())
+        own = ((field, UpstreamRef(instance=name, role=role)) for field, name, role in named if name is not None)
+        return (*own, *(("upstream_refs", ref) for ref in self.upstream_refs))
 
     def flow_settings(self, kind: FlowKind) -> FlowSettings:
         """Return the settings of one of its flows."""
@@ -258,6 +275,14 @@ class Signals(Spec):
 class BacktestSpec(OneFlowSpec):
     """A backtest of signals or of an optimizer's weights; the procedure is fixed."""
 
+    naming: ClassVar[Mapping[str, str]] = {
+        "assets.instance": "assets",
+        "signals.primary": "primary",
+        "signals.secondary": "secondary",
+        "optimizer": "weights",
+        "benchmark": "benchmark",
+    }
+
     type: Literal["backtest"] = "backtest"
     assets: Assets = Field(description="What is traded: the dataset of prices, and which of its entities.")
     signals: Signals | None = Field(default=None, description="The signals that it follows; or give an optimizer.")
@@ -277,17 +302,6 @@ class BacktestSpec(OneFlowSpec):
         if (self.signals is None) == (self.optimizer is None):
             raise ValueError("a backtest follows either signals or an optimizer: give one of the two")
         return self
-
-    def references(self) -> tuple[UpstreamRef, ...]:
-        roles = {
-            "assets": self.assets.instance,
-            "primary": self.signals and self.signals.primary,
-            "secondary": self.signals and self.signals.secondary,
-            "weights": self.optimizer,
-            "benchmark": self.benchmark,
-        }
-        named = tuple(UpstreamRef(instance=name, role=role) for role, name in roles.items() if name is not None)
-        return (*named, *self.upstream_refs)
 
 
 AnySpec = Annotated[

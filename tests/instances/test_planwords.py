@@ -4,6 +4,7 @@ import pytest
 
 from instances.plan import ABSENT, Action, Change, Step
 from instances.planwords import change_words, step_words, value_words
+from instances.specs import BacktestSpec
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,21 @@ def test_what_is_made_is_said_with_what_it_mainly_is() -> None:
     assert created("block", type="dataset", schedule=manual) == "block x: dataset"
     assert created("automation") == "automation x"
     assert step_words(Step("block", "x", Action.UPDATE, (), {"type": "dataset"})) == "block x"
+
+
+def test_a_backtest_is_said_with_all_that_it_reads() -> None:
+    own = {"assets": {"instance": "prices"}, "benchmark": "index"}
+    signals = BacktestSpec.model_validate(
+        {"name": "b", **own, "signals": {"primary": "momentum", "secondary": "trend"}}
+    )
+    weights = BacktestSpec.model_validate({"name": "b", **own, "optimizer": "prices"})
+    assert created("block", **signals.model_dump(mode="json")) == (
+        "block x: backtest, reads prices, momentum, trend and index"
+    )
+    assert created("block", **weights.model_dump(mode="json")) == "block x: backtest, reads prices and index"
+    assert [(field, ref.role) for field, ref in signals.references_by_field()] == [
+        ("assets.instance", "assets"),
+        ("signals.primary", "primary"),
+        ("signals.secondary", "secondary"),
+        ("benchmark", "benchmark"),
+    ]
