@@ -20,19 +20,14 @@ DAYS = 600  # more are not seen in a picture
 
 def equity_picture(equity: "pd.Series[float]", benchmark: "pd.Series[float] | None", *, name: str | None) -> Picture:
     """Draw the growth of 1 in the portfolio and in its benchmark, on a logarithmic axis."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
-
     figure, axes = _axes()
     axes.plot(equity.index, equity / equity.iloc[0], color=PORTFOLIO, linewidth=1.4, label="portfolio")
     if benchmark is not None:
         growth = benchmark / benchmark.iloc[0]
         axes.plot(growth.index, growth, color=BENCHMARK, linewidth=1.2, label=name or "benchmark")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _logarithmic(axes)
     axes.set_ylabel("growth of 1 (log)")
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    _legend_above(axes)
     return drawn("Equity", figure)
 
 
@@ -48,7 +43,7 @@ def drawdown_picture(equity: "pd.Series[float]", benchmark: "pd.Series[float] | 
     axes.set_ylim(top=0)
     _percent(axes)
     axes.set_ylabel("drawdown")
-    axes.legend(loc="lower left", frameon=False, fontsize=9)
+    _legend_above(axes)
     return drawn("Drawdown", figure)
 
 
@@ -110,6 +105,23 @@ def _axes(height: float = SIZE[1]) -> "tuple[Figure, Axes]":
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     return figure, axes
+
+
+def _logarithmic(axes: "Axes") -> None:
+    """Make the vertical axis logarithmic, with plain labels, of which 1 is one."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    few = high / low < 5  # 1, 2 and 5 of each power of ten would be two labels or one
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]) if few else LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _legend_above(axes: "Axes") -> None:
+    """Put the legend where it can't cover a line."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, frameon=False, fontsize=9)
 
 
 def _percent(axes: "Axes") -> None:

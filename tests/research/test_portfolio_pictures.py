@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.portfolio_pictures import drawdown_picture, equity_picture, weights_picture
+from research.portfolio_pictures import _axes, _logarithmic, drawdown_picture, equity_picture, weights_picture
 
 DAYS = pd.bdate_range("2024-01-01", periods=900)
 SMALL = 200_000  # bytes: pictures lie in artifacts, several in one
@@ -27,3 +27,22 @@ def test_pictures_are_small_however_long_the_range(count: int) -> None:
     assert all(picture.png.startswith(b"\x89PNG") for picture in pictures)
     assert all(len(picture.png) < SMALL for picture in pictures)
     assert {picture.title for picture in pictures} == {"Equity", "Drawdown", "Weights"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.9, 11.0, [1, 2, 5, 10]),
+        (0.8, 600.0, [1, 2, 5, 10, 20, 50, 100, 200, 500]),
+        (0.97, 1.08, [0.98, 1, 1.02, 1.04, 1.06, 1.08]),
+        (0.6, 1.05, [0.6, 0.7, 0.8, 0.9, 1]),
+    ],
+)
+def test_the_start_has_a_label_on_the_logarithmic_axis(low: float, high: float, expected: list[float]) -> None:
+    _, axes = _axes()
+    axes.set_ylim(low, high)
+    _logarithmic(axes)
+
+    ticks = [place for place in axes.get_yticks() if low <= place <= high]
+
+    assert ticks == pytest.approx(expected)
