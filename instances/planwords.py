@@ -1,16 +1,23 @@
 """Plan words: how a plan's steps are written for a person, on a terminal and on a page alike, each in one line."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from instances.plan import ABSENT, Action, Change, Fields, Step
 from instances.specs import RunnableSpec
 from instances.types import TYPES
+from instances.wording import version_of
 
 SHOWN = 200  # letters of a value at most
 # Fields that say whether Postgres knows the id of a thing outside.
 _NOTED = {"on_record", "id_in_row"}
+# What an instance has left outside of Prefect and Postgres, by the field that tells of it.
+_LEFT: Mapping[str, Callable[[Any], str]] = {
+    "versions": lambda versions: f"all rows, now at {' and '.join(map(version_of, versions))}",
+    "mlflow_experiment_id": lambda found: f"MLflow experiment {found} with its runs and registered model",
+    "evidently_project_id": lambda found: f"Evidently project {found}",
+}
 
 
 def change_words(change: Change) -> tuple[str, str, str]:
@@ -32,8 +39,14 @@ def value_words(value: object) -> str:
 
 
 def step_words(step: Step) -> str:
-    """Return what a step does something to; of what is made also what it mainly is."""
-    about = ", ".join(_main(step.after)) if step.action is Action.CREATE else ""
+    """Return what a step does something to; of what is made also what it mainly is, of data that goes what that is."""
+    match step.action:
+        case Action.CREATE:
+            about = ", ".join(_main(step.after))
+        case Action.DELETE:
+            about = ", ".join(_LEFT[change.field](change.before) for change in step.changes if change.field in _LEFT)
+        case Action.UPDATE | Action.UNCHANGED:
+            about = ""
     return f"{step.label}: {about}" if about else step.label
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from instances.plan import ABSENT, Action, Change, Step
+from instances.plan import ABSENT, Action, Change, Step, compare
 from instances.planwords import change_words, step_words, value_words
 from instances.specs import BacktestSpec
 
@@ -67,3 +67,14 @@ def test_a_backtest_is_said_with_all_that_it_reads() -> None:
         ("signals.secondary", "secondary"),
         ("benchmark", "benchmark"),
     ]
+
+
+def test_data_that_goes_is_said_to_its_last_thing() -> None:
+    def gone(**before: Any) -> str:
+        return step_words(*compare("data", {}, {"x": before}, gone=["x"]))
+
+    assert gone(versions=["12-1a2b3c4d", "3"]) == "data x: all rows, now at v12 and v3"
+    assert gone(versions=["7"], mlflow_experiment_id="5", evidently_project_id="0a1b") == (
+        "data x: all rows, now at v7, MLflow experiment 5 with its runs and registered model, Evidently project 0a1b"
+    )
+    assert step_words(*compare("block", {}, {"x": {"type": "dataset"}}, gone=["x"])) == "block x"
