@@ -15,6 +15,7 @@ from instances.errors import InvalidSpec, OptaicError
 from instances.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec, SignalSpec
 from instances.types import PARTS
 from instances.values import Name
+from instances.wording import a
 from optaic.session import Session
 
 # What of an experiment says where its runs go: those of the signal go there too.
@@ -86,7 +87,7 @@ async def scope_of_signal(session: Session, experiment: str, name: str, signal_s
     repository = session.services.repository
     spec = repository.spec(experiment)
     if not isinstance(spec, ExperimentSpec):
-        raise CannotPromote(f"{experiment!r} is a {spec.type}; only an experiment can become a signal.")
+        raise CannotPromote(f"{experiment!r} is {a(spec.type)}; only an experiment can become a signal.")
     applied = repository.applied([experiment])[experiment].spec
     assert isinstance(applied, ExperimentSpec)
     specs = signal_of(applied, name, signal_spec)
@@ -130,4 +131,4 @@ def previous_version(session: Session, model: str) -> str:
 def _check_model(session: Session, model: str) -> None:
     spec = session.services.repository.spec(model)
     if not isinstance(spec, ModelSpec):
-        raise CannotPromote(f"{model!r} is a {spec.type}; say which model, or --as SIGNAL for an experiment.")
+        raise CannotPromote(f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment.")

@@ -10,6 +10,7 @@ from flows.things.base import Proposed, Refusal, Refused, Tools, Wanted, a_few_a
 from instances.plan import Action, Fields, Step, compare
 from instances.specs import AnySpec, ComponentSpec
 from instances.types import TYPES
+from instances.wording import a
 
 
 class Blocks:
@@ -65,7 +66,7 @@ class Blocks:
 def _taken_names(wanted: Wanted) -> tuple[str, ...]:
     types = wanted.blocks.types
     return tuple(
-        f"{spec.name}: there is a {types[spec.name]} of this name already; choose another name"
+        f"{spec.name}: there is {a(types[spec.name])} of this name already; choose another name"
         for spec in wanted.to_save
         if types.get(spec.name, spec.type) != spec.type
     )
