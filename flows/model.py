@@ -20,6 +20,9 @@ from flows.tracking import Training
 from instances.assembly import defining
 from instances.specs import ModelSpec, OnStale
 
+COUNTS = ("rows", "ic_dates")
+FOLD_METRICS = ("rows", "rmse", "ic_mean", "ic_ratio")
+
 
 def train_model(context: Context) -> Outcome:
     """Train and validate a model, log it, register it as a version, and promote it if the rule says so."""
@@ -155,7 +158,7 @@ def link(page: str | None, path: str, text: str) -> str:
 
 
 def _training_summary(trained: Trained, told: Challenge, run: str) -> str:
-    metrics = pl.DataFrame([{"metric": name, "value": f"{value:.6g}"} for name, value in trained.metrics.items()])
+    metrics = pl.DataFrame([{"metric": name, "value": _shown(name, value)} for name, value in trained.metrics.items()])
     return "\n".join(
         [
             f"**{told.message}**",
@@ -167,9 +170,26 @@ def _training_summary(trained: Trained, told: Challenge, run: str) -> str:
             "",
             *table(metrics),
             "",
-            *table(trained.fold_table.with_columns(pl.selectors.float().round(4))),
+            *table(_folds(trained)),
         ]
     )
+
+
+def _folds(trained: Trained) -> pl.DataFrame:
+    """Return what is shown of each fold: no wider than an artifact's page."""
+    return pl.DataFrame(
+        [
+            {"test dates": f"{fold['test_first']} to {fold['test_last']}"}
+            | {name: _shown(name, fold.get(name)) for name in FOLD_METRICS}
+            for fold in trained.fold_table.iter_rows(named=True)
+        ]
+    )
+
+
+def _shown(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if name in COUNTS else f"{value:.4g}"
 
 
 def _drift_summary(drift: Drift, current: pl.DataFrame, report: str) -> str:
