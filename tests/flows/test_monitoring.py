@@ -140,6 +140,18 @@ def test_the_performance_is_that_of_the_rows_whose_target_is_known(monitoring: M
     assert unknown.scores == found.scores
 
 
+def test_a_report_shows_no_percentage_of_a_target_that_is_almost_0(monitoring: Monitoring) -> None:
+    current = rows(seed=1)
+    current.loc[:500, "target"] = 1e-16
+    found = monitoring.check(
+        "alpha", prefect_run=uuid4(), current=current, reference=rows(), features=FEATURES, rules=RULES
+    )
+    assert set(found.performance) == {"mean_error", "mae", "rmse", "r2"}
+    (file,) = (Path(found.page).parent.parent / "snapshots").iterdir()
+    assert "RMSE" in file.read_text()
+    assert "MAPE" not in file.read_text()
+
+
 def test_a_run_tried_again_replaces_its_snapshot_and_its_report(monitoring: Monitoring, folder: Path) -> None:
     run = uuid4()
     pages = {
