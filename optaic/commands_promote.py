@@ -1,6 +1,7 @@
 """`optaic promote`."""
 
 import asyncio
+import datetime as dt
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ async def _model(instance: str, version: str | None) -> None:
     """Promote a version of a model, None for the champion before."""
     from rich.console import Console
 
-    from optaic.promotion import previous_version, promote_version
+    from optaic.promotion import not_started, previous_version, promote_version
     from optaic.session import session
 
     async with session() as open_session:
@@ -59,3 +60,5 @@ async def _model(instance: str, version: str | None) -> None:
     console.print(f"[green]✓[/] version {version} is the champion of {instance}", highlight=False)
     for flow_id in looked.started:
         console.print(f"  {looked.world[flow_id].label} was started", highlight=False)
+    for sentence in not_started(looked, dt.datetime.now(dt.UTC)):
+        console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)

@@ -2,20 +2,25 @@
 
 import datetime as dt
 import getpass
+from collections.abc import Iterator
 
 from pydantic import TypeAdapter, ValidationError
 
 from blocks.base import part_name
 from blocks.documents import read_blocks
+from definitions.contract import FlowKind
 from flows.cascade import Round, start_due
 from flows.champion import promote_by_hand
 from flows.planning import Scope
+from instances.cascade import Leave
+from instances.clock import next_tick
 from instances.complaints import told
 from instances.errors import InvalidSpec, OptaicError
+from instances.readiness import assess
 from instances.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec, SignalSpec
 from instances.types import PARTS
 from instances.values import Name
-from instances.wording import a
+from instances.wording import a, moment
 from optaic.session import Session
 
 # What of an experiment says where its runs go: those of the signal go there too.
@@ -117,6 +122,22 @@ async def promote_version(session: Session, model: str, version: str) -> Round:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
     promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}")
     return await start_due(services, services.repository.children(train))
+
+
+def not_started(looked: Round, now: dt.datetime) -> Iterator[str]:
+    """Yield a sentence for each `infer` that a promotion calls for, and that was left alone or could not start."""
+    for decision in looked.decisions:
+        flow = looked.world[decision.flow_id]
+        why = decision.reason if isinstance(decision, Leave) else looked.failed.get(flow.flow_id)
+        if flow.kind is not FlowKind.INFER or why is None:
+            continue
+        done = flow.completed.provenance if flow.completed is not None else None
+        if done is not None and done.fingerprint == assess(flow, looked.world, now).fingerprint:
+            continue
+        stay = "its predictions stay those of the champion before" if done else "there are no predictions"
+        tick = next_tick(flow.policy.clock, now) if flow.policy.clock is not None else None
+        at = f", at {moment(tick, now)}" if tick is not None else ""
+        yield f"{flow.label} was not started: {why}. Until its next run{at}, {stay}."
 
 
 def previous_version(session: Session, model: str) -> str:
