@@ -22,7 +22,8 @@ class Metric:
         return "–" if value is None or math.isnan(value) else self.form.format(value)
 
 
-PERCENT, NUMBER, DAYS = "{:.2%}", "{:.2f}", "{:,.0f} days"
+# z: a value that is rounded to 0 is written without a sign.
+PERCENT, NUMBER, DAYS = "{:z.2%}", "{:z.2f}", "{:,.0f} days"
 
 METRICS = {
     "total_return": Metric("Total return", PERCENT),

@@ -205,6 +205,8 @@ def _summary(
         f"{result.trades.height:,} trades, which cost {float(result.trades['cost'].sum()):,.0f}.",
         "",
     ]
+    if result.trades.is_empty():
+        lines += ["**Nothing was ever held**: all weights to follow are 0, or were decided at the last close.", ""]
     rows = {"": [METRICS[key].label for key in metrics], PORTFOLIO: [METRICS[k].written(v) for k, v in metrics.items()]}
     if name is not None:
         rows[name] = [METRICS[key].written(others[key]) if key in others else "" for key in metrics]

@@ -156,6 +156,8 @@ def test_a_portfolio_that_stays_in_cash_has_no_ratios(stores: tuple[DeltaStore, 
     assert outcome.metrics["total_return"] == 0
     assert "sharpe" not in outcome.metrics
     assert "| Sharpe ratio | – |" in outcome.summary
+    assert "**Nothing was ever held**" in outcome.summary
+    assert "| VaR 95 %, daily | 0.00% |" in outcome.summary
     assert rows(stores[1]).height == 0
 
 

@@ -105,3 +105,9 @@ def test_metrics_are_written_for_people() -> None:
     assert METRICS["annual_return"].written(0.1234) == "12.34%"
     assert METRICS["max_drawdown_days"].written(1234.0) == "1,234 days"
     assert METRICS["sharpe"].written(math.nan) == METRICS["sharpe"].written(None) == "–"
+
+
+def test_what_is_rounded_to_zero_has_no_sign() -> None:
+    assert METRICS["var_95"].written(-0.0) == "0.00%"
+    assert METRICS["beta"].written(-0.001) == "0.00"
+    assert METRICS["max_drawdown"].written(-0.101) == "-10.10%"
