@@ -26,7 +26,7 @@ def status(
         else:
             from rich.console import Console
 
-            Console().print(show.status_table(lines, dt.datetime.now(dt.UTC)))
+            show.show_status(Console(), lines, dt.datetime.now(dt.UTC))
         return all(line.status == "READY" for line in lines)
 
     if not asyncio.run(work()):

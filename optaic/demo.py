@@ -54,7 +54,7 @@ async def _on_real_prices(console: Console) -> bool:
         lines = await _until_ready(open_session, console, own)
 
         _title(console, "6. Where things stand")
-        console.print(show.status_table(lines, dt.datetime.now(dt.UTC)))
+        show.show_status(console, lines, dt.datetime.now(dt.UTC))
         ready = all(line.status == "READY" for line in lines)
         if ready:
             _title(console, "7. What came of it: the backtest beside the index")

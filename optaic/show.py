@@ -2,16 +2,19 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
-from instances.board import InstanceLine
+from instances.board import FlowLine, InstanceLine
 from instances.deadlines import next_deadline, policy_words
 from instances.explain import Explanation
 from instances.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
@@ -22,6 +25,8 @@ from instances.wording import about, moment
 from optaic.actions import Seen
 
 SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
+_GAP = "  "  # between the columns of the board
+_REASON = 40  # letters that a reason needs beside the other columns at least
 COLOURS = {
     FlowStatus.READY: "green",
     FlowStatus.RUNNING: "blue",
@@ -56,24 +61,76 @@ def as_json(lines: Iterable[InstanceLine]) -> list[dict[str, Any]]:
     ]
 
 
-def status_table(lines: Iterable[InstanceLine], now: dt.datetime) -> Table:
-    """Return the board with a row for each flow."""
+def show_status(console: Console, lines: Iterable[InstanceLine], now: dt.datetime) -> None:
+    """Print the board with a row for each flow.
+
+    To a file or a pipe each row is one line, as long as it is; on a narrow terminal a reason has lines of its own.
+    """
+    rows = [_status_row(line, flow, now) for line in lines for flow in line.flows]
+    heads = ("instance", "type", "flow", "status", "since")
+    widths = [max(map(len, column)) for column in zip(heads, *(row.cells for row in rows), strict=True)]
+    room = console.width - sum(width + len(_GAP) for width in widths)
+    if console.is_terminal and room >= _REASON:
+        console.print(_status_table((*heads, "reason"), rows))
+        return
+    apart = console.is_terminal
+    _say_cells(console, heads, widths, "" if apart else "reason", styles=dict.fromkeys(heads, "bold"))
+    styles: Mapping[str, str] = {status.value: colour for status, colour in COLOURS.items()}
+    for row in rows:
+        _say_cells(console, row.cells, widths, "" if apart else row.reason, styles=styles)
+        if apart:
+            console.print(Padding(Text(row.reason), (0, 0, 0, 4)))
+
+
+@dataclass(frozen=True)
+class _Row:
+    cells: tuple[str, ...]
+    status: FlowStatus
+    reason: str
+
+
+def _status_row(line: InstanceLine, flow: FlowLine, now: dt.datetime) -> _Row:
+    verdict = flow.verdict
+    since = moment(verdict.since, now) if verdict.since else ""
+    cells = (line.instance, line.type, flow.flow, verdict.status.value, since)
+    return _Row(cells, verdict.status, in_a_line(verdict.reason))
+
+
+def _status_table(heads: Iterable[str], rows: Iterable[_Row]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("instance", "type", "flow", "status", "since", "reason"):
+    for column in heads:
         table.add_column(column, overflow="fold", no_wrap=column not in {"reason"})
-    for line in lines:
-        for flow in line.flows:
-            verdict = flow.verdict
-            since = moment(verdict.since, now) if verdict.since else ""
-            status = f"[{COLOURS[verdict.status]}]{verdict.status}[/]"
-            table.add_row(line.instance, line.type, flow.flow, status, since, escape(first_line(verdict.reason)))
+    for row in rows:
+        name, type_, flow, status, since = row.cells
+        table.add_row(name, type_, flow, Text(status, COLOURS[row.status]), since, escape(row.reason))
     return table
 
 
-def first_line(text: str) -> str:
-    """Return the first line of a reason, and a sign where more follow."""
-    line, _, more = text.partition("\n")
-    return f"{line} ..." if more else line
+def _say_cells(
+    console: Console, cells: Iterable[str], widths: Iterable[int], reason: str, *, styles: Mapping[str, str]
+) -> None:
+    text = Text(_GAP).join(
+        [
+            *(Text(cell.ljust(width), styles.get(cell, "")) for cell, width in zip(cells, widths, strict=True)),
+            Text(reason),
+        ]
+    )
+    text.rstrip()
+    console.print(text, soft_wrap=True)
+
+
+def in_a_line(text: str) -> str:
+    """Return what a reason says in one line, and a sign where there is more.
+
+    Where the first line only leads to a quotation, as 'in the expression, at column 19:' does, it is left out
+    for what is said after that, which is the first line that is not indented.
+    """
+    first, *more = text.splitlines() or [""]
+    said = next((line for line in more if line and not line.startswith(" ")), "")
+    if first.endswith(":") and said:
+        before, found, _ = first.rpartition(": ")
+        first = f"{before}{found}{said}"
+    return f"{first} ..." if more else first
 
 
 def show_plan(console: Console, plan: Plan) -> None:
