@@ -1,9 +1,12 @@
 """Evidently: the project of each model instance, with the snapshots and reports of its monitoring runs."""
 
+import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from evidently.ui.workspace import WorkspaceBase
 
 __all__ = ["Drift", "DriftRules", "Monitoring", "MonitoringError", "Project"]
+
+
+_WRITTEN_WITHIN = 2.0  # seconds
 
 
 class MonitoringError(OptaicError):
@@ -176,7 +182,36 @@ def _opened(workspace: str) -> "WorkspaceBase":
 
     if workspace.startswith(("http://", "https://")):
         return RemoteWorkspace(workspace, secret=os.environ.get("EVIDENTLY_SECRET"))
-    return Workspace.create(workspace)
+    try:
+        return Workspace.create(workspace)
+    except ValueError:
+        set_aside_half_files(workspace)
+        return Workspace.create(workspace)
+
+
+def set_aside_half_files(workspace: str) -> None:
+    """Rename what a killed process has left half written: Evidently opens no workspace that holds such a file.
+
+    Its project is not there then, and the next apply makes it again; its snapshot, the next monitoring. A file
+    that may still be written is waited for.
+    """
+    folder = Path(workspace)
+    for file in (*folder.glob("*/metadata.json"), *folder.glob("*/snapshots/*.json")):
+        while not _is_json(file):
+            if time.time() - file.stat().st_mtime > _WRITTEN_WITHIN:
+                file.rename(file.with_name(f"{file.name}.half"))
+                break
+            time.sleep(0.1)
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text())
+    except FileNotFoundError:
+        return True  # somebody was faster
+    except ValueError:
+        return False
+    return True
 
 
 def _project(found: "EvidentlyProject") -> Project:

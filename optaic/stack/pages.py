@@ -73,6 +73,9 @@ def _start_mlflow(home: Home, *, uri: str, artifacts: str, port: int) -> Record:
 
 
 def _start_evidently(home: Home, *, workspace: str, port: int) -> Record:
+    from flows.monitoring import set_aside_half_files
+
+    set_aside_half_files(workspace)
     # fmt: off
     command = [
         sys.executable, "-P", "-m", "optaic.stack.evidently_page", "ui",

@@ -79,6 +79,20 @@ def test_half_a_project_of_a_killed_process_is_made_whole(monitoring: Monitoring
     assert list(monitoring.projects()) == ["alpha"]
 
 
+@pytest.mark.parametrize("left", ["", '{"id": '])
+def test_a_workspace_with_half_files_of_a_killed_process_is_opened(folder: Path, left: str) -> None:
+    before = Monitoring(str(folder), mark="optaic-here")
+    alpha, beta = before.ensure("alpha"), before.ensure("beta")
+    (folder / str(alpha.id) / "metadata.json").write_text(left)
+    half = folder / str(beta.id) / "snapshots" / f"{uuid4()}.json"
+    half.parent.mkdir(exist_ok=True)
+    half.write_text(left)
+    after = Monitoring(str(folder), mark="optaic-here")
+    assert list(after.projects()) == ["beta"]
+    assert after.ensure("alpha") == alpha
+    assert set(Monitoring(str(folder), mark="optaic-here").projects()) == {"alpha", "beta"}
+
+
 def test_a_project_without_its_panels_is_made_whole(monitoring: Monitoring, folder: Path) -> None:
     name, id_ = "alpha", monitoring.project_id("alpha")
     Workspace(str(folder)).add_project(ProjectModel(id=id_, name=name, description="Half made [optaic-here]"))
