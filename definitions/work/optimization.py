@@ -207,6 +207,10 @@ def _metrics(decisions: list[_Decision]) -> dict[str, float]:
     return metrics | ({"mean_turnover": sum(turnovers) / len(turnovers)} if turnovers else {})
 
 
+def _nothing_held(decisions: list[_Decision]) -> bool:
+    return not any(decision.allocation.weights.any() for decision in decisions)
+
+
 def _summary(decisions: list[_Decision], metrics: dict[str, float], statuses: str, *, relative: bool) -> str:
     last = decisions[-1]
     weights = last.allocation.weights
@@ -217,7 +221,8 @@ def _summary(decisions: list[_Decision], metrics: dict[str, float], statuses: st
         f"Weights on {len(decisions):,} dates, {decisions[0].day:%Y-%m-%d} to {last.day:%Y-%m-%d}{turnover}. "
         f"The solver said: {statuses}.",
         "",
-        f"On {last.day:%Y-%m-%d}, per year: expected return {metrics['expected_return']:.2%}"
+        *(["**Nothing is ever held**: all weights are 0.", ""] if _nothing_held(decisions) else []),
+        f"On {last.day:%Y-%m-%d}, per year: expected return {metrics['expected_return']:z.2%}"
         f"{' above the mean of the entities' if relative else ''}, volatility {metrics['volatility']:.2%}; "
         f"{metrics['effective_bets']:.1f} effective bets, {len(held)} of "
         f"{len(weights)} entities held.",
