@@ -15,9 +15,9 @@ from optaic.stack.processes import Record, alive, stop
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(servers_room: Path, request: pytest.FixtureRequest) -> Path:
     """A folder too long for a Unix socket, and of characters that no URL likes."""
-    path = tmp_path / "with spaces, 100% & ünïcode" / ("x" * 100)
+    path = servers_room / str(request.node.name)[:20] / "with spaces, 100% & ünïcode" / ("x" * 100)
     path.mkdir(parents=True)
     return path
 
