@@ -1,8 +1,6 @@
 """The package in examples/own_definition: its definitions come through its entry point, and do their work."""
 
 import datetime as dt
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,13 @@ import pytest
 
 from definitions.contract import ExtractRequest, Input, Kind, ReadRequest, Watermark
 from definitions.errors import InvalidConfig, SourceError
-from definitions.registry import Registry, default_registry
+from definitions.registry import Registry
 from definitions.work import refresh as work
 from instances.resolution import resolve
 from instances.specs import AnySpec, ComponentSpec
 from optaic.manifest import read_manifest
 from tests.definitions.resources import make, resources
+from tests.examples.installed import installed
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "own_definition"
 CONFIG: dict[str, Any] = {"entities": ["A", "B"], "start": "2024-01-01", "end": "2024-01-31"}
@@ -25,22 +24,8 @@ CONFIG: dict[str, Any] = {"entities": ["A", "B"], "start": "2024-01-01", "end": 
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """The registry as it is once the package is installed, in the way that `pip install -e` does it."""
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    metadata = tmp_path / "optaic_own_definition-0.1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    groups = project["entry-points"]
-    lines = [f"[{group}]\n{name} = {value}" for group, entries in groups.items() for name, value in entries.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(lines))
-    monkeypatch.syspath_prepend(PACKAGE)
-    monkeypatch.syspath_prepend(tmp_path)
-    default_registry.cache_clear()
-    yield default_registry()
-    default_registry.cache_clear()
-    sys.modules.pop("own_definition", None)
+    with installed(PACKAGE, tmp_path, monkeypatch) as found:
+        yield found
 
 
 def the_specs() -> tuple[AnySpec, ...]:

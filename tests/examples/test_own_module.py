@@ -2,8 +2,6 @@
 
 import pickle
 import re
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import yaml
 
 from definitions.contract import FlowKind, Kind
 from definitions.errors import InvalidConfig
-from definitions.registry import Registry, default_registry
+from definitions.registry import Registry
 from definitions.work.prediction import predict
 from definitions.work.training import train
 from definitions.work.training_table import training_table
@@ -24,28 +22,15 @@ from research.labels import TargetSpec
 from research.walk_forward import Validation
 from tests.definitions.models import features_of, prices_input, real_prices
 from tests.definitions.resources import make
+from tests.examples.installed import installed
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "own_module"
 
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """The registry as it is once the package is installed, in the way that `pip install -e` does it."""
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    metadata = tmp_path / "optaic_own_module-0.1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    groups = project["entry-points"]
-    lines = [f"[{group}]\n{name} = {value}" for group, entries in groups.items() for name, value in entries.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(lines))
-    monkeypatch.syspath_prepend(PACKAGE)
-    monkeypatch.syspath_prepend(tmp_path)
-    default_registry.cache_clear()
-    yield default_registry()
-    default_registry.cache_clear()
-    sys.modules.pop("own_module", None)
+    with installed(PACKAGE, tmp_path, monkeypatch) as found:
+        yield found
 
 
 def the_instance() -> dict[str, Any]:
