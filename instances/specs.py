@@ -4,6 +4,7 @@ The blocks, the manifest and the rows in Postgres all hold these same fields.
 """
 
 import datetime as dt
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -180,9 +181,9 @@ class RunnableSpec(InstanceSpec):
         own = ((field, UpstreamRef(instance=name, role=role)) for field, name, role in named if name is not None)
         return (*own, *(("upstream_refs", ref) for ref in self.upstream_refs))
 
+    @abstractmethod
     def flow_settings(self, kind: FlowKind) -> FlowSettings:
         """Return the settings of one of its flows."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how its flow {kind} is kept fresh")
 
 
 class OneFlowSpec(RunnableSpec, FlowSettings):
