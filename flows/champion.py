@@ -120,7 +120,7 @@ def _contest(
     """Return how both do on the same rows; where that can't be told, None and why."""
     if champion is None:
         return None, "there is no champion yet"
-    reference = pl.from_pandas(tracking.reference(champion.model, champion.version)).cast({"date": pl.Date})
+    reference = reference_of(tracking, champion.model, champion.version)
     if gone := [name for name in feature_names(reference) if name not in trained.feature_names]:
         return None, f"the champion {champion.version} can't be asked any more: it needs {', '.join(map(repr, gone))}"
     for settings in ("target", "validation"):
@@ -128,6 +128,11 @@ def _contest(
             return None, f"the champion {champion.version} has another {settings}: they can't be compared"
     met = contest(trained.reference, reference)
     return met, f"the champion {champion.version} has no test row in common with it"
+
+
+def reference_of(tracking: Tracking, model: str, version: str) -> pl.DataFrame:
+    """Return the rows that a version was validated on; see `Trained.reference`."""
+    return pl.from_pandas(tracking.reference(model, version)).cast({"date": pl.Date})
 
 
 def _of(settings: str, version: ModelVersion) -> dict[str, str]:

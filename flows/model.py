@@ -58,7 +58,7 @@ def infer_model(context: Context) -> Outcome:
     pinned, tracking = _champion(context), context.services.tracking
     return inference.infer(
         tracking.load_model(pinned.registered_name, pinned.version),
-        _reference(context, pinned),
+        champion.reference_of(tracking, pinned.registered_name, pinned.version),
         context.store,
         features=context.in_role("features"),
         missing=context.missing,
@@ -67,9 +67,9 @@ def infer_model(context: Context) -> Outcome:
 
 def monitor_model(context: Context) -> Outcome:
     """Compare the newest features and predictions with the training's, and tell of drift."""
-    spec, pinned = _spec(context), _champion(context)
+    spec, pinned, tracking = _spec(context), _champion(context), context.services.tracking
     name, settings = spec.name, spec.monitoring
-    trained_on = _reference(context, pinned)
+    trained_on = champion.reference_of(tracking, pinned.registered_name, pinned.version)
     current = monitored_rows(
         context.in_role("features"),
         context.needed("predictions"),
@@ -106,12 +106,6 @@ def monitor_model(context: Context) -> Outcome:
         ),
         events=(_drift_event(drift, pinned),) if drift.drifted else (),
     )
-
-
-def _reference(context: Context, pinned: PinnedModel) -> pl.DataFrame:
-    """Return the rows that a version was validated on; see `Trained.reference`."""
-    rows = context.services.tracking.reference(pinned.registered_name, pinned.version)
-    return pl.from_pandas(rows).cast({"date": pl.Date})
 
 
 def _spec(context: Context) -> ModelSpec:
