@@ -2,12 +2,14 @@
 
 Started by the test of kills as `python -m tests.flows.killed`; reads a manifest's path a line, and answers
 with the process id of the apply. The apply writes a line to the standard error for each step that is done.
+One that is to be killed (`kill` before the path) stays for a while when it is through, so that no kill comes late.
 """
 
 import asyncio
 import datetime as dt
 import os
 import sys
+import time
 from pathlib import Path
 
 import mlflow  # noqa: F401 - so that no apply has to
@@ -21,6 +23,7 @@ from flows.things import Tools
 from instances.plan import Step
 from optaic.manifest import read_manifest
 
+STAYS = 30.0  # seconds
 STORAGE = Storage("served-by-no-worker", "default", {}, None, (), "flows")
 
 
@@ -49,7 +52,10 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            asyncio.run(apply(Path(line.strip())))
+            how, manifest = line.strip().split(" ", 1)
+            asyncio.run(apply(Path(manifest)))
+            if how == "kill":
+                time.sleep(STAYS)
             os._exit(0)
         os.write(1, f"{child}\n".encode())
         os.waitpid(child, 0)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import yaml
 from prefect.client.orchestration import PrefectClient
@@ -41,11 +41,11 @@ class Applies:
 
     process: subprocess.Popen[str]
 
-    def start(self, manifest: Path) -> int:
-        """Begin an apply; return its process id."""
+    def start(self, how: Literal["finish", "kill"], manifest: Path) -> int:
+        """Begin an apply that is to finish, or to be killed; return its process id."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{manifest}\n")
+        self.process.stdin.write(f"{how} {manifest}\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
@@ -57,7 +57,7 @@ class Applies:
 
     def finish(self, manifest: Path) -> list[str]:
         """Apply undisturbed; return what was done."""
-        self.start(manifest)
+        self.start("finish", manifest)
         lines = self.rest()
         assert "applied" in lines, "\n".join(lines)
         return [line for line in lines if line.startswith(tuple(Action))]
@@ -67,7 +67,7 @@ class Applies:
 
     def kill(self, manifest: Path, after: int, delay: float) -> str:
         """Kill an apply some seconds after so many steps of it are done; return the last that was seen of it."""
-        process, seen, last = self.start(manifest), 0, ""
+        process, seen, last = self.start("kill", manifest), 0, ""
         while seen < after or (not last.startswith("planned") and not seen):
             last = self.line()
             seen += last.startswith(tuple(Action))
