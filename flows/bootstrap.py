@@ -38,7 +38,7 @@ async def bootstrap(prune: bool = False) -> Bootstrapped | State[None]:
     Refuses before it writes: all problems are reported together. Waits for another apply to end.
 
     Args:
-        prune: Delete the instances whose blocks are gone; refused when that is more than half of all.
+        prune: Delete the instances whose blocks are gone; refused when that is more than half of a project's.
     """
     try:
         return await _bootstrap(prune)

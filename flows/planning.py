@@ -35,11 +35,11 @@ class NotDeployed(OptaicError):
 
 
 class WouldRemoveMost(OptaicError):
-    """A prune of more than half of all instances, or of a project's, without a person's word for it."""
+    """A prune of more than half of a project's instances, without a person's word for it."""
 
-    def __init__(self, share: "Share") -> None:
+    def __init__(self, shares: Iterable["Share"]) -> None:
         super().__init__(
-            f"this would delete {share}, more than half. "
+            f"this would delete {' and '.join(str(share) for share in shares)}, more than half. "
             "If that is what you want, say --yes; else look at `optaic plan --prune`."
         )
 
@@ -91,11 +91,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class Share:
-    """How many of the instances of a project, or of all, would go."""
+    """How many of the instances of a project, or of those of none, would go."""
 
     gone: int
     members: int
-    project: str | None = None
+    project: str
 
     def __str__(self) -> str:
         return f"{self.gone} of {self.members} instances" + (
@@ -112,14 +112,16 @@ class Planned:
     members: Mapping[str, str]
 
     def check_fuse(self) -> None:
-        """Raise `WouldRemoveMost` when more than half of all instances would go, or of those of one project."""
+        """Raise `WouldRemoveMost` when more than half of one project's instances would go.
+
+        So when more than half of all would: that takes more than half of some project's.
+        """
         there = Counter(self.members.values())
         going = Counter(self.members[name] for name in self.wanted.gone)
-        shares = [Share(len(self.wanted.gone), len(self.members))]
-        shares += [Share(going[project], there[project], project) for project in sorted(going)]
-        for share in shares:
-            if 2 * share.gone > share.members:
-                raise WouldRemoveMost(share)
+        shares = [Share(going[project], there[project], project) for project in sorted(going)]
+        most = [share for share in shares if 2 * share.gone > share.members]
+        if most:
+            raise WouldRemoveMost(most)
 
 
 async def storage_of_bootstrap(tools: Tools) -> Storage:

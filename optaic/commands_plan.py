@@ -17,7 +17,7 @@ Manifest = Annotated[
     Path | None, typer.Argument(help="A YAML file that describes instances; without one, their blocks do.")
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete instances that are not described any more.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of all instances.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project's instances.")]
 
 
 @app.command()

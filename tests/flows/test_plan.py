@@ -479,12 +479,11 @@ def test_a_prune_of_more_than_half_needs_a_word(play: Play) -> None:
         names = [f"d{number}" for number in range(8)]
         specs = tuple(spec for name in names for spec in described(lab, name, project=project))
         await only_of(lab, specs)
-        members = len((await lab.plan()).members)
         planned = await lab.plan(manifest=specs[:4], prune=True)
         with pytest.raises(WouldRemoveMost) as caught:
             planned.check_fuse()
         assert str(caught.value) == (
-            f"this would delete 28 of {members} instances, more than half. "
+            f"this would delete 28 of 32 instances of the project {project!r}, more than half. "
             "If that is what you want, say --yes; else look at `optaic plan --prune`."
         )
         half = await lab.plan(manifest=specs[:16], prune=True)

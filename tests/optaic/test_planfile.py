@@ -121,7 +121,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("gone", "members", "burns"), [(0, 0, False), (1, 2, False), (2, 3, True), (1, 1, True)])
 def test_the_fuse_burns_at_more_than_half(gone: int, members: int, burns: bool) -> None:
     plan = planned(
-        gone=tuple(f"i{n}" for n in range(gone)), members=dict.fromkeys((f"i{n}" for n in range(members)), "lab")
+        gone=tuple(f"i{n}" for n in range(gone)), members=dict.fromkeys((f"i{n}" for n in range(members)), "")
     )
     if not burns:
         plan.check_fuse()
@@ -136,3 +136,9 @@ def test_the_fuse_burns_for_a_small_project_too() -> None:
     with pytest.raises(WouldRemoveMost) as caught:
         planned(gone=("a", "b"), members=members).check_fuse()
     assert str(caught.value).startswith("this would delete 2 of 2 instances of the project 'small', more than half.")
+    members |= {"c": "tiny"}
+    with pytest.raises(WouldRemoveMost) as caught:
+        planned(gone=("a", "b", "c"), members=members).check_fuse()
+    assert str(caught.value).startswith(
+        "this would delete 2 of 2 instances of the project 'small' and 1 of 1 instances of the project 'tiny', "
+    )
