@@ -15,6 +15,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	if [ -z "$$UV" ]; then $(BIN)/python -m pip install --quiet uv; UV=$(BIN)/uv; fi; \
 	echo "installing into $(VENV) ..."; \
 	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[dev]'
+	@test -e $(BIN)/optaic || ln -s prefect-optaic $(BIN)/optaic
 	@touch $@
 
 setup: $(VENV)/.ready ## make .venv and install everything into it
@@ -33,7 +34,7 @@ check: setup ## format, lint, types, layers, migrations
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m instances.migrations.check
+	$(BIN)/python -m instances.storage.migrations.check
 
 format: setup ## format the code and mend what lint can mend
 	$(BIN)/ruff format .

@@ -27,17 +27,17 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import event
 
 from definitions.contract import FlowKind
-from flows.deployments import Storage, create_deployment, desired_deployment
-from flows.planning import Planned, Scope, carry_out, make_plan
-from flows.services import load_platform, opened
-from flows.things import Tools
-from flows.things.base import AT_ONCE
-from instances.plan import Step
-from instances.specs import AnySpec, DatasetSpec
-from optaic.manifest import read_manifest
-from optaic.stack import Home, use
-from optaic.stack.lifecycle import down, up
-from optaic.stack.worker import POOL
+from flows.integrations.services import load_platform, opened
+from flows.planning.deployment_spec import Storage, create_deployment, desired_deployment
+from flows.planning.planner import Planned, Scope, carry_out, make_plan
+from flows.planning.resources import Tools
+from flows.planning.resources.resource import AT_ONCE
+from instances.plans.plan import Step
+from instances.specification.specs import AnySpec, DatasetSpec
+from prefect_optaic.manifest import read_manifest
+from prefect_optaic.stack import Home, use
+from prefect_optaic.stack.lifecycle import down, up
+from prefect_optaic.stack.servers.worker import POOL
 
 BARE = 200  # calls, enough for a rate
 DEPLOYED = 100  # by `prefect deploy --all`

@@ -22,9 +22,9 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
-from flows.prefect_reader import PrefectReader
-from optaic.stack import Home, use
-from optaic.stack.lifecycle import down, up
+from flows.reading.run_reader import PrefectReader
+from prefect_optaic.stack import Home, use
+from prefect_optaic.stack.lifecycle import down, up
 
 T = TypeVar("T")
 R = TypeVar("R")

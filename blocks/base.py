@@ -7,8 +7,8 @@ from prefect.blocks.core import Block
 from pydantic import HttpUrl
 from pydantic.fields import FieldInfo
 
-from instances.schedules import Schedule
-from instances.specs import (
+from instances.specification.schedules import Schedule
+from instances.specification.specs import (
     AnySpec,
     ComponentSpec,
     DefinedSpec,
@@ -20,7 +20,7 @@ from instances.specs import (
     UpstreamRef,
     spec_adapter,
 )
-from instances.values import Duration, Spec
+from instances.specification.values import Duration, Spec
 
 # Prefect takes only http addresses for a block type's logo and documentation.
 REPOSITORY = "optaic/optaic"

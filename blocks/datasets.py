@@ -6,8 +6,8 @@ from pydantic import Field
 
 from blocks.base import OneFlowBlock, documentation, logo, part_name
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
-from instances.specs import AnySpec, ComponentSpec, SignalSpec, spec_adapter
-from instances.types import PARTS
+from instances.specification.specs import AnySpec, ComponentSpec, SignalSpec, spec_adapter
+from instances.specification.types import PARTS
 
 
 class DatasetInstance(OneFlowBlock):

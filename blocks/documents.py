@@ -19,11 +19,11 @@ from blocks.datasets import DatasetInstance, SignalInstance
 from blocks.experiments import ExperimentInstance
 from blocks.models import ModelInstance
 from blocks.portfolios import BacktestInstance, PortfolioOptimizerInstance
-from instances.complaints import complaints
 from instances.errors import OptaicError
-from instances.specs import AnySpec, ComponentSpec
-from instances.types import TYPES, type_of
-from instances.wording import a
+from instances.specification.spec_errors import complaints
+from instances.specification.specs import AnySpec, ComponentSpec
+from instances.specification.types import TYPES, type_of
+from instances.world.wording import a
 
 INSTANCE_BLOCKS: tuple[type[InstanceBlock], ...] = (
     PipelineInstance,

@@ -1,8 +1,8 @@
 """Experiments as blocks."""
 
 from blocks.base import DefinedBlock, OneFlowBlock, documentation, like, logo
-from definitions.work.portfolio_settings import DateRange
-from instances.specs import ExperimentSpec
+from definitions.work.portfolios.portfolio_settings import DateRange
+from instances.specification.specs import ExperimentSpec
 
 
 class ExperimentInstance(OneFlowBlock, DefinedBlock):

@@ -1,9 +1,9 @@
 """Models as blocks."""
 
 from blocks.base import DefinedBlock, RunnableBlock, documentation, like, logo
-from definitions.work.model_settings import DriftSettings, Promotion, Target, WalkForward
-from instances.specs import FlowSettings, ModelSpec
-from instances.values import Duration
+from definitions.work.models.model_settings import DriftSettings, Promotion, Target, WalkForward
+from instances.specification.specs import FlowSettings, ModelSpec
+from instances.specification.values import Duration
 
 
 class ModelInstance(RunnableBlock, DefinedBlock):

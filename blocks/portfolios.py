@@ -1,8 +1,8 @@
 """Portfolio optimizers and backtests as blocks."""
 
 from blocks.base import DefinedBlock, OneFlowBlock, documentation, like, logo
-from definitions.work.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
-from instances.specs import Assets, BacktestSpec, PortfolioOptimizerSpec, Signals
+from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
+from instances.specification.specs import Assets, BacktestSpec, PortfolioOptimizerSpec, Signals
 
 
 class PortfolioOptimizerInstance(OneFlowBlock, DefinedBlock):

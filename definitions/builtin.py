@@ -4,7 +4,8 @@ from definitions.accessors.point_in_time import POINT_IN_TIME
 from definitions.accessors.simple import SIMPLE
 from definitions.contract import Definition
 from definitions.modules import installed as modules
-from definitions.operators import macros, table
+from definitions.operators import macro_definitions as macros
+from definitions.operators import operator_definitions as table
 from definitions.optimizers.hierarchical_risk_parity import HIERARCHICAL_RISK_PARITY
 from definitions.optimizers.mean_variance import MEAN_VARIANCE
 from definitions.optimizers.minimum_cvar import MINIMUM_CVAR

@@ -7,7 +7,7 @@ import polars as pl
 import polars.selectors as cs
 
 from definitions.errors import DefinitionError, SourceError
-from research.panels import KEYS
+from research.frames.panels import KEYS
 
 EXAMPLES = 3
 

@@ -7,7 +7,7 @@ import polars as pl
 from definitions.contract import Input
 from definitions.errors import SourceError
 from definitions.frames import long_form
-from research.panels import KEYS
+from research.frames.panels import KEYS
 
 
 def joined(inputs: Sequence[Input], *, missing: Sequence[str] = ()) -> pl.DataFrame:

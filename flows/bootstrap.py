@@ -8,15 +8,15 @@ from prefect import State, flow, get_client, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.states import Failed
 
-from flows.board import read_all
-from flows.frame import FORESEEN
-from flows.graph import keep_lineage
-from flows.planning import BOOTSTRAP, Scope, carry_out, make_plan, storage_of_bootstrap
-from flows.services import load_platform, opened
-from flows.things import Tools
-from instances.graph import lineage_graph
-from instances.plan import Action, Plan, Step
-from instances.planwords import change_words, step_words
+from flows.drawing.lineage_layout import lineage_graph
+from flows.drawing.lineage_svg import keep_lineage
+from flows.integrations.services import load_platform, opened
+from flows.planning.planner import BOOTSTRAP, Scope, carry_out, make_plan, storage_of_bootstrap
+from flows.planning.resources import Tools
+from flows.reading.status_reader import read_all
+from flows.running.frame import FORESEEN
+from instances.plans.plan import Action, Plan, Step
+from instances.plans.plan_text import change_words, step_words
 
 
 @dataclass(frozen=True)

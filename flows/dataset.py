@@ -7,11 +7,11 @@ from prefect import State
 from definitions.contract import FlowKind
 from definitions.work import refresh as refreshing
 from definitions.work.outcome import Outcome
-from flows.context import Context
-from flows.frame import Options, flow_of, guarded_run
-from instances.shapes import SHAPES
-from instances.specs import OnStale, SignalInstanceSpec
-from research.signal_values import check_signal
+from flows.running.context import Context
+from flows.running.frame import Options, flow_of, guarded_run
+from instances.specification.shapes import SHAPES
+from instances.specification.specs import OnStale, SignalInstanceSpec
+from research.signals.signal_values import check_signal
 
 UNCHECKED = SHAPES[FlowKind.REFRESH].for_readers["signal_spec"]
 

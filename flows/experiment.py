@@ -5,9 +5,9 @@ from prefect import State
 from definitions.contract import FlowKind
 from definitions.work import preview as previewing
 from definitions.work.outcome import Outcome
-from flows.context import Context
-from flows.frame import Options, flow_of, guarded_run
-from instances.specs import ExperimentSpec, OnStale
+from flows.running.context import Context
+from flows.running.frame import Options, flow_of, guarded_run
+from instances.specification.specs import ExperimentSpec, OnStale
 
 
 def preview_expression(context: Context) -> Outcome:

@@ -5,20 +5,20 @@ from prefect import State
 from prefect.utilities.urls import url_for
 
 from definitions.contract import FlowKind
-from definitions.work import inference, training
-from definitions.work.monitoring import monitored_rows, rows_before
+from definitions.work.models import inference, training
+from definitions.work.models.monitoring import monitored_rows, rows_before
+from definitions.work.models.training import Trained
+from definitions.work.models.training_table import training_table
 from definitions.work.outcome import Event, Outcome, table
-from definitions.work.training import Trained
-from definitions.work.training_table import training_table
-from flows import champion
-from flows.champion import Challenge
-from flows.context import Context, PinnedModel
-from flows.drift import Drift, DriftRules
-from flows.events import DRIFT_DETECTED
-from flows.frame import Options, flow_of, guarded_run
-from flows.tracking import Training
-from instances.assembly import defining
-from instances.specs import ModelSpec, OnStale
+from flows.integrations.evidently_drift import Drift, DriftRules
+from flows.integrations.mlflow_tracking import Training
+from flows.running import champion
+from flows.running.champion import Challenge
+from flows.running.context import Context, PinnedModel
+from flows.running.events import DRIFT_DETECTED
+from flows.running.frame import Options, flow_of, guarded_run
+from instances.specification.plugins import defining
+from instances.specification.specs import ModelSpec, OnStale
 
 COUNTS = ("rows", "ic_dates")
 FOLD_METRICS = ("rows", "rmse", "ic_mean", "ic_ratio")

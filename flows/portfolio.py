@@ -7,13 +7,13 @@ from prefect import State
 
 from definitions.contract import FlowKind, Input
 from definitions.errors import DefinitionError
-from definitions.work import backtest as backtesting
-from definitions.work import optimization
 from definitions.work.outcome import Outcome
-from definitions.work.portfolio_settings import TRADES
-from flows.context import Context
-from flows.frame import Options, flow_of, guarded_run
-from instances.specs import Assets, BacktestSpec, OnStale, PortfolioOptimizerSpec
+from definitions.work.portfolios import backtest as backtesting
+from definitions.work.portfolios import optimization
+from definitions.work.portfolios.portfolio_settings import TRADES
+from flows.running.context import Context
+from flows.running.frame import Options, flow_of, guarded_run
+from instances.specification.specs import Assets, BacktestSpec, OnStale, PortfolioOptimizerSpec
 
 
 def optimize_portfolio(context: Context) -> Outcome:

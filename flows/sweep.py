@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from prefect import flow, get_client, get_run_logger
 
-from flows.board import read_all
-from flows.cascade import start_due_in, tell
-from flows.events import emit_overdue
-from flows.graph import keep_lineage
-from flows.services import Services, load_platform, opened
-from flows.stuck import Patience, end_stuck_runs
-from instances.cascade import Start, withdrawn_at
-from instances.facts import World
-from instances.graph import lineage_graph
+from flows.drawing.lineage_layout import lineage_graph
+from flows.drawing.lineage_svg import keep_lineage
+from flows.integrations.services import Services, load_platform, opened
+from flows.reading.status_reader import read_all
+from flows.running.events import emit_overdue
+from flows.running.run_starter import start_due_in, tell
+from flows.running.stuck_runs import Patience, end_stuck_runs
+from instances.rules.cascade import Start, withdrawn_at
+from instances.world.facts import World
 
 
 @flow(name="sweep", persist_result=False)

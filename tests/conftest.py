@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from instances.migrations import upgrade
-from optaic.stack import Home, Target, postgres
-from optaic.stack.environment import NO_TELEMETRY
-from optaic.stack.lifecycle import down, up
-from optaic.stack.processes import stop
-from optaic.stack.target import use
+from instances.storage.migrations import upgrade
+from prefect_optaic.stack import Home, Target
+from prefect_optaic.stack.lifecycle import down, up
+from prefect_optaic.stack.machine.environment import NO_TELEMETRY
+from prefect_optaic.stack.machine.processes import stop
+from prefect_optaic.stack.servers import postgres
+from prefect_optaic.stack.target import use
 
 _TEMPLATE = "optaic_template"
 _numbers = itertools.count(1)

@@ -6,11 +6,11 @@ from definitions.accessors.selection import between, ordered, selected
 from definitions.contract import Definition, Kind, ReadRequest, Resources, Store
 from definitions.errors import StoreError
 from definitions.parameters import NoParameters
-from research.point_in_time import as_known, point_in_time
+from research.frames.revisions import as_known, point_in_time
 
 
 class PointInTimeAccessor:
-    """Reads, for each (date, entity), the newest row that was known at `as_of`; see `research.point_in_time`.
+    """Reads, for each (date, entity), the newest row that was known at `as_of`; see `research.frames.revisions`.
 
     The rows keep their `knowledge_date`. With `as_known` they are dated by when they were known instead, and
     the dates asked for are those. A table without it is refused with a `StoreError`.

@@ -10,7 +10,7 @@ from pydantic import Field
 from definitions.contract import AllocationRequest
 from definitions.errors import DefinitionError
 from definitions.optimizers.constraints import OptimizerParameters
-from research.performance import DAYS_PER_YEAR
+from research.portfolios.backtest_metrics import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import numpy as np

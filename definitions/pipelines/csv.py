@@ -10,7 +10,7 @@ from definitions.errors import SourceError
 from definitions.frames import long_form
 from definitions.pipelines.columns import ColumnParameters, parsed_dates
 from definitions.pipelines.files import check_readable, located, translated
-from research.panels import KEYS
+from research.frames.panels import KEYS
 
 
 class CsvParameters(ColumnParameters):

@@ -10,15 +10,15 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_va
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources, Role
 from definitions.errors import SourceError
 from definitions.joining import joined, prefix
-from definitions.operators.macros import macro_table
-from definitions.operators.table import operator_table
+from definitions.operators.macro_definitions import macro_table
+from definitions.operators.operator_definitions import operator_table
 from definitions.parameters import Parameters
 from definitions.registry import default_registry
-from research.evaluation import evaluate
-from research.expression import Expression, ExpressionError, check_macro, parse
-from research.macros import Macro, Macros, macros_by_name
-from research.operators import Operators
-from research.panels import KEYS
+from research.expressions.evaluation import evaluate
+from research.expressions.macros import Macro, Macros, macros_by_name
+from research.expressions.operators import Operators
+from research.expressions.parser import Expression, ExpressionError, check_macro, parse
+from research.frames.panels import KEYS
 
 
 def _not_a_key(value: str) -> str:
@@ -99,7 +99,7 @@ def _parsed(text: str, own: Mapping[str, MacroParameters]) -> Expression:
 
 
 class ExpressionPipeline:
-    """Computes `date`, `entity` and the value (Float64) from the inputs; see `research.evaluation`."""
+    """Computes `date`, `entity` and the value (Float64) from the inputs; see `research.expressions.evaluation`."""
 
     def __init__(self, parameters: FirstExpressionParameters | ExpressionParameters) -> None:
         self.parameters = parameters

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from definitions.contract import FlowKind
-from research.pictures import Picture
+from research.frames.pictures import Picture
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import polars as pl
 from definitions.contract import ExtractRequest, Input, Pipeline
 from definitions.errors import SourceError
 from definitions.work.outcome import Outcome, table
-from research.panels import KEYS
-from research.preview import Statistics, distribution, statistics
+from research.frames.panels import KEYS
+from research.signals.column_statistics import Statistics, distribution, statistics
 
 HEAD = 10
 NAMES = {
@@ -47,8 +47,8 @@ def preview(
     """Describe the values that a pipeline gives from `start` to `end` (inclusive), and keep nothing.
 
     The inputs are read in whole, so that windows have their history. Rows without a value count too, also
-    where a refresh would leave them out. The metrics are those of `research.preview.Statistics`; with several
-    columns of numbers each is described, and its name comes first, like `close_mean`.
+    where a refresh would leave them out. The metrics are those of `research.signals.column_statistics.Statistics`;
+    with several columns of numbers each is described, and its name comes first, like `close_mean`.
     Raises `SourceError`, also where no column holds numbers.
     """
     request = ExtractRequest(inputs=tuple(inputs), missing=tuple(missing))

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
-from definitions.operators.table import operator_definition
-from research.operators import Axis, Form, Operator, Series, Window
+from definitions.operators.operator_definitions import operator_definition
+from research.expressions.operators import Axis, Form, Operator, Series, Window
 
 
 class RandomWalkParameters(BaseModel):

@@ -22,7 +22,7 @@ from blocks import (
 )
 from blocks.base import DefinedBlock, InstanceBlock, OneFlowBlock, RunnableBlock
 from blocks.platform import connector_for, connector_url
-from instances.specs import (
+from instances.specification.specs import (
     BacktestSpec,
     ComponentSpec,
     DatasetSpec,

@@ -8,7 +8,7 @@ import pytest
 from blocks import AccessorInstance, DatasetInstance, PipelineInstance, SignalInstance, StoreInstance
 from blocks.base import InstanceBlock
 from blocks.documents import document_data, in_place
-from instances.specs import AnySpec, ComponentSpec
+from instances.specification.specs import AnySpec, ComponentSpec
 from tests.instances.catalogue import component, dataset, signal
 
 PIPELINE = component("s-pipeline", "pipeline", "csv", config={"path": "a.csv", "dates": ["2024-01-02"]}, protect=True)

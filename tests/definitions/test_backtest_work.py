@@ -7,11 +7,11 @@ import pytest
 
 from definitions.contract import ExtractRequest, Input, Kind
 from definitions.stores.delta import DeltaStore
-from definitions.work.backtest import backtest
 from definitions.work.outcome import Outcome
-from definitions.work.portfolio_settings import BacktestConfig, DateRange
-from research.costs import Slippage
+from definitions.work.portfolios.backtest import backtest
+from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange
 from research.errors import ResearchError
+from research.portfolios.costs import Slippage
 from tests.definitions.resources import make
 
 MOMENTUM = "REF(close, 21) / REF(close, 252) - 1"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from definitions.contract import Input
 from definitions.errors import ModuleError
 from definitions.joining import joined
-from definitions.work.features import feature_table
+from definitions.work.models.features import feature_table
 from tests.definitions.models import features_of, real_prices
 
 DAY = dt.date(2024, 1, 1)

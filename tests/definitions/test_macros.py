@@ -9,13 +9,13 @@ import pytest
 
 from definitions.contract import Kind
 from definitions.errors import DefinitionConflict
-from definitions.operators.macros import MACROS, macro_definition, macro_table
-from definitions.operators.table import operator_definition, operator_table
+from definitions.operators.macro_definitions import MACROS, macro_definition, macro_table
+from definitions.operators.operator_definitions import operator_definition, operator_table
 from definitions.registry import Registry, default_registry
-from research.evaluation import evaluate
-from research.expression import check_macro, parse
-from research.macros import Macro, MacroError
-from research.operators import OPERATORS, Axis, Form, Operator, Series
+from research.expressions.evaluation import evaluate
+from research.expressions.macros import Macro, MacroError
+from research.expressions.operators import OPERATORS, Axis, Form, Operator, Series
+from research.expressions.parser import check_macro, parse
 
 PLUS = Macro("PLUS", ("x",), "x + 1")
 

@@ -4,8 +4,8 @@ import datetime as dt
 
 import polars as pl
 
-from definitions.work.monitoring import monitored_rows, rows_before
-from research.labels import TargetSpec
+from definitions.work.models.monitoring import monitored_rows, rows_before
+from research.models.labels import TargetSpec
 from tests.definitions.models import features_of, prices_input, real_prices
 
 

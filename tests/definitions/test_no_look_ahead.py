@@ -9,14 +9,14 @@ import pytest
 
 from definitions.contract import Input, Kind
 from definitions.stores.delta import DeltaStore
-from definitions.work.backtest import backtest
-from definitions.work.inference import infer
-from definitions.work.optimization import optimize
-from definitions.work.portfolio_settings import BacktestConfig, OptimizationSettings
-from definitions.work.training import train
-from definitions.work.training_table import training_table
-from research.labels import TargetSpec
-from research.walk_forward import Validation
+from definitions.work.models.inference import infer
+from definitions.work.models.training import train
+from definitions.work.models.training_table import training_table
+from definitions.work.portfolios.backtest import backtest
+from definitions.work.portfolios.optimization import optimize
+from definitions.work.portfolios.portfolio_settings import BacktestConfig, OptimizationSettings
+from research.models.labels import TargetSpec
+from research.models.walk_forward import Validation
 from tests.definitions.models import features_of, prices_input, real_prices
 from tests.definitions.resources import make, newest
 

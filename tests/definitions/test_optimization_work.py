@@ -12,12 +12,12 @@ import pytest
 from definitions.contract import Allocation, AllocationRequest, Input, Kind, Optimizer
 from definitions.errors import Infeasible, UnknownEntities
 from definitions.stores.delta import DeltaStore
-from definitions.work.optimization import optimize
 from definitions.work.outcome import Outcome
-from definitions.work.portfolio_settings import DateRange, OptimizationSettings
+from definitions.work.portfolios.optimization import optimize
+from definitions.work.portfolios.portfolio_settings import DateRange, OptimizationSettings
 from research.errors import ResearchError
-from research.panels import panel_rows
-from research.rebalancing import Frequency
+from research.frames.panels import panel_rows
+from research.portfolios.rebalancing import Frequency
 from tests.definitions.resources import make
 from tests.research.market import shuffled_after, stocks
 

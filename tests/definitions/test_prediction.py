@@ -5,7 +5,7 @@ import pytest
 
 from definitions.contract import Input
 from definitions.errors import ModuleError
-from definitions.work.prediction import predict
+from definitions.work.models.prediction import predict
 from tests.definitions.models import Constant, First
 
 DAY = dt.date(2024, 1, 1)

@@ -104,8 +104,8 @@ def test_a_broken_package_is_named(name: str, tmp_path: Path, monkeypatch: pytes
 
 
 MEDIAN = """
-from definitions.operators.table import operator_definition
-from research.operators import Axis, Form, Operator, Series
+from definitions.operators.operator_definitions import operator_definition
+from research.expressions.operators import Axis, Form, Operator, Series
 
 MEDIAN = Operator("MEDIAN", "", (Form((Series("x"),), Axis.DATE, lambda x: x.median()),))
 

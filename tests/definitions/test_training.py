@@ -10,12 +10,12 @@ import pytest
 
 from definitions.contract import Input, Kind, Regressor
 from definitions.errors import ModuleError
-from definitions.work.prediction import predict
-from definitions.work.training import Trained, train
-from definitions.work.training_table import TrainingTable, training_table
-from research.labels import TargetSpec
-from research.model_metrics import model_metrics
-from research.walk_forward import Validation
+from definitions.work.models.prediction import predict
+from definitions.work.models.training import Trained, train
+from definitions.work.models.training_table import TrainingTable, training_table
+from research.models.labels import TargetSpec
+from research.models.model_metrics import model_metrics
+from research.models.walk_forward import Validation
 from tests.definitions.models import Constant, Witness, features_of, prices_input, real_prices
 from tests.definitions.resources import make
 
@@ -246,7 +246,7 @@ def test_names_and_values_of_features() -> None:
 def test_the_table_is_made_without_heavy_libraries() -> None:
     code = """
 import sys
-import definitions.work.training, definitions.work.prediction
+import definitions.work.models.training, definitions.work.models.prediction
 print(sorted({"pandas", "sklearn", "matplotlib", "lightgbm", "threadpoolctl"} & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

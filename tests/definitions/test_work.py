@@ -8,7 +8,7 @@ import pytest
 from definitions.contract import Input, Kind
 from definitions.stores.delta import DeltaStore
 from definitions.work.refresh import refresh
-from research.signal_values import SignalValuesError, check_signal
+from research.signals.signal_values import SignalValuesError, check_signal
 from tests.definitions.resources import make, newest, number
 
 

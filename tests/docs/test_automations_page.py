@@ -18,12 +18,12 @@ import pytest
 from prefect import get_client
 from prefect.states import Failed, Running
 
-from flows.events import Overdue
-from instances.deadlines import Missed
-from instances.facts import FlowId
-from optaic.stack import Target
+from flows.running.events import Overdue
+from instances.rules.deadlines import Missed
+from instances.world.facts import FlowId
+from prefect_optaic.stack import Target
 from tests.docs.test_docs import ROOT, fenced
-from tests.instances.world import flow
+from tests.instances.sample_world import flow
 
 Received = list[tuple[str, dict[str, Any]]]
 

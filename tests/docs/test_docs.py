@@ -14,24 +14,24 @@ from pydantic import BaseModel
 
 import blocks
 from definitions.contract import Definition, Kind
-from definitions.operators.macros import macro_table
+from definitions.operators.macro_definitions import macro_table
 from definitions.registry import default_registry
-from definitions.work.model_settings import DriftSettings, Promotion, Target, WalkForward
-from definitions.work.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
-from flows.events import DRIFT_DETECTED, OVERDUE
-from flows.things.automations import common_automations, retraining_name
-from instances.resolution import resolve
-from instances.schedules import RetryPolicy, Schedule
-from instances.specs import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
-from instances.status import FlowStatus
-from instances.tables import HANDLES
-from instances.types import TYPES
-from optaic.cli import app
-from optaic.manifest import read_manifest
-from research.model_metrics import HIGHER_IS_BETTER
-from research.operators import OPERATORS
-from research.performance import METRICS
-from research.preview import Statistics
+from definitions.work.models.model_settings import DriftSettings, Promotion, Target, WalkForward
+from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
+from flows.planning.resources.automations import common_automations, retraining_name
+from flows.running.events import DRIFT_DETECTED, OVERDUE
+from instances.rules.status import FlowStatus
+from instances.specification.resolution import resolve
+from instances.specification.schedules import RetryPolicy, Schedule
+from instances.specification.specs import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
+from instances.specification.types import TYPES
+from instances.storage.tables import HANDLES
+from prefect_optaic.cli import app
+from prefect_optaic.manifest import read_manifest
+from research.expressions.operators import OPERATORS
+from research.models.model_metrics import HIGHER_IS_BETTER
+from research.portfolios.backtest_metrics import METRICS
+from research.signals.column_statistics import Statistics
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -12,9 +12,9 @@ from definitions.contract import ExtractRequest, Input, Kind, ReadRequest, Water
 from definitions.errors import InvalidConfig, SourceError
 from definitions.registry import Registry
 from definitions.work import refresh as work
-from instances.resolution import resolve
-from instances.specs import AnySpec, ComponentSpec
-from optaic.manifest import read_manifest
+from instances.specification.resolution import resolve
+from instances.specification.specs import AnySpec, ComponentSpec
+from prefect_optaic.manifest import read_manifest
 from tests.definitions.resources import make, resources
 from tests.examples.installed import installed
 

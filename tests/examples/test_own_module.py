@@ -15,11 +15,11 @@ import yaml
 from definitions.contract import FlowKind, Kind
 from definitions.errors import InvalidConfig
 from definitions.registry import Registry
-from definitions.work.prediction import predict
-from definitions.work.training import train
-from definitions.work.training_table import training_table
-from research.labels import TargetSpec
-from research.walk_forward import Validation
+from definitions.work.models.prediction import predict
+from definitions.work.models.training import train
+from definitions.work.models.training_table import training_table
+from research.models.labels import TargetSpec
+from research.models.walk_forward import Validation
 from tests.definitions.models import features_of, prices_input, real_prices
 from tests.definitions.resources import make
 from tests.examples.installed import installed

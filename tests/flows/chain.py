@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from instances.specs import AnySpec
-from optaic.manifest import read_manifest
+from instances.specification.specs import AnySpec
+from prefect_optaic.manifest import read_manifest
 
 MANIFEST = Path(__file__).parents[2] / "examples" / "sp500" / "instances.yaml"
 START = "2016-01-01"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from optaic.stack import Target
+from prefect_optaic.stack import Target
 from tests.flows.lab import Play, Scenario, lab
 
 

@@ -16,12 +16,12 @@ import mlflow  # noqa: F401 - so that no apply has to
 from evidently.ui import workspace  # noqa: F401
 from prefect import get_client
 
-from flows.deployments import Storage
-from flows.planning import Scope, carry_out, make_plan
-from flows.services import load_platform, opened
-from flows.things import Tools
-from instances.plan import Step
-from optaic.manifest import read_manifest
+from flows.integrations.services import load_platform, opened
+from flows.planning.deployment_spec import Storage
+from flows.planning.planner import Scope, carry_out, make_plan
+from flows.planning.resources import Tools
+from instances.plans.plan import Step
+from prefect_optaic.manifest import read_manifest
 
 STAYS = 30.0  # seconds
 STORAGE = Storage("served-by-no-worker", "default", {}, None, (), "flows")

@@ -29,16 +29,16 @@ from prefect.flow_engine import run_flow_async
 
 from blocks.documents import BlockWriter, in_place, read_blocks
 from definitions.contract import FlowKind
-from flows.board import read_all
-from flows.deployments import Storage, flow_function
-from flows.planning import Planned, Scope, carry_out, make_plan
-from flows.services import Services, load_platform, opened
-from flows.things import Tools
-from instances.facts import FlowId, World
-from instances.plan import Plan
-from instances.readiness import FreshnessReport, assess
-from instances.specs import spec_adapter
-from instances.status import Verdict, judge
+from flows.integrations.services import Services, load_platform, opened
+from flows.planning.deployment_spec import Storage, flow_function
+from flows.planning.planner import Planned, Scope, carry_out, make_plan
+from flows.planning.resources import Tools
+from flows.reading.status_reader import read_all
+from instances.plans.plan import Plan
+from instances.rules.readiness import FreshnessReport, assess
+from instances.rules.status import Verdict, judge
+from instances.specification.specs import spec_adapter
+from instances.world.facts import FlowId, World
 
 Scenario = Callable[["Lab"], Awaitable[None]]
 Play = Callable[[Scenario], None]
@@ -193,7 +193,7 @@ class Lab:
 
     def rows(self, name: str) -> dict[str, float]:
         """Return what the instance's newest version holds: the value of each date."""
-        from instances.assembly import readable
+        from instances.specification.plugins import readable
 
         full = self.prefix + name
         dataset = self.services.repository.applied([full])[full]

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
 from blocks.documents import _documents
-from flows.found import FoundDeployment
-from flows.things.automations import common_automations, retraining_name
-from instances.rowplan import rows_on_record
-from instances.tables import AutomationRow, EdgeRow, FlowRow
+from flows.planning.resources.automations import common_automations, retraining_name
+from flows.reading.deployment_reader import FoundDeployment
+from instances.storage.row_fields import rows_on_record
+from instances.storage.tables import AutomationRow, EdgeRow, FlowRow
 
 READS = ("/filter", "/count", "/paginate")  # what a POST that only reads ends with
 

@@ -9,14 +9,14 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import Automation
 from sqlalchemy import text
 
-import flows.things.deployments
-from flows.planning import Planned, carry_out
-from flows.services import DatabaseLost, NotAlone, opened
-from flows.things import Tools
-from flows.things.automations import common_automations
-from flows.things.base import Refused
-from instances.plan import Step
-from instances.types import PARTS
+import flows.planning.resources.deployments
+from flows.integrations.services import DatabaseLost, NotAlone, opened
+from flows.planning.planner import Planned, carry_out
+from flows.planning.resources import Tools
+from flows.planning.resources.automations import common_automations
+from flows.planning.resources.resource import Refused
+from instances.plans.plan import Step
+from instances.specification.types import PARTS
 from tests.flows.lab import Lab, Play
 from tests.flows.snapshot import snapshot
 from tests.flows.test_plan import CRON, Specs, changed, deployment_of, described, said, with_fields
@@ -28,14 +28,14 @@ async def carried_out(lab: Lab, planned: Planned) -> None:
 
 def after_its_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[object]]) -> None:
     """Let somebody act when an apply of deployments has read what is there, before it writes."""
-    read = flows.things.deployments._found
+    read = flows.planning.resources.deployments._found
 
     async def read_then_act(*arguments: Any) -> Any:
         found = await read(*arguments)
         await act()
         return found
 
-    monkeypatch.setattr(flows.things.deployments, "_found", read_then_act)
+    monkeypatch.setattr(flows.planning.resources.deployments, "_found", read_then_act)
 
 
 # Others at work

@@ -24,13 +24,13 @@ from prefect.settings.models.flows import FlowsSettings
 from prefect.states import AwaitingRetry, Completed, Running
 from prefect.workers.process import ProcessWorker
 
-from flows.events import OVERDUE, Overdue, emit_overdue
-from flows.stuck import HEARTBEAT
+from flows.planning.resources.automations import SILENT_AFTER, common_automations
+from flows.running.events import OVERDUE, Overdue, emit_overdue
+from flows.running.stuck_runs import HEARTBEAT
 from flows.sweep import sweep
-from flows.things.automations import SILENT_AFTER, common_automations
-from instances.deadlines import missed_deadline
-from instances.plan import Action
-from optaic.stack import Target
+from instances.plans.plan import Action
+from instances.rules.deadlines import missed_deadline
+from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, Play
 
 SILENT, MISSED = common_automations()

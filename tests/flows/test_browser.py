@@ -15,8 +15,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
-from optaic.stack import Target
-from optaic.stack.prepare import deploy_missing
+from prefect_optaic.stack import Target
+from prefect_optaic.stack.prepare import deploy_missing
 from tests.flows.lab import Lab, Play
 
 PATIENCE = 60  # seconds; the page is there in 3 of them, the run in 15

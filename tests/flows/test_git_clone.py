@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-from optaic.stack.target import checkout
+from prefect_optaic.stack.target import checkout
 from tests.flows.lab import Lab, Play
 
 PACKAGES = ("research", "definitions", "instances", "blocks", "flows", "optaic")

@@ -12,13 +12,13 @@ from prefect.states import Completed
 from sqlalchemy import Engine
 
 from definitions.contract import FlowKind
-from flows.prefect_reader import PrefectReader
-from flows.world import read_world
-from instances.facts import FlowId, RunId
-from instances.ledger import GuardedRun, Ledger
-from instances.readiness import assess
-from instances.repository import Repository
-from optaic.stack import Target
+from flows.reading.run_reader import PrefectReader
+from flows.reading.world_reader import read_world
+from instances.rules.readiness import assess
+from instances.storage.ledger import GuardedRun, Ledger
+from instances.storage.repository import Repository
+from instances.world.facts import FlowId, RunId
+from prefect_optaic.stack import Target
 from tests.instances.catalogue import dataset
 from tests.instances.database import refresh_ids, saved, statements
 

@@ -21,10 +21,10 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import create_engine, text
 
 from blocks.documents import read_blocks
-from flows.services import Services
-from instances.plan import Action
-from instances.rowplan import rows_on_record
-from optaic.stack import Target
+from flows.integrations.services import Services
+from instances.plans.plan import Action
+from instances.storage.row_fields import rows_on_record
+from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, lab
 from tests.flows.snapshot import Snapshot, snapshot
 

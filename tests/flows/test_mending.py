@@ -9,14 +9,14 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed
 
-import flows.frame
+import flows.running.frame
 from blocks.platform import Platform
-from flows.cascade import start_due
-from flows.services import NoPlatform
+from flows.integrations.services import NoPlatform
+from flows.running.run_starter import start_due
 from flows.sweep import sweep
-from instances.cascade import Leave, Start
-from instances.facts import FlowId
-from instances.status import FlowStatus
+from instances.rules.cascade import Leave, Start
+from instances.rules.status import FlowStatus
+from instances.world.facts import FlowId
 from tests.flows.lab import Lab, Play
 
 
@@ -111,8 +111,8 @@ def test_a_run_that_fails_before_its_guard_is_tried_again(play: Play, monkeypatc
         for attempt in range(1, 4):
             (waiting,) = await lab.waiting("child")
             with monkeypatch.context() as patched:
-                patched.setattr(flows.frame, "load_platform", no_platform)
-                patched.setattr("flows.cascade.load_platform", no_platform)
+                patched.setattr(flows.running.frame, "load_platform", no_platform)
+                patched.setattr("flows.running.run_starter.load_platform", no_platform)
                 failed = await lab.execute(waiting)
             assert failed.type is StateType.FAILED
             verdict = await lab.verdict("child")

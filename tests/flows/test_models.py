@@ -9,16 +9,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flows.champion import promote_by_hand, settled
-from flows.tracking import NoSuchVersion, Tracking
+from flows.integrations.mlflow_tracking import NoSuchVersion, Tracking
+from flows.running.champion import promote_by_hand, settled
 from instances.errors import InvalidSpec
-from instances.plan import Action, Plan
-from instances.specs import ComponentSpec, SignalInstanceSpec, SignalSpec
-from instances.status import FlowStatus
-from instances.tables import ModelInstanceRow, RunInputRow, RunRow
-from optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal
-from optaic.session import Session as CommandSession
-from optaic.stack import Target
+from instances.plans.plan import Action, Plan
+from instances.rules.status import FlowStatus
+from instances.specification.specs import ComponentSpec, SignalInstanceSpec, SignalSpec
+from instances.storage.tables import ModelInstanceRow, RunInputRow, RunRow
+from prefect_optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal
+from prefect_optaic.session import Session as CommandSession
+from prefect_optaic.stack import Target
 from tests.flows.chain import chain
 from tests.flows.lab import Lab, Play
 
@@ -319,10 +319,10 @@ def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
 
             return disturbed
 
-        monkeypatch.setattr("flows.frame.settled", promoting("1"))
+        monkeypatch.setattr("flows.running.frame.settled", promoting("1"))
         assert (await lab.run("returns.train", force=True)).is_completed()
         assert last_run(lab, "returns.train")[0].version == "1"
-        monkeypatch.setattr("flows.frame.settled", settled)
+        monkeypatch.setattr("flows.running.frame.settled", settled)
 
         # One that has recorded, and of which Prefect does not tell yet: the row is amended all the same.
         promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand")
@@ -420,7 +420,7 @@ def test_an_experiment_becomes_a_signal_with_the_same_values(play: Play, stack: 
 
 
 def _values(lab: Lab, name: str) -> pl.DataFrame:
-    from instances.assembly import readable
+    from instances.specification.plugins import readable
 
     full = lab.prefix + name
     applied = lab.services.repository.applied([full])[full]

@@ -18,18 +18,18 @@ from prefect.exceptions import ObjectAlreadyExists
 from sqlalchemy import text
 
 from blocks.documents import read_blocks
-from flows.planning import Scope, WouldRemoveMost, carry_out, make_plan
-from flows.services import ApplyUnderWay, load_platform, opened
-from flows.things import Tools
-from instances.assembly import stores
+from flows.integrations.services import ApplyUnderWay, load_platform, opened
+from flows.planning.planner import Scope, WouldRemoveMost, carry_out, make_plan
+from flows.planning.resources import Tools
 from instances.errors import InvalidSpec, UnknownInstance
-from instances.plan import Action, Plan
-from instances.specs import AnySpec, spec_adapter
-from instances.types import PARTS
-from optaic import actions
-from optaic.planfile import WorldChanged, check_same, read_scope, write_plan
-from optaic.session import Session
-from optaic.stack import Target
+from instances.plans.plan import Action, Plan
+from instances.specification.plugins import stores
+from instances.specification.specs import AnySpec, spec_adapter
+from instances.specification.types import PARTS
+from prefect_optaic import actions
+from prefect_optaic.planfile import WorldChanged, check_same, read_scope, write_plan
+from prefect_optaic.session import Session
+from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, Play
 from tests.flows.snapshot import snapshot, writes
 

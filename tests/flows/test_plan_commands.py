@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from prefect import get_client
 
-from optaic.stack import Target
-from optaic.stack.prepare import deploy_missing
+from prefect_optaic.stack import Target
+from prefect_optaic.stack.prepare import deploy_missing
 
 MANIFEST = """
 instances:
@@ -36,7 +36,7 @@ instances:
 
 def optaic(*arguments: object) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "optaic.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "prefect_optaic.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
 
@@ -146,7 +146,7 @@ def test_two_applies_started_together_both_end_well(tmp_path: Path, prefix: str)
     for word in words:
         folder = tmp_path / word
         folder.mkdir()
-        command = [sys.executable, "-m", "optaic.cli", "apply", str(manifest(folder, prefix, description=word))]
+        command = [sys.executable, "-m", "prefect_optaic.cli", "apply", str(manifest(folder, prefix, description=word))]
         started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
     told = [process.communicate(timeout=300)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0]

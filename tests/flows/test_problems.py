@@ -11,14 +11,14 @@ from prefect.client.schemas.objects import StateType
 
 import flows.bootstrap
 from blocks.documents import read_blocks
-from flows.planning import NothingDescribed, Scope
+from flows.planning.planner import NothingDescribed, Scope
 from instances.errors import InvalidSpec, UnknownInstance
-from instances.plan import Action
-from instances.types import PARTS
-from optaic import actions
-from optaic.commands_plan import _scope
-from optaic.session import Session
-from optaic.stack import Target
+from instances.plans.plan import Action
+from instances.specification.types import PARTS
+from prefect_optaic import actions
+from prefect_optaic.commands.changes import _scope
+from prefect_optaic.session import Session
+from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, Play
 from tests.flows.snapshot import snapshot, writes
 from tests.flows.test_plan import Specs, deployment_of, described, only_of, said

@@ -22,10 +22,10 @@ from prefect.states import (
     Scheduled,
 )
 
-from flows.found import deployments_named, deployments_with_ids
-from flows.prefect_reader import ENOUGH, PAGE, PrefectReader
-from instances.facts import DECISIVE, ENDED, RunFact, RunId, RunState
-from optaic.stack import Target
+from flows.reading.deployment_reader import deployments_named, deployments_with_ids
+from flows.reading.run_reader import ENOUGH, PAGE, PrefectReader
+from instances.world.facts import DECISIVE, ENDED, RunFact, RunId, RunState
+from prefect_optaic.stack import Target
 
 AT_MOST = 4  # requests at a time
 MANY = PAGE + 5

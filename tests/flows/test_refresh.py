@@ -3,8 +3,8 @@
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from flows.frame import NotThroughDeployment
-from instances.status import FlowStatus
+from flows.running.frame import NotThroughDeployment
+from instances.rules.status import FlowStatus
 from tests.flows.lab import Lab, Play
 
 

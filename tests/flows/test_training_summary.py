@@ -7,10 +7,10 @@ from typing import cast
 import polars as pl
 
 from definitions.contract import Regressor
-from definitions.work.training import Fold, Trained
-from flows.champion import Challenge
+from definitions.work.models.training import Fold, Trained
 from flows.model import _training_summary
-from research.walk_forward import Split
+from flows.running.champion import Challenge
+from research.models.walk_forward import Split
 
 DAY = dt.date(2024, 1, 1)
 METRICS = {"rows": 5040.0, "rmse": 0.043218, "mae": 0.03, "ic_dates": 84.0, "ic_mean": 0.0512345, "ic_ratio": 0.31234}

@@ -7,12 +7,12 @@ from blocks.base import InstanceBlock
 from blocks.documents import INSTANCE_BLOCKS
 from definitions.builtin import definitions
 from definitions.contract import FlowKind, Kind
-from flows.deployments import flow_function
-from instances.handles import handles_of
-from instances.shapes import SHAPES, Leaves
-from instances.specs import AnySpec, InstanceSpec
-from instances.tables import DATA_HANDLES, ROWS
-from instances.types import TYPES
+from flows.planning.deployment_spec import flow_function
+from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.specs import AnySpec, InstanceSpec
+from instances.specification.types import TYPES
+from instances.storage.handles import handles_of
+from instances.storage.tables import DATA_HANDLES, ROWS
 
 OF_THE_LANGUAGE = {Kind.OPERATOR, Kind.MACRO}  # what expressions are written in; no instance is configured with one
 

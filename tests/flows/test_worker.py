@@ -10,13 +10,13 @@ from pathlib import Path
 import polars as pl
 from prefect import get_client
 
-from optaic.stack import Target
-from optaic.stack.prepare import deploy_missing
+from prefect_optaic.stack import Target
+from prefect_optaic.stack.prepare import deploy_missing
 
 
 def optaic(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"COLUMNS": "200"}
-    command = [sys.executable, "-m", "optaic.cli", *arguments]
+    command = [sys.executable, "-m", "prefect_optaic.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
 

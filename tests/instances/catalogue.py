@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import SourceError, UnknownDefinition, UnknownVersion
-from instances.resolution import ResolvedInstance, resolve
-from instances.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, UpstreamRef
+from instances.specification.resolution import ResolvedInstance, resolve
+from instances.specification.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, UpstreamRef
 
 
 class CsvParameters(BaseModel):

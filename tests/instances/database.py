@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, event
 
 from definitions.contract import FlowKind
-from instances.facts import FlowId
-from instances.repository import Repository
-from instances.specs import ComponentSpec, DatasetSpec
-from instances.writer import Writer
+from instances.specification.specs import ComponentSpec, DatasetSpec
+from instances.storage.repository import Repository
+from instances.storage.writer import Writer
+from instances.world.facts import FlowId
 from tests.instances.catalogue import resolved
 
 

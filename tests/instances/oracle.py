@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from instances.facts import Clock, Edge, FlowFacts, FlowId, Request, RunFact, RunId, World
+from instances.world.facts import Clock, Edge, FlowFacts, FlowId, Request, RunFact, RunId, World
 
 MINUTE = dt.timedelta(minutes=1)
 DAY = dt.timedelta(days=1)

@@ -1,8 +1,8 @@
 """A simulated house: Prefect, Postgres, workers and people, in memory, around the real judgements.
 
-It does what `flows/frame.py`, `flows/cascade.py` and `flows/sweep.py` do, in steps that can be taken apart:
-a run is scheduled, taken by a worker, judged by its guard, ended, and looked at by its hook; and whoever starts
-runs first reads the world, then claims, then starts.
+It does what `flows/running/frame.py`, `flows/running/run_starter.py` and `flows/sweep.py` do, in steps that can be
+taken apart: a run is scheduled, taken by a worker, judged by its guard, ended, and looked at by its hook; and whoever
+starts runs first reads the world, then claims, then starts.
 """
 
 import datetime as dt
@@ -13,10 +13,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from definitions.contract import FlowKind
-from instances.admission import Admission, admit, to_refresh
-from instances.cascade import Start, decide, withdrawn_at
-from instances.clock import last_tick
-from instances.facts import (
+from instances.rules.admission import Admission, admit, to_refresh
+from instances.rules.cascade import Start, decide, withdrawn_at
+from instances.rules.readiness import FreshnessReport, assess
+from instances.specification.specs import OnStale
+from instances.world.clock import last_tick
+from instances.world.facts import (
     BLOCKED,
     DECISIVE,
     ENDED,
@@ -32,10 +34,8 @@ from instances.facts import (
     RunState,
     World,
 )
-from instances.readiness import FreshnessReport, assess
-from instances.specs import OnStale
 from tests.instances.oracle import Oracle, Signature, signature_of
-from tests.instances.world import MINUTE, NOW
+from tests.instances.sample_world import MINUTE, NOW
 
 PATIENCE = 15 * MINUTE
 FOLLOWING = Policy()

@@ -10,7 +10,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from definitions.contract import FlowKind
-from instances.facts import (
+from instances.world.facts import (
     BLOCKED,
     DECISIVE,
     ENDED,
@@ -27,9 +27,9 @@ from instances.facts import (
     RunId,
     RunState,
 )
-from instances.fingerprint import Pin, fingerprint
+from instances.world.fingerprint import Pin, fingerprint
 from tests.instances.oracle import Oracle, Signature, signature_of
-from tests.instances.world import DAY, HOUR, MINUTE, NOW, days, hours, minutes
+from tests.instances.sample_world import DAY, HOUR, MINUTE, NOW, days, hours, minutes
 
 CONFIG, OLD_CONFIG = "config-2", "config-1"
 CLOCKS = (

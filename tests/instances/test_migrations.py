@@ -8,8 +8,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
 from instances.errors import NotMigrated
-from instances.migrations import config, require_current, upgrade
-from instances.tables import SCHEMA, Base
+from instances.storage.migrations import config, require_current, upgrade
+from instances.storage.tables import SCHEMA, Base
 
 HEAD = ScriptDirectory.from_config(config()).get_current_head()
 

@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from instances.admission import Admission
-from instances.facts import BLOCKED, SKIPPED, Clock, Edge, FlowId, Policy, RunState
-from instances.readiness import FreshnessReport
-from instances.specs import OnStale
+from instances.rules.admission import Admission
+from instances.rules.readiness import FreshnessReport
+from instances.specification.specs import OnStale
+from instances.world.facts import BLOCKED, SKIPPED, Clock, Edge, FlowId, Policy, RunState
 from tests.instances.oracle import was_cancelled_by_a_person
+from tests.instances.sample_world import days, hours, minutes
 from tests.instances.simulation import Flow, House, Reading, Run
-from tests.instances.world import days, hours, minutes
 
 WEEKLY = Policy(follow_inputs=False, max_age=days(7))  # as of a model's train
 CLOCKS = (Clock(cron="0 17 * * *"), Clock(interval=hours(6)))

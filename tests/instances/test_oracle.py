@@ -7,19 +7,19 @@ from random import Random
 from hypothesis import HealthCheck, event, given, settings
 from sqlalchemy import Engine
 
-from instances.admission import admit, to_refresh
-from instances.cascade import Leave, Start, decide
-from instances.facts import Edge, FlowId, World
-from instances.readiness import FreshnessReport, assess
-from instances.specs import OnStale, UpstreamRef
-from instances.status import FlowStatus, judge
+from instances.rules.admission import admit, to_refresh
+from instances.rules.cascade import Leave, Start, decide
+from instances.rules.readiness import FreshnessReport, assess
+from instances.rules.status import FlowStatus, judge
+from instances.specification.specs import OnStale, UpstreamRef
+from instances.world.facts import Edge, FlowId, World
 from tests.instances.catalogue import LOOSE_PART, dataset
 from tests.instances.database import refresh_ids, saved
 from tests.instances.oracle import Answer, Oracle
+from tests.instances.sample_world import NOW
 from tests.instances.simulation import House
 from tests.instances.strategies import Case, WorldMaker, cases
 from tests.instances.test_model import draw_flows
-from tests.instances.world import NOW
 
 SETTINGS = settings(
     max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]

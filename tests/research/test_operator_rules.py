@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.evaluation import evaluate
-from research.expression import ExpressionError, parse
-from research.operators import OPERATORS, Axis, Form, Group, Literal, Operator, Parameter, Series, Window
-from research.operators.doubling import covariance, linear_decay, rows_since_maximum
+from research.expressions.evaluation import evaluate
+from research.expressions.operators import OPERATORS, Axis, Form, Group, Literal, Operator, Parameter, Series, Window
+from research.expressions.operators.doubling import covariance, linear_decay, rows_since_maximum
+from research.expressions.parser import ExpressionError, parse
 
 ENTITIES = ("A", "B", "C", "D")
 DAYS = 12

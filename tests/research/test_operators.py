@@ -11,9 +11,9 @@ import pytest
 
 from definitions.contract import ExtractRequest
 from definitions.pipelines.sp500_sample import Sp500SampleParameters, Sp500SamplePipeline
-from research.evaluation import evaluate
-from research.expression import parse
-from research.operators import OPERATORS, Axis, Form, Operator, Series, Window
+from research.expressions.evaluation import evaluate
+from research.expressions.operators import OPERATORS, Axis, Form, Operator, Series, Window
+from research.expressions.parser import parse
 
 SECTORS = {letter: letter for letter in string.ascii_uppercase} | {"M": None}  # by a ticker's first letter
 

@@ -1,0 +1,59 @@
+"""Asking the champion: predictions of all dates, none of which looked ahead."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from definitions.contract import Input, Regressor, Store
+from definitions.work.models.prediction import predict
+from definitions.work.outcome import Outcome, table
+
+KEYS = ("date", "entity")
+
+
+def feature_names(reference: pl.DataFrame) -> tuple[str, ...]:
+    """Return the features that a model was trained on, from its training's reference; see `Trained`."""
+    return tuple(name for name in reference.columns if name not in (*KEYS, "prediction", "target"))
+
+
+def infer(
+    model: Regressor,
+    reference: pl.DataFrame,
+    store: Store,
+    *,
+    features: Sequence[Input],
+    missing: Sequence[str] = (),
+) -> Outcome:
+    """Write the champion's predictions to `store`: `date`, `entity` and `prediction` (Float64).
+
+    Up to the newest row of its training those of the validation, each by a model that had not seen what
+    followed (see `Trained.reference`); later ones by the champion itself. So the rows follow from the
+    champion and the features alone, and a backtest that reads them does not look ahead.
+    Raises `ModuleError` as `predict` does.
+    """
+    past = reference.select(*KEYS, "prediction")
+    later = predict(model, features, feature_names(reference), missing=missing, since=past["date"].max())  # type: ignore[arg-type]
+    rows = pl.concat([past, later]).sort(*KEYS)
+    written = store.write(rows, replace=True)
+    watermark = written.watermark.date if written.watermark else None
+    newest = rows.filter(pl.col("date") == watermark).sort("prediction", descending=True)
+    return Outcome(
+        version=written.version,
+        watermark=watermark,
+        row_count=written.row_count,
+        found_new=written.changed,
+        metrics={
+            "rows": float(rows.height),
+            "predicted": float(later.height),
+            "prediction_mean": float(newest["prediction"].mean()),  # type: ignore[arg-type]
+            "prediction_std": float(newest["prediction"].std() or 0.0),  # type: ignore[arg-type]
+        },
+        summary="\n".join(
+            [
+                f"{past.height:,} predictions of the validation, {later.height:,} later ones by the champion. "
+                f"The highest of {watermark}:",
+                "",
+                *table(newest.head(5)),
+            ]
+        ),
+    )

@@ -1,0 +1,253 @@
+"""Deployments: what each flow's Prefect deployment must look like, and the way to make it so."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentScheduleUpdate, DeploymentUpdate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.exceptions import ObjectNotFound
+from prefect.utilities.callables import parameter_schema
+
+from definitions.contract import FlowKind
+from flows.reading.deployment_reader import (
+    FoundDeployment,
+    deployments_with_ids,
+    hashed,
+    interval_fields,
+    schedule_settings,
+)
+from instances.plans.plan import Fields
+from instances.rules.policy import clock_of
+from instances.specification.specs import RunnableSpec
+from instances.world.clock import ORIGIN
+
+COLLISION = ConcurrencyLimitStrategy.ENQUEUE  # what becomes of a run beyond the limit
+DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where runs find the code, and where they run: taken over from bootstrap's own deployment."""
+
+    work_pool: str | None
+    work_queue: str | None
+    job_variables: Mapping[str, Any]
+    path: str | None
+    pull_steps: tuple[Mapping[str, Any], ...]
+    folder: str  # of the flows' files, as in bootstrap's entrypoint: 'flows'
+
+    @classmethod
+    def of(cls, bootstrap: DeploymentResponse) -> "Storage":
+        """Return the storage of the bootstrap deployment."""
+        file = (bootstrap.entrypoint or "flows/bootstrap.py:bootstrap").partition(":")[0]
+        return cls(
+            work_pool=bootstrap.work_pool_name,
+            work_queue=bootstrap.work_queue_name,
+            job_variables=bootstrap.job_variables or {},
+            path=bootstrap.path,
+            pull_steps=tuple(bootstrap.pull_steps or ()),
+            folder=file.rpartition("/")[0],
+        )
+
+    def overridden(self, spec: RunnableSpec) -> "Storage":
+        """Return where the runs of one instance go; another pool has other queues."""
+        pool = spec.work_pool or self.work_pool
+        queue = self.work_queue if pool == self.work_pool else None
+        return replace(
+            self,
+            work_pool=pool,
+            work_queue=(spec.work_queue or queue or DEFAULT_QUEUE) if pool else None,
+            job_variables={**self.job_variables, **spec.job_variables},
+        )
+
+    def entrypoint(self, kind: FlowKind) -> str:
+        module = flow_function(kind).fn.__module__.rpartition(".")[2]
+        file = f"{module}.py:{kind.value}"
+        return f"{self.folder}/{file}" if self.folder else file
+
+
+@dataclass(frozen=True)
+class DesiredDeployment:
+    """All that a flow's deployment must be."""
+
+    flow_name: str
+    name: str
+    mark: str
+    entrypoint: str
+    description: str
+    tags: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    schedule: Mapping[str, Any] | None
+    concurrency: int
+    storage: Storage
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.flow_name}/{self.name}"
+
+    @property
+    def slug(self) -> str:
+        return f"{self.name}-{self.flow_name}"
+
+    def fields(self) -> Fields:
+        """Return it in the form that `FoundDeployment` has them of one that is there."""
+        return {
+            "version": self.mark,
+            "entrypoint": self.entrypoint,
+            "description": self.description,
+            "tags": sorted(self.tags),
+            "parameters": dict(self.parameters),
+            "parameter_schema": hashed(flow_schema(FlowKind(self.flow_name))),
+            "enforce_parameter_schema": True,
+            "schedules": {self.slug: {**self.schedule, **schedule_settings()}} if self.schedule else {},
+            "concurrency_limit": self.concurrency,
+            "collision_strategy": COLLISION.value,
+            "work_pool": self.storage.work_pool,
+            "work_queue": self.storage.work_queue,
+            "job_variables": dict(self.storage.job_variables),
+            "path": self.storage.path,
+            "pull_steps": [dict(step) for step in self.storage.pull_steps],
+        }
+
+
+def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mark: str) -> DesiredDeployment:
+    """Return the deployment that a flow must have: run where bootstrap runs, unless its spec says otherwise."""
+    clock = clock_of(spec.flow_settings(kind).schedule)
+    schedule: Fields | None = None
+    if clock is not None and clock.cron is not None:
+        schedule = {"cron": clock.cron, "timezone": clock.timezone, "day_or": True}
+    elif clock is not None and clock.interval is not None:
+        schedule = interval_fields(clock.interval, ORIGIN) | {"timezone": "UTC"}
+    reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.references()))
+    about = [spec.description, f"Reads: {reads}." if reads else ""]
+    return DesiredDeployment(
+        flow_name=kind.value,
+        name=spec.name,
+        mark=mark,
+        entrypoint=storage.entrypoint(kind),
+        description="\n\n".join(text for text in about if text),
+        tags=("optaic", spec.project, spec.type),
+        parameters={"instance": spec.name},
+        schedule=schedule,
+        concurrency=spec.concurrency,
+        storage=storage.overridden(spec),
+    )
+
+
+def flow_function(kind: FlowKind) -> Flow[..., Any]:
+    """Return the flow of that kind; its module is imported when it is asked for."""
+    match kind:
+        case FlowKind.REFRESH:
+            from flows.dataset import refresh
+
+            return refresh
+        case FlowKind.PREVIEW:
+            from flows.experiment import preview
+
+            return preview
+        case FlowKind.TRAIN:
+            from flows.model import train
+
+            return train
+        case FlowKind.INFER:
+            from flows.model import infer
+
+            return infer
+        case FlowKind.MONITOR:
+            from flows.model import monitor
+
+            return monitor
+        case FlowKind.OPTIMIZE:
+            from flows.portfolio import optimize
+
+            return optimize
+        case FlowKind.BACKTEST:
+            from flows.portfolio import backtest
+
+            return backtest
+
+
+@cache
+def flow_schema(kind: FlowKind) -> dict[str, Any]:
+    """Return the parameters' OpenAPI schema of the flow of that kind, for the form in the Prefect UI."""
+    return parameter_schema(flow_function(kind)).model_dump_for_openapi()
+
+
+async def create_deployment(client: PrefectClient, desired: DesiredDeployment, flow_id: UUID) -> UUID:
+    """Create a deployment; overwrites one of that name, so look first."""
+    schedule = _schedule(json.dumps(desired.schedule)) if desired.schedule else None
+    return await client.create_deployment(
+        flow_id=flow_id,
+        name=desired.name,
+        schedules=[DeploymentScheduleCreate(schedule=schedule, active=True, slug=desired.slug)] if schedule else [],
+        **_content(desired),
+    )
+
+
+async def update_deployment(client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment) -> None:
+    """Make a deployment as it must be, all but what an operator may have paused: that is not sent at all.
+
+    Raises `ObjectNotFound` when somebody has deleted it.
+    """
+    update = DeploymentUpdate(**_content(desired))
+    if desired.fields()["schedules"] != existing.fields["schedules"]:
+        update = update.model_copy(update={"schedules": await _schedules(client, desired, existing)})
+    await client.update_deployment(existing.deployment_id, update)
+
+
+def _content(desired: DesiredDeployment) -> dict[str, Any]:
+    """Return what is sent of a deployment whether it is there or not."""
+    storage = desired.storage
+    return {
+        "version": desired.mark,
+        "entrypoint": desired.entrypoint,
+        "description": desired.description,
+        "tags": list(desired.tags),
+        "parameters": dict(desired.parameters),
+        "parameter_openapi_schema": flow_schema(FlowKind(desired.flow_name)),
+        "enforce_parameter_schema": True,
+        "concurrency_limit": desired.concurrency,
+        "concurrency_options": ConcurrencyOptions(collision_strategy=COLLISION),
+        "work_pool_name": storage.work_pool,
+        "work_queue_name": storage.work_queue,
+        "job_variables": dict(storage.job_variables),
+        "path": storage.path,
+        "pull_steps": [dict(step) for step in storage.pull_steps],
+    }
+
+
+async def _schedules(
+    client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment
+) -> list[DeploymentScheduleUpdate]:
+    """Delete the schedules that must go, and return the change of the one that must be.
+
+    An update changes schedules by their slugs, and removes none. Nor does it take a limit of runs away:
+    such a schedule is made anew, as paused as it was a moment ago.
+    """
+    existing = next(iter(await deployments_with_ids(client, [existing.deployment_id])), existing)
+    kept = existing.fields["schedules"].get(desired.slug, {}) if desired.schedule else {}
+    stays = bool(kept) and kept["max_scheduled_runs"] is None
+    for name, schedule_id in existing.schedule_ids.items():
+        if not (stays and name == desired.slug):
+            with suppress(ObjectNotFound):  # somebody was faster
+                await client.delete_deployment_schedule(existing.deployment_id, schedule_id)
+    if desired.schedule is None:
+        return []
+    schedule = _schedule(json.dumps(desired.schedule))
+    paused = {"active": False} if not stays and desired.slug in existing.paused_schedules else {}
+    return [DeploymentScheduleUpdate(slug=desired.slug, schedule=schedule, parameters={}, **paused)]
+
+
+@lru_cache
+def _schedule(content: str) -> CronSchedule | IntervalSchedule:
+    """Return a schedule as Prefect has it, which looks through all time zones of the machine to make one."""
+    return (CronSchedule if "cron" in json.loads(content) else IntervalSchedule).model_validate_json(content)

@@ -1,0 +1,265 @@
+"""Planning: reads the world, says what must change, and does exactly that."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
+
+from blocks.documents import SavedBlocks, read_blocks
+from flows.planning.deployment_spec import Storage
+from flows.planning.resources import ALL, Tools, Wanted
+from flows.planning.resources.resource import Refusal, Refused
+from instances.errors import InvalidSpec, OptaicError, UnknownInstance
+from instances.plans.plan import Action, Fields, Plan, Step
+from instances.plans.plan_warnings import advice
+from instances.specification.resolution import resolution
+from instances.specification.specs import AnySpec, RunnableSpec
+from instances.specification.types import type_of
+from instances.storage.row_fields import rows_on_record
+
+BOOTSTRAP = "bootstrap"
+
+
+class NotDeployed(OptaicError):
+    """Bootstrap's own deployment is not there, so nobody knows where flows find their code."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"there is no deployment '{BOOTSTRAP}/{BOOTSTRAP}' on this Prefect server, from which the flows of "
+            "instances take their code and their work pool. Run `prefect deploy --all` in the project's folder."
+        )
+
+
+class WouldRemoveMost(OptaicError):
+    """A prune of more than half of a project's instances, without a person's word for it."""
+
+    def __init__(self, shares: Iterable["Share"]) -> None:
+        super().__init__(
+            f"this would delete {' and '.join(str(share) for share in shares)}, more than half. "
+            "If that is what you want, say --yes; else look at `optaic plan --prune`."
+        )
+
+
+class NothingDescribed(OptaicError):
+    """A prune by a manifest that describes no instance, and names no project."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the manifest describes no instance and names no project, so nothing says what to prune. "
+            "Name its project at the top, like `project: sp500`; `optaic destroy --all` deletes everything."
+        )
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a plan is asked for.
+
+    `manifest` are the specs of a file; without one, which is None, blocks alone describe what is wanted.
+    `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
+    `broken` names the instances that it describes in such a way. With `prune` instances that are not
+    described any more go: of the manifest's projects where there is one. `destroy` names instances that go
+    although they are described; with `data` what they have left goes too.
+    """
+
+    manifest: tuple[AnySpec, ...] | None = None
+    prune: bool = False
+    destroy: tuple[str, ...] = ()
+    data: bool = False
+    project: str | None = None
+    problems: tuple[str, ...] = ()
+    broken: frozenset[str] = frozenset()
+
+    @property
+    def specs(self) -> tuple[AnySpec, ...]:
+        return self.manifest or ()
+
+    @property
+    def projects(self) -> set[str] | None:
+        """The projects to prune; None for all. Raises `NothingDescribed`."""
+        if self.manifest is None:
+            return None
+        named = {self.project} if self.project else set()
+        projects = {spec.project for spec in self.manifest} or named
+        if self.prune and not projects and not self.problems:
+            raise NothingDescribed
+        return projects
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of the instances of a project, or of those of none, would go."""
+
+    gone: int
+    members: int
+    project: str
+
+    def __str__(self) -> str:
+        return f"{self.gone} of {self.members} instances" + (
+            f" of the project {self.project!r}" if self.project else ""
+        )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, with what it is to bring about; `members` has all instances, described or on record, with projects."""
+
+    plan: Plan
+    wanted: Wanted
+    members: Mapping[str, str]
+
+    def check_fuse(self) -> None:
+        """Raise `WouldRemoveMost` when more than half of one project's instances would go.
+
+        So when more than half of all would: that takes more than half of some project's.
+        """
+        there = Counter(self.members.values())
+        going = Counter(self.members[name] for name in self.wanted.gone)
+        shares = [Share(going[project], there[project], project) for project in sorted(going)]
+        most = [share for share in shares if 2 * share.gone > share.members]
+        if most:
+            raise WouldRemoveMost(most)
+
+
+async def storage_of_bootstrap(tools: Tools) -> Storage:
+    """Return where bootstrap's own deployment keeps its code and runs. Raises `NotDeployed`."""
+    context = FlowRunContext.get()
+    own = context.flow_run.deployment_id if context and context.flow_run else None
+    try:
+        if own is not None:
+            return Storage.of(await tools.client.read_deployment(own))
+        return Storage.of(await tools.client.read_deployment_by_name(f"{BOOTSTRAP}/{BOOTSTRAP}"))
+    except ObjectNotFound as error:
+        raise NotDeployed from error
+
+
+async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.datetime) -> Planned:
+    """Read everything and return what must change; writes nothing.
+
+    Raises `InvalidSpec` with every problem found.
+    """
+    blocks = await read_blocks(tools.client)
+    on_record = rows_on_record(tools.services.engine)
+    described = blocks.merged(scope.specs, without=scope.broken)
+    gone, kept = _leaving(scope, blocks, described, on_record)
+    staying = [spec for spec in described if spec.name not in gone]
+    unreadable = _unreadable(blocks, {*gone, *(spec.name for spec in scope.specs), *scope.broken})
+    problems = [*scope.problems, *blocks.problems, *unreadable.values()]
+    problems += [*_protected(gone, described, on_record), *_still_read(gone, staying)]
+    resolved = resolution(
+        # What can't go is there, for what is told of the others.
+        described if problems else staying,
+        tools.services.registry,
+        resources=tools.services.resources,
+        sources={spec.name for spec in scope.specs},
+        broken=scope.broken | unreadable.keys(),
+    )
+    problems.extend(resolved.problems)
+    to_save = tuple(spec for spec in scope.specs if spec.name not in gone)
+    wanted = Wanted(resolved.instances, storage, blocks, to_save, tuple(sorted(gone)), data=scope.data)
+    proposed = [await things.plan(wanted, tools) for things in ALL]
+    problems.extend(problem for each in proposed for problem in each.problems)
+    if problems:
+        raise InvalidSpec(problems)
+    steps = [step for each in proposed for step in each.steps]
+    warnings = (*(warning for each in proposed for warning in each.warnings), *advice(resolved.instances, now))
+    plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=warnings)
+    members = {name: fields["project"] for name, fields in on_record.items()}
+    members = dict.fromkeys(blocks.unreadable, "") | members | {spec.name: spec.project for spec in described}
+    return Planned(plan, wanted, members)
+
+
+def _unreadable(blocks: SavedBlocks, covered: Collection[str]) -> dict[str, str]:
+    """Return what to do about blocks that can't be read, where nothing is planned that puts them right."""
+    return {
+        name: f"{name}: {block}. Edit the block, apply a file that describes it, or `optaic destroy {name}`"
+        for name, block in blocks.unreadable.items()
+        if name not in covered
+    }
+
+
+def _leaving(
+    scope: Scope, blocks: SavedBlocks, described: Iterable[AnySpec], on_record: Mapping[str, Fields]
+) -> tuple[set[str], set[str]]:
+    """Return the names that go, and those of instances that are described no more but stay."""
+    names = {spec.name for spec in described} | blocks.unreadable.keys() | scope.broken
+    for name in scope.destroy:
+        if name not in names and name not in on_record:
+            raise UnknownInstance(name, sorted(names | on_record.keys()))
+    gone, projects = set(scope.destroy), scope.projects
+    undescribed = on_record.keys() - names
+    if scope.prune and projects is None:
+        gone |= undescribed
+    elif scope.prune and projects is not None:
+        in_file = {spec.name for spec in scope.specs}
+        gone |= {spec.name for spec in described if spec.project in projects} - in_file
+        gone |= {name for name in undescribed if on_record[name]["project"] in projects}
+    return gone, undescribed - gone
+
+
+def _protected(gone: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]) -> list[str]:
+    protected = {spec.name for spec in described if spec.protect}
+    protected |= {name for name, fields in on_record.items() if fields.get("protect")}
+    return [
+        f"{name}: is protected; set protect to false and apply, before you delete it"
+        for name in sorted(protected.intersection(gone))
+    ]
+
+
+def _still_read(gone: set[str], staying: Iterable[AnySpec]) -> list[str]:
+    return [
+        f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of {field}"
+        for spec in staying
+        if isinstance(spec, RunnableSpec)
+        for field, ref in spec.references_by_field()
+        if ref.instance in gone
+    ]
+
+
+def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return what is made in the order of `ALL`, then what is deleted in the reverse one."""
+    rank = {things.kind: place for place, things in enumerate(ALL)}
+    made = [step for step in steps if step.action is not Action.DELETE]
+    deleted = sorted(
+        (step for step in steps if step.action is Action.DELETE), key=lambda step: rank[step.kind], reverse=True
+    )
+    return (*made, *deleted)
+
+
+async def carry_out(
+    planned: Planned, tools: Tools, done: Callable[[Step], None], *, check: Callable[[], None] = lambda: None
+) -> None:
+    """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left.
+
+    Before each kind of thing `check` says, by not raising, that no other apply is under way.
+    Raises `Refused` at the end, when the server did not take some things; what needs them was left out.
+    """
+    things_of = {things.kind: things for things in ALL}
+    refusals: list[Refusal] = []
+    for (kind, deleting), group in groupby(
+        planned.plan.changes, key=lambda step: (step.kind, step.action is Action.DELETE)
+    ):
+        needed = _still_needed(refusals, tools) if deleting and refusals else set()
+        steps = tuple(step for step in group if step.instance not in needed)
+        check()
+        try:
+            await things_of[kind].apply(steps, planned.wanted, tools, done)
+        except Refused as error:
+            refusals.extend(error.refusals)
+    if refusals:
+        raise Refused(refusals)
+
+
+def _still_needed(refusals: Iterable[Refusal], tools: Tools) -> set[str]:
+    """Return the instances that must stay with their parts: by them what of them did not go is found again."""
+    left = {refusal.step.instance for refusal in refusals if refusal.step.action is Action.DELETE}
+    parts = {
+        getattr(spec, field)
+        for spec in tools.services.repository.specs()
+        if spec.name in left
+        for field in type_of(spec).parts
+    }
+    return left | parts

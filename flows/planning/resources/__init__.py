@@ -1,0 +1,31 @@
+"""The kinds of things that instances need in the world, each a module: how it is compared, how it is made.
+
+A new kind is one more module with a `Things`, and its place in `ALL`.
+"""
+
+from flows.planning.resources.automations import Automations
+from flows.planning.resources.champions import Champions
+from flows.planning.resources.deployments import Deployments
+from flows.planning.resources.evidently_projects import Projects
+from flows.planning.resources.instance_blocks import Blocks
+from flows.planning.resources.instance_data import Data
+from flows.planning.resources.instance_rows import Flows, Rows
+from flows.planning.resources.mlflow_experiments import Experiments
+from flows.planning.resources.model_resources import ModelResource, PerModel
+from flows.planning.resources.resource import Things, Tools, Wanted
+
+RESOURCES: tuple[ModelResource, ...] = (Experiments(), Projects())
+
+# In this order they are made; they are deleted in the reverse one.
+ALL: tuple[Things, ...] = (
+    Blocks(),
+    Rows(),
+    Flows(),
+    Data(RESOURCES),
+    *map(PerModel, RESOURCES),
+    Champions(),
+    Deployments(),
+    Automations(),
+)
+
+__all__ = ["ALL", "Things", "Tools", "Wanted"]

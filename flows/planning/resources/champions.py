@@ -1,0 +1,66 @@
+"""The champion on record of each model: that which MLflow's alias names, also when a promotion was cut short."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+
+from definitions.contract import FlowKind
+from flows.planning.resources.resource import Proposed, Tools, Wanted
+from flows.reading.run_reader import PrefectReader
+from flows.reading.world_reader import read_world
+from flows.running.champion import mend
+from instances.errors import OptaicError
+from instances.plans.plan import Step, compare
+from instances.specification.specs import ModelSpec
+from instances.world.facts import RunFact
+
+
+class Champions:
+    """MLflow's alias wins: a person may have set it there, or a process have died before it was recorded."""
+
+    kind = "champion"
+
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
+        models = [instance.spec.name for instance in wanted.instances if isinstance(instance.spec, ModelSpec)]
+        trained = await _trained(models, tools) if models else {}
+        if not trained:
+            return Proposed(())
+        try:
+            champions = await asyncio.to_thread(lambda: tools.services.tracking.champions())
+        except OptaicError:
+            return Proposed(())  # said of the experiments already
+        recorded = {name: run.provenance.version for name, run in trained.items() if run.provenance is not None}
+        wrong = [name for name, version in recorded.items() if version != champions.get(name)]
+        return Proposed(
+            compare(
+                self.kind,
+                {name: {"version": champions.get(name)} for name in wrong},
+                {name: {"version": recorded[name]} for name in wrong},
+            )
+        )
+
+    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+        trained = await _trained([step.name for step in steps], tools)
+        for step in steps:
+            await asyncio.to_thread(mend, tools.services, step.name, trained[step.name].run_id)
+            done(step)
+
+
+async def _trained(models: Sequence[str], tools: Tools) -> Mapping[str, RunFact]:
+    """Return the last completed training of each model that has one on record."""
+    services = tools.services
+    flows = {
+        flow.flow_id: flow.instance
+        for flow in services.repository.flows(instances=models)
+        if flow.kind is FlowKind.TRAIN
+    }
+    if not flows:
+        return {}
+    reader, now = PrefectReader(tools.client), dt.datetime.now(dt.UTC)
+    world = await read_world(services.repository, services.ledger, reader, list(flows), now=now)
+    completed = {name: world[flow_id].completed for flow_id, name in flows.items() if flow_id in world}
+    return {
+        name: run
+        for name, run in completed.items()
+        if run is not None and run.provenance is not None and run.provenance.recorded
+    }

@@ -1,0 +1,91 @@
+"""Things outside of Prefect that every model instance has one of, under its name, with their ids in its row."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from flows.integrations.services import Services
+from flows.planning.resources.resource import AT_ONCE, Proposed, Tools, Wanted, a_few_at_once
+from instances.errors import OptaicError
+from instances.plans.plan import Fields, Step, compare
+from instances.specification.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing that is there: its id, and what else of it is to be as it should."""
+
+    id: str
+    fields: Fields
+
+
+class ModelResource(Protocol):
+    """A server that keeps one thing for each model; `handle` is the column of the row that has its id."""
+
+    kind: str
+    handle: str
+
+    @property
+    def wanted(self) -> Fields:
+        """What of a thing is to be how, beside that its id is in the row."""
+        ...
+
+    def found(self, services: Services) -> Mapping[str, Found]:
+        """Return those that this installation made, by name."""
+        ...
+
+    def taken(self, services: Services, name: str) -> str | None:
+        """Return why the name can't be used, though it is not among those found; None when it can."""
+        ...
+
+    def ensure(self, services: Services, name: str) -> str:
+        """Find, restore or make the thing of that name, and return its id."""
+        ...
+
+    def delete(self, services: Services, name: str) -> None:
+        """Delete the thing of that name with all that is kept under it; nothing where there is none."""
+        ...
+
+
+class PerModel:
+    """One thing for each model instance. They stay when the model goes, unless its data goes too."""
+
+    def __init__(self, resource: ModelResource) -> None:
+        self.kind = resource.kind
+        self.resource = resource
+
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
+        models = [instance.spec.name for instance in wanted.instances if isinstance(instance.spec, ModelSpec)]
+        if not models:  # what is not needed is not asked either
+            return Proposed(())
+        try:
+            return await asyncio.to_thread(self._compared, models, tools.services)
+        except OptaicError as error:
+            return Proposed((), (f"{', '.join(models)}: {error}",))
+
+    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+        async def one(step: Step) -> None:
+            await asyncio.to_thread(self._make, step.name, tools.services)
+            done(step)
+
+        await a_few_at_once(one, steps)
+
+    def _compared(self, models: Sequence[str], services: Services) -> Proposed:
+        found, applied = self.resource.found(services), services.repository.applied(models)
+        recorded = {name: each.handles.get(self.resource.handle) for name, each in applied.items()}
+        desired = {name: self.resource.wanted | {"id_in_row": True} for name in models}
+        actual = {
+            name: found[name].fields | {"id_in_row": recorded.get(name) == found[name].id}
+            for name in models
+            if name in found
+        }
+        new = [name for name in models if name not in found]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            taken = zip(new, threads.map(lambda name: self.resource.taken(services, name), new), strict=True)
+            problems = tuple(f"{name}: {why}" for name, why in taken if why)
+        return Proposed(compare(self.kind, desired, actual), problems)
+
+    def _make(self, name: str, services: Services) -> None:
+        services.writer.set_handle(name, self.resource.handle, self.resource.ensure(services, name))

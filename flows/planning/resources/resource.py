@@ -1,0 +1,131 @@
+"""What every kind of thing is asked for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from prefect.client.orchestration import PrefectClient
+from prefect.exceptions import PrefectHTTPStatusError
+
+from blocks.documents import SavedBlocks
+from flows.integrations.services import Services
+from flows.planning.deployment_spec import Storage
+from instances.errors import OptaicError
+from instances.plans.plan import Step
+from instances.specification.resolution import ResolvedInstance
+from instances.specification.specs import AnySpec
+
+AT_ONCE = 4  # requests; more are slower: the server is the bottleneck
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The servers that things are read from and made on."""
+
+    services: Services
+    client: PrefectClient
+
+    @property
+    def mark(self) -> str:
+        """What things made from this database carry, so that those of others are never touched."""
+        return self.services.mark
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the world is to look like: the instances, upstream first, and the names of those that go.
+
+    `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
+    have left goes too.
+    """
+
+    instances: tuple[ResolvedInstance, ...]
+    storage: Storage
+    blocks: SavedBlocks
+    to_save: tuple[AnySpec, ...] = ()
+    gone: tuple[str, ...] = ()
+    data: bool = False
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A step for each thing of one kind, why they can't be applied, each with its remedy, and what else to know."""
+
+    steps: tuple[Step, ...]
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Things(Protocol):
+    """One kind of thing. Planning reads and writes nothing; applying does what the steps say, and no more."""
+
+    kind: str
+
+    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
+        """Return what must be done for the things of this kind, from one reading of them."""
+        ...
+
+    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+        """Carry out steps of one action group, creations and updates or deletions; `done` is told of each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One step that the server does not take, and why."""
+
+    step: Step
+    why: str
+
+    def __str__(self) -> str:
+        return f"Prefect refused to {self.step.action} the {self.step.label}: {self.why}"
+
+
+class Refused(OptaicError):
+    """Some things are not taken as they are to be; what does not need them was done."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__(
+            "\n".join([*map(str, self.refusals), "What does not need them was done. Correct this and apply again."])
+        )
+
+
+async def a_few_at_once(work: Callable[[Step], Awaitable[None]], steps: Iterable[Step]) -> None:
+    """Do the work for all steps, a few at a time. What the server does not take keeps no other from being done.
+
+    Raises `Refused` in the end, for all that was not taken; any other error stops what has not begun.
+    """
+    slots = asyncio.Semaphore(AT_ONCE)
+    refusals: list[Refusal] = []
+
+    async def one(step: Step) -> None:
+        async with slots:
+            try:
+                await work(step)
+            except Refused as error:
+                refusals.extend(error.refusals)
+            except PrefectHTTPStatusError as error:
+                refusals.append(Refusal(step, _why(error)))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(one(step))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    if refusals:
+        raise Refused(refusals)
+
+
+def _why(error: PrefectHTTPStatusError) -> str:
+    """Return what the server says of a request that it did not take."""
+    try:
+        said = error.response.json()
+    except ValueError:
+        return error.response.text or str(error)
+    detail = said.get("exception_detail", said.get("detail", said)) if isinstance(said, dict) else said
+    if isinstance(detail, list):  # of pydantic
+        return "; ".join(f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg', each)}" for each in detail)
+    return str(detail)

@@ -1,0 +1,44 @@
+"""The board: reads the world of all flows, and judges it for people."""
+
+import datetime as dt
+from collections.abc import Collection
+
+from prefect.client.orchestration import PrefectClient
+
+from definitions.contract import Aggregation
+from definitions.errors import DefinitionError
+from flows.integrations.services import Services
+from flows.reading.run_reader import PrefectReader
+from flows.reading.world_reader import read_world
+from instances.rules.instance_status import InstanceLine, board
+from instances.specification.applied import Applied, FlowRecord
+from instances.specification.plugins import defining
+from instances.world.facts import World
+
+
+async def read_all(services: Services, client: PrefectClient, now: dt.datetime) -> tuple[tuple[FlowRecord, ...], World]:
+    """Return every flow, and the world of them all with what deciding on them needs."""
+    flows = services.repository.flows()
+    starts = [flow.flow_id for flow in flows]
+    reader = PrefectReader(client)
+    world = await read_world(services.repository, services.ledger, reader, starts, now=now, deciding=True)
+    return flows, world
+
+
+async def read_board(
+    services: Services, client: PrefectClient, now: dt.datetime, *, instances: Collection[str] | None = None
+) -> tuple[InstanceLine, ...]:
+    """Return the board of all instances, or of those named."""
+    flows, world = await read_all(services, client, now)
+    applied = services.repository.applied({flow.instance for flow in flows})
+    aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
+    wanted = [flow for flow in flows if instances is None or flow.instance in instances]
+    return board(wanted, world, aggregations, now)
+
+
+def _aggregation(services: Services, applied: Applied) -> Aggregation:
+    try:
+        definition = defining(applied, services.registry)
+    except DefinitionError:  # not installed here: the statuses of its flows are known all the same
+        return Aggregation()
+    return definition.aggregation if definition is not None else Aggregation()

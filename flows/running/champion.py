@@ -1,0 +1,139 @@
+"""The champion of a model: MLflow's alias says which version it is, and the row of the last training says the same."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import polars as pl
+from sqlalchemy import Engine, func, select
+
+from definitions.work.models.inference import feature_names
+from definitions.work.models.model_settings import Promotion
+from definitions.work.models.training import Trained
+from definitions.work.outcome import Outcome
+from flows.integrations.mlflow_tracking import ModelVersion, Tracking
+from flows.integrations.services import Services
+from instances.specification.applied import FlowRecord
+from instances.specification.shapes import SHAPES, Leaves
+from instances.world.facts import RunId
+from research.models.promotion_rule import Contest, Verdict, contest, promotes
+
+PROMOTIONS_LOCK = 0x70726F6D  # any constant will do: 'prom'
+HANDLE = "mlflow_registered_model_name"
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What became of a newly trained version; `champion` is the one afterwards."""
+
+    candidate: ModelVersion
+    champion: ModelVersion | None
+    verdict: Verdict
+
+    @property
+    def message(self) -> str:
+        """What became of it, for a person who only reads this."""
+        name, version, reason = self.candidate.model, self.candidate.version, self.verdict.reason
+        if self.verdict.promote:
+            return f"Version {version} trained and promoted: {reason}."
+        stays = f"The champion stays {self.champion.version}" if self.champion else "There is no champion yet"
+        return (
+            f"Version {version} trained, not promoted: {reason}. {stays}; "
+            f"`optaic promote {name} {version}` makes it version {version}."
+        )
+
+
+@contextmanager
+def alone(engine: Engine, model: str) -> Iterator[None]:
+    """Keep all others waiting that promote a version of this model, or record which one is its champion."""
+    with engine.begin() as connection:
+        connection.execute(select(func.pg_advisory_xact_lock(PROMOTIONS_LOCK, func.hashtext(model))))
+        yield
+
+
+@contextmanager
+def settled(services: Services, flow: FlowRecord, outcome: Outcome) -> Iterator[Outcome]:
+    """Yield what a run leaves: of a training the version that is the champion now, until it is recorded.
+
+    A person may have promoted another since the run decided. Raises `TrackingError`.
+    """
+    if SHAPES[flow.kind].leaves is not Leaves.MODEL:
+        yield outcome
+        return
+    with alone(services.engine, flow.instance):
+        champion = services.tracking.champion(flow.instance)
+        handles = {**outcome.handles, **({HANDLE: champion.model} if champion else {})}
+        yield replace(outcome, version=champion.version if champion else None, handles=handles)
+
+
+def promote_by_hand(services: Services, model: str, version: str, *, trained: RunId, by: str) -> None:
+    """Make a version the champion, and write it to the row of a training and of those that have recorded since.
+
+    Raises `NoSuchVersion`, `NotOurs`, `TrackingError`.
+    """
+    with alone(services.engine, model):
+        services.tracking.promote(model, version, by=by)
+        services.ledger.amend_version(trained, version, {HANDLE: model})
+
+
+def mend(services: Services, model: str, trained: RunId) -> None:
+    """Write the champion that MLflow has to the row of a training. Raises `TrackingError`."""
+    with alone(services.engine, model):
+        champion = services.tracking.champion(model)
+        version = champion.version if champion else None
+        services.ledger.amend_version(trained, version, {HANDLE: model} if champion else {})
+
+
+def challenge(services: Services, name: str, run_id: str, trained: Trained, settings: Promotion) -> Challenge:
+    """Register what a run of MLflow has trained, and promote it where the model's rule says so.
+
+    `name` is that of the model; `trained` is what the run holds. Raises `TrackingError`, `NotOurs`.
+    """
+    tracking = services.tracking
+    with alone(services.engine, name):
+        champion, candidate = tracking.champion(name), tracking.register(name, run_id)
+        verdict = _verdict(tracking, candidate, champion, trained, settings)
+        if verdict.promote:
+            tracking.promote(name, candidate.version, by=f"the rule {settings.metric}")
+            champion = candidate
+    return Challenge(candidate, champion, verdict)
+
+
+def _verdict(
+    tracking: Tracking,
+    candidate: ModelVersion,
+    champion: ModelVersion | None,
+    trained: Trained,
+    settings: Promotion,
+) -> Verdict:
+    if champion is not None and champion.version == candidate.version:
+        return Verdict(True, "it was promoted before this run was interrupted")
+    if not settings.automatic:
+        return Verdict(False, "this model is promoted by hand only")
+    met, unopposed = _contest(tracking, candidate, champion, trained)
+    return promotes(settings.rule, trained.metrics, met, unopposed=unopposed)
+
+
+def _contest(
+    tracking: Tracking, candidate: ModelVersion, champion: ModelVersion | None, trained: Trained
+) -> tuple[Contest | None, str]:
+    """Return how both do on the same rows; where that can't be told, None and why."""
+    if champion is None:
+        return None, "there is no champion yet"
+    reference = reference_of(tracking, champion.model, champion.version)
+    if gone := [name for name in feature_names(reference) if name not in trained.feature_names]:
+        return None, f"the champion {champion.version} can't be asked any more: it needs {', '.join(map(repr, gone))}"
+    for settings in ("target", "validation"):
+        if _of(settings, candidate) != _of(settings, champion):
+            return None, f"the champion {champion.version} has another {settings}: they can't be compared"
+    met = contest(trained.reference, reference)
+    return met, f"the champion {champion.version} has no test row in common with it"
+
+
+def reference_of(tracking: Tracking, model: str, version: str) -> pl.DataFrame:
+    """Return the rows that a version was validated on; see `Trained.reference`."""
+    return pl.from_pandas(tracking.reference(model, version)).cast({"date": pl.Date})
+
+
+def _of(settings: str, version: ModelVersion) -> dict[str, str]:
+    return {name: value for name, value in version.params.items() if name.startswith(f"{settings}.")}

@@ -1,0 +1,148 @@
+"""Context: what the work of a run gets: its instance as applied, and its inputs at the pinned versions."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Store
+from flows.integrations.services import Services
+from instances.errors import OptaicError
+from instances.specification.applied import Applied, FlowRecord
+from instances.specification.plugins import defining, pipeline_of, plugin_of, readable, second_store
+from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.specs import AnySpec, RunnableSpec, SignalInstanceSpec
+from instances.world.fingerprint import Pin
+
+
+class NothingToRead(OptaicError):
+    """An input that a run can't do without, of which nothing was pinned."""
+
+    def __init__(self, instance: str, role: str) -> None:
+        super().__init__(
+            f"{instance}: no version was pinned of the upstream in the role {role!r}, which the run needs. "
+            "Run that upstream first, and see that its upstream_ref is required."
+        )
+
+
+@dataclass(frozen=True)
+class PinnedModel:
+    """One pinned input that is a model: a version under its name in the model registry."""
+
+    role: str
+    registered_name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the work of a run gets. With `everything` it is to read its source from the beginning.
+
+    `missing` names the instances that it may read, and that have left nothing to read yet. `run_id` is that
+    of the Prefect run.
+    """
+
+    services: Services
+    run_id: UUID
+    applied: Applied
+    inputs: tuple[Input, ...] = ()
+    models: tuple[PinnedModel, ...] = ()
+    missing: tuple[str, ...] = ()
+    everything: bool = False
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What the definition of a dataset's pipeline makes, or that of an experiment."""
+        return pipeline_of(self.applied, self.services.registry, self.services.resources)
+
+    @property
+    def module(self) -> Module:
+        """What the definition of a model makes."""
+        module: Module = self._plugin
+        return module
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What the definition of a portfolio optimizer makes."""
+        optimizer: Optimizer = self._plugin
+        return optimizer
+
+    @property
+    def _plugin(self) -> Any:
+        return plugin_of(self.applied, self.services.registry, self.services.resources)
+
+    @property
+    def store(self) -> Store:
+        """Where the rows go that the run leaves."""
+        return readable(self.applied, self.services.registry, self.services.resources).store
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The packages, as pip takes them, that what the instance's own definition makes needs elsewhere."""
+        definition = defining(self.applied, self.services.registry)
+        return definition.requirements if definition is not None else ()
+
+    def second_store(self, name: str) -> Store:
+        """Return a store for other rows than those that readers of the instance see."""
+        return second_store(self.applied.spec.name, name, self.services.resources)
+
+    def in_role(self, role: str) -> tuple[Input, ...]:
+        return tuple(each for each in self.inputs if each.role == role)
+
+    def only(self, role: str) -> Input | None:
+        """Return the input in a role that one instance can play; None when there is none."""
+        return next(iter(self.in_role(role)), None)
+
+    def needed(self, role: str) -> Input:
+        """Return the input in a role that one instance must play; `NothingToRead` without it."""
+        found = self.only(role)
+        if found is None:
+            raise NothingToRead(self.applied.spec.name, role)
+        return found
+
+
+def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_id: UUID, everything: bool) -> Context:
+    """Return the context of one run; the inputs are read at the versions that its guard has pinned.
+
+    A revised row counts from the day on which it was known. Raises `DefinitionError` when a pinned version
+    can't be read.
+    """
+    applied = services.repository.applied({flow.instance, *(pin.instance for pin in pins)})
+    pins = _as_described(applied[flow.instance].spec, pins)
+    models = [pin for pin in pins if SHAPES[pin.kind].leaves is Leaves.MODEL]
+    return Context(
+        services=services,
+        run_id=run_id,
+        applied=applied[flow.instance],
+        inputs=tuple(_read(services, applied[pin.instance], pin) for pin in pins if pin not in models),
+        models=tuple(
+            PinnedModel(pin.role, applied[pin.instance].handles["mlflow_registered_model_name"], pin.version)
+            for pin in models
+        ),
+        missing=tuple(_missing(applied[flow.instance].spec, flow, pins)),
+        everything=everything,
+    )
+
+
+def _as_described(spec: AnySpec, pins: Iterable[Pin]) -> tuple[Pin, ...]:
+    """Return the pins in the order in which the spec names them, whatever their ids are; a model's own come last."""
+    assert isinstance(spec, RunnableSpec)
+    places = {(ref.instance, ref.role): place for place, ref in enumerate(spec.references())}
+    return tuple(sorted(pins, key=lambda pin: places.get((pin.instance, pin.role), len(places))))
+
+
+def _missing(spec: AnySpec, flow: FlowRecord, pins: Iterable[Pin]) -> Iterator[str]:
+    """Yield the instances that the flow may read and that nothing was pinned of."""
+    assert isinstance(spec, RunnableSpec)
+    pinned, roles = {pin.instance for pin in pins}, SHAPES[flow.kind].roles
+    for ref in spec.references():
+        if ref.instance not in pinned and (roles is None or ref.role in roles):
+            yield ref.instance
+
+
+def _read(services: Services, applied: Applied, pin: Pin) -> Input:
+    source = readable(applied, services.registry, services.resources)
+    frame = source.accessor.read(source.store, ReadRequest(version=pin.version, as_known=True))
+    spec = applied.spec
+    neutral = spec.signal_spec.neutral if isinstance(spec, SignalInstanceSpec) else 0.0
+    return Input(instance=pin.instance, role=pin.role, frame=frame, version=pin.version, neutral=neutral)

@@ -1,0 +1,103 @@
+"""Events: changes that automations can react to, sent to Prefect."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from uuid import UUID, uuid5
+
+from prefect.client.orchestration import PrefectClient
+from prefect.events import emit_event
+
+from definitions.work.outcome import Event
+from instances.rules.deadlines import Missed, missed_deadline
+from instances.specification.applied import FlowRecord
+from instances.storage.repository import Repository
+from instances.world.facts import FlowFacts
+
+OVERDUE = "optaic.flow.overdue"
+DRIFT_DETECTED = "optaic.model.drift-detected"
+_PAGE = 50  # events that the Prefect API gives in one answer
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A flow that has missed a deadline. The same one has the same id, whoever finds it and whenever."""
+
+    flow: FlowFacts
+    missed: Missed
+
+    @property
+    def event_id(self) -> UUID:
+        return uuid5(self.flow.flow_id, self.missed.due.astimezone(dt.UTC).isoformat())
+
+    def emit(self) -> None:
+        """Send the event; it is on its way when this returns."""
+        flow = self.flow
+        emit_event(
+            event=OVERDUE,
+            id=self.event_id,
+            resource={
+                "prefect.resource.id": f"optaic.flow.{flow.flow_id}",
+                "prefect.resource.name": flow.label,
+                "optaic.instance": flow.instance,
+                "optaic.kind": flow.kind.value,
+            },
+            related=[_deployment(flow.deployment_id, flow.instance)] if flow.deployment_id else [],
+            payload={"reason": self.missed.reason, "due": self.missed.due.isoformat()},
+        )
+
+
+def emit_instance_event(repository: Repository, flow: FlowRecord, event: Event) -> None:
+    """Send what a run of `flow` has found, as an event of its instance, with the deployment that could help."""
+    siblings = {each.kind: each.deployment_id for each in repository.flows(instances=[flow.instance])}
+    remedy = siblings.get(event.remedy) if event.remedy is not None else None
+    emit_event(
+        related=[_deployment(remedy, flow.instance)] if remedy is not None else [],
+        event=event.name,
+        resource={
+            "prefect.resource.id": instance_resource(flow.instance),
+            "prefect.resource.name": flow.instance,
+            "optaic.instance": flow.instance,
+            "optaic.kind": flow.kind.value,
+        },
+        payload=dict(event.payload),
+    )
+
+
+def _deployment(deployment_id: UUID, instance: str) -> dict[str, str]:
+    return {
+        "prefect.resource.id": f"prefect.deployment.{deployment_id}",
+        "prefect.resource.role": "deployment",
+        "prefect.resource.name": instance,
+    }
+
+
+def instance_resource(name: str) -> str:
+    """Return the id by which events name an instance."""
+    return f"optaic.instance.{name}"
+
+
+async def emit_overdue(client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime) -> tuple[Overdue, ...]:
+    """Send the event `optaic.flow.overdue` for each deadline that was missed, and return those not sent before.
+
+    Prefect itself knows an id only for a quarter of an hour, so its events are asked: for as long as it keeps
+    them, a week unless it is set up otherwise, a missed deadline is told once.
+    """
+    found = [Overdue(flow, missed) for flow in flows if (missed := missed_deadline(flow, now))]
+    told = await _known(client, [overdue.event_id for overdue in found])
+    new = tuple(overdue for overdue in found if overdue.event_id not in told)
+    for overdue in new:
+        overdue.emit()
+    return new
+
+
+async def _known(client: PrefectClient, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the ids whose events Prefect has."""
+    known: set[UUID] = set()
+    remaining = iter(ids)
+    while page := list(islice(remaining, _PAGE)):
+        wanted = {"id": {"id": [str(event_id) for event_id in page]}, "event": {"name": [OVERDUE]}}
+        response = await client.request("POST", "/events/filter", json={"limit": _PAGE, "filter": wanted})
+        known |= {UUID(event["id"]) for event in response.json()["events"]}
+    return known

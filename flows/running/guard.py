@@ -1,0 +1,101 @@
+"""The guard: the task that every flow starts with, and what it leaves for people to read."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from prefect import get_client, get_run_logger, task
+from prefect.artifacts import acreate_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectException
+from sqlalchemy.exc import SQLAlchemyError
+
+from flows.integrations.services import Services
+from flows.reading.run_reader import PrefectReader
+from flows.reading.world_reader import read_world
+from instances.rules.readiness import FreshnessReport, assess
+from instances.world.facts import FlowId, World
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A guard's report, with the world that it was made on."""
+
+    report: FreshnessReport
+    world: World
+
+
+async def look_upstream(
+    services: Services, flow_id: FlowId, now: dt.datetime, *, all_ancestors: bool = False
+) -> Finding:
+    """Read the facts that judging `flow_id` needs, or all its ancestors' too, and judge it."""
+    starts = [flow_id, *services.repository.ancestors(flow_id)] if all_ancestors else [flow_id]
+    async with get_client() as client:
+        world = await read_world(services.repository, services.ledger, PrefectReader(client), starts, now=now)
+    return Finding(assess(world[flow_id], world, now), world)
+
+
+@task(name="check_upstream_freshness", persist_result=False, cache_policy=NO_CACHE)
+async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: Services) -> Finding:
+    """Say whether all upstream flows are READY, and pin the versions of the inputs.
+
+    The report is kept as an artifact on the run's page.
+    """
+    checked = await look_upstream(services, flow_id, now)
+    report = checked.report
+    with only_logged("the table of upstreams"):
+        await acreate_table_artifact(
+            table=upstream_table(report),
+            key=f"{report.label.replace('.', '-')}-upstreams",
+            description=verdict_line(report),
+        )
+    return checked
+
+
+@contextmanager
+def only_logged(what: str) -> Iterator[None]:
+    """Let an artifact or an event that can't be made be logged: it must not decide how a run ends."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException, SQLAlchemyError, OSError) as error:
+        get_run_logger().warning("%s could not be sent: %s", what, error)
+
+
+def verdict_line(report: FreshnessReport) -> str:
+    """Return the guard's verdict in a sentence or two, as Markdown."""
+    if not report.upstreams:
+        return f"**{report.label}** has no upstream flows."
+    if report.all_ready:
+        count = len(report.upstreams)
+        which = "its upstream flow is" if count == 1 else f"all {count} upstream flows that count are"
+        return f"**{report.label}** may work: {which} ready."
+    return f"**{report.label}** is blocked. {report.why}"
+
+
+def upstream_table(report: FreshnessReport) -> list[dict[str, Any]]:
+    """Return a row for each upstream flow, root causes first."""
+    pinned = {pin.upstream: pin.version for pin in report.pins}
+    rows = [
+        {
+            "upstream": upstream.label,
+            "status": str(upstream.verdict.status),
+            "blocks": ("root cause" if upstream.root else "yes") if upstream.blocks else "no",
+            "pinned version": pinned.get(upstream.flow_id, ""),
+            "reason": upstream.blocks or upstream.verdict.reason,
+        }
+        for upstream in report.upstreams
+    ]
+    return rows or [{"upstream": "none"}]
+
+
+def report_row(report: FreshnessReport) -> dict[str, Any]:
+    """Return the report as the run's row keeps it."""
+    return {
+        "all_ready": report.all_ready,
+        "checked_at": report.checked_at.isoformat(),
+        "upstreams": upstream_table(report) if report.upstreams else [],
+        "why": report.why,
+    }

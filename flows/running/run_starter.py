@@ -1,0 +1,134 @@
+"""The cascade at work: reads the world, decides, claims, and starts runs through their deployments."""
+
+import datetime as dt
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from prefect import Flow, State, get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
+from prefect.logging.loggers import flow_run_logger
+from prefect.states import Scheduled
+
+from flows.integrations.services import Services, load_platform, opened
+from flows.reading.run_reader import PrefectReader
+from flows.reading.world_reader import read_world
+from instances.rules.cascade import Decision, Leave, Start, decide
+from instances.world.facts import BLOCKED, FlowId, RunId, World
+from instances.world.wording import short
+
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+REFUSED = (409, 422)  # Prefect's answers to parameters that do not fit the deployment
+CASCADE = "cascade"  # tag of the runs that were started automatically
+
+
+@dataclass(frozen=True)
+class Round:
+    """One look at some flows: the world as it was read, what was decided on each, and what came of it.
+
+    `failed` says why a run that was to be started could not be.
+    """
+
+    world: World
+    decisions: tuple[Decision, ...]
+    started: Mapping[FlowId, RunId]
+    failed: Mapping[FlowId, str]
+
+
+async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Look again at the flow whose run has ended and at those directly downstream, and start what is due.
+
+    Runs after Prefect has accepted the final state. What a killed process leaves undone the sweep does.
+    """
+    if flow_run.deployment_id is None:
+        return
+    logger = flow_run_logger(flow_run, flow)
+    with opened(await load_platform()) as services:
+        ended = services.repository.flow_of_deployment(flow_run.deployment_id)
+        if ended is None:
+            return
+        if (state.is_cancelling() or state.is_cancelled()) and state.name != BLOCKED:
+            services.ledger.withdraw_requests(ended.flow_id, state.timestamp)
+        looked = await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)])
+    tell(looked, logger)
+
+
+def tell(looked: Round, logger: Logger) -> None:
+    """Log what was decided on each flow, and why."""
+    for decision in looked.decisions:
+        match decision:
+            case Start() if decision.flow_id in looked.failed:
+                logger.error("%s: could not be started: %s", decision.label, looked.failed[decision.flow_id])
+            case Start():
+                run_id = looked.started.get(decision.flow_id)
+                how = f"started run {short(run_id)}" if run_id else "started by another process"
+                logger.info("%s: %s: %s", decision.label, how, decision.reason)
+            case Leave():
+                logger.info("%s: left alone: %s", decision.label, decision.reason)
+
+
+async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Round:
+    """Decide on each of the flows in one reading of the world, and start those that are due."""
+    if not flow_ids:
+        return Round({}, (), {}, {})
+    now = dt.datetime.now(dt.UTC)
+    async with get_client() as client:
+        reader = PrefectReader(client)
+        world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
+        return await start_due_in(world, services, client, flow_ids, now)
+
+
+async def start_due_in(
+    world: World, services: Services, client: PrefectClient, flow_ids: Collection[FlowId], now: dt.datetime
+) -> Round:
+    """Decide on each of the flows in a world that was read `deciding` at `now`, and start those that are due."""
+    decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
+    started: dict[FlowId, RunId] = {}
+    failed: dict[FlowId, str] = {}
+    for decision in decisions:
+        if not isinstance(decision, Start):
+            continue
+        try:  # one that can't be started must not keep the others from starting
+            run_id = await _start(services, client, decision, now)
+        except (httpx.HTTPError, PrefectException) as error:
+            failed[decision.flow_id] = str(error)
+            continue
+        if run_id is not None:
+            started[decision.flow_id] = run_id
+    return Round(world, decisions, started, failed)
+
+
+async def _start(services: Services, client: PrefectClient, start: Start, now: dt.datetime) -> RunId | None:
+    """Claim and start one run; None when a run has come of the claim already."""
+    ledger = services.ledger
+    taken = ledger.claim(start.key, start.flow_id, fingerprint=start.fingerprint, reason=start.reason, now=now)
+    if taken is not None and await _is_there(client, taken):
+        return None
+    try:
+        run = await client.create_flow_run_from_deployment(
+            start.deployment_id,
+            parameters=dict(start.parameters),
+            idempotency_key=start.key,
+            state=Scheduled(message=f"Started by the cascade: {start.reason}"),
+            tags=[CASCADE],
+        )
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code in REFUSED and start.parameters:
+            ledger.withdraw_requests(start.flow_id, now)  # what was asked for can't be done
+        raise
+    run_id = RunId(run.id)
+    ledger.note_started(start.key, run_id)
+    return run_id
+
+
+async def _is_there(client: PrefectClient, run_id: RunId) -> bool:
+    """Say whether a run still exists: one that was deleted before it ended opens no new claim."""
+    try:
+        await client.read_flow_run(run_id)
+    except ObjectNotFound:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""Freshness: which parts of a flow's policy its last completed run does not meet.
+
+The plain checks look at the run and its inputs; the source checks look at how far its data reaches, so that
+a backfill of old dates does not turn a dataset green.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from instances.errors import OptaicError
+from instances.specification.shapes import SHAPES, Leaves
+from instances.world.calendars import last_session
+from instances.world.clock import last_tick, next_tick
+from instances.world.facts import FlowFacts, Policy, Provenance, RunFact, World
+from instances.world.wording import moment, short, span, version_of
+
+_DAY = dt.timedelta(days=1)
+
+
+class Unreadable(OptaicError):
+    """Evidence that a check needs and that is not there."""
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """A check that is not met: why, and since when.
+
+    `due` is the moment when data was due from the source; None for the plain checks.
+    """
+
+    reason: str
+    since: dt.datetime
+    due: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checks are made on: a flow with its newest completed run and that run's provenance."""
+
+    flow: FlowFacts
+    run: RunFact
+    provenance: Provenance
+    now: dt.datetime
+
+    @property
+    def policy(self) -> Policy:
+        return self.flow.policy
+
+    def at(self, when: dt.datetime) -> str:
+        return moment(when, self.now)
+
+
+def unmet(checked: Checked, world: World) -> tuple[Unmet, ...]:
+    """Return the unmet checks, plain ones first, in the order in which their reasons are told.
+
+    Raises `Unreadable`, `ClockError` or `CalendarError` when a check cannot be made.
+    """
+    return (*_configuration(checked), *_inputs(checked, world), *missed(checked))
+
+
+def missed(checked: Checked) -> tuple[Unmet, ...]:
+    """Return the unmet checks that time alone makes unmet: `since` is the moment that was missed.
+
+    Raises `ClockError` or `CalendarError` when a check cannot be made.
+    """
+    return (*_age_of_run(checked), *_deadline(checked), *_age_of_data(checked), *_calendar(checked))
+
+
+def newest_version(flow: FlowFacts | None) -> str | None:
+    """Return the version that the flow's newest completed run left; None where there is none."""
+    if flow is None or flow.completed is None or flow.completed.provenance is None:
+        return None
+    return flow.completed.provenance.version
+
+
+def _configuration(checked: Checked) -> Iterator[Unmet]:
+    if checked.provenance.config_hash != checked.flow.config_hash:
+        yield Unmet("its configuration has changed since its last completed run", checked.run.at)
+
+
+def _inputs(checked: Checked, world: World) -> Iterator[Unmet]:
+    if not checked.policy.follow_inputs:
+        return
+    for upstream_id in dict.fromkeys(edge.upstream for edge in checked.flow.edges if edge.required):
+        upstream = world.get(upstream_id)
+        if upstream is None:
+            raise Unreadable(f"nothing is known of its upstream flow {short(upstream_id)}")
+        if upstream.unreadable is not None:
+            raise Unreadable(f"its upstream {upstream.label} can't be read: {upstream.unreadable}")
+        if upstream.completed is not None and upstream.completed.provenance is None:
+            why = f"run {short(upstream.completed.run_id)} completed, but its row is missing"
+            raise Unreadable(f"its upstream {upstream.label} can't be read: {why}")
+        newest = newest_version(upstream)
+        consumed = checked.provenance.inputs.get(upstream_id)
+        if newest is None or upstream.completed is None or consumed == newest:
+            continue  # a version that is not there is nothing newer
+        name = upstream.instance if SHAPES[upstream.kind].leaves is Leaves.ROWS else upstream.label
+        if consumed is None:
+            reason = f"it has consumed no version of {name}, which is at {version_of(newest)}"
+        else:
+            reason = f"it consumed {name} {version_of(consumed)}, {name} is at {version_of(newest)}"
+        yield Unmet(reason, upstream.completed.at)
+
+
+def _age_of_run(checked: Checked) -> Iterator[Unmet]:
+    max_age = checked.policy.max_age
+    if max_age is None or checked.provenance.watermark is not None:
+        return
+    if checked.now - checked.run.at > max_age:
+        reason = f"its last completed run ended at {checked.at(checked.run.at)}, more than {span(max_age)} ago"
+        yield Unmet(reason, checked.run.at + max_age)
+
+
+def _deadline(checked: Checked) -> Iterator[Unmet]:
+    clock, grace = checked.policy.clock, checked.policy.grace
+    if clock is None:
+        return
+    tick = last_tick(clock, checked.now - grace)
+    if tick is not None and checked.run.at < tick:
+        missed = next_tick(clock, checked.run.at) or tick  # the first of those missed: it is stale since then
+        due = missed + grace
+        yield Unmet(
+            f"no run has completed since its tick at {checked.at(missed)}, it was due by {checked.at(due)}", due
+        )
+
+
+def _age_of_data(checked: Checked) -> Iterator[Unmet]:
+    max_age, watermark = checked.policy.max_age, checked.provenance.watermark
+    if max_age is None or watermark is None:
+        return
+    # Data of a date is whole when the date is over.
+    reached = dt.datetime.combine(watermark, dt.time(), tzinfo=dt.UTC) + _DAY
+    if checked.now - reached > max_age:
+        due = reached + max_age
+        yield Unmet(f"its data ends at {watermark}, more than {span(max_age)} ago", due, due)
+
+
+def _calendar(checked: Checked) -> Iterator[Unmet]:
+    calendar, watermark = checked.policy.calendar, checked.provenance.watermark
+    if calendar is None:
+        return
+    session = last_session(calendar.exchange, checked.now, calendar.after_close)
+    if watermark is None or watermark < session.date:
+        due = session.close + calendar.after_close
+        reaches = f"ends at {watermark}" if watermark else "has no last date"
+        reason = f"its data {reaches}, the {calendar.exchange} session of {session.date} was due at {checked.at(due)}"
+        yield Unmet(reason, due, due)

@@ -1,0 +1,41 @@
+"""Policy: a flow's freshness policy with the defaults filled in.
+
+A flow is driven by its inputs or by its clock: the defaults follow from which.
+"""
+
+import datetime as dt
+
+from definitions.contract import FlowKind
+from instances.specification.schedules import Schedule
+from instances.specification.shapes import SHAPES
+from instances.specification.specs import Freshness
+from instances.world.facts import Calendar, Clock, Policy
+
+
+def policy_of(freshness: Freshness, schedule: Schedule, kind: FlowKind) -> Policy:
+    """Return the policy of a flow of `kind`, whose own schedule is `schedule`."""
+    follow = freshness.follow_inputs
+    if follow is None:
+        follow = not schedule.ticks and SHAPES[kind].follow_inputs
+    calendar = freshness.calendar
+    return Policy(
+        follow_inputs=follow,
+        max_age=freshness.max_age if freshness.max_age is not None else SHAPES[kind].max_age,
+        clock=clock_of(schedule),
+        grace=freshness.grace,
+        calendar=Calendar(calendar.exchange, calendar.after_close) if calendar and calendar.exchange else None,
+    )
+
+
+def clock_of(schedule: Schedule) -> Clock | None:
+    """Return the clock that an enabled cron or interval schedule gives; None for any other."""
+    if not schedule.ticks:
+        return None
+    if schedule.type == "cron":
+        return Clock(cron=schedule.expression, timezone=schedule.timezone)
+    return Clock(interval=dt.timedelta(minutes=schedule.interval_minutes or 0), timezone=schedule.timezone)
+
+
+def auto_of(auto: bool | None, *, has_inputs: bool, schedule: Schedule) -> bool:
+    """Say whether a flow is kept ready automatically: where unset, with inputs and no clock of its own."""
+    return auto if auto is not None else has_inputs and not schedule.ticks

@@ -1,0 +1,35 @@
+"""What was applied: instances and their flows as Postgres has them on record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from definitions.contract import FlowKind
+from instances.specification.specs import AnySpec, ComponentSpec, FlowSettings
+from instances.world.facts import Edge, FlowId
+
+
+@dataclass(frozen=True)
+class FlowRecord:
+    """One flow as Postgres knows it: its handle, its settings and its edges."""
+
+    flow_id: FlowId
+    instance: str
+    type: str
+    kind: FlowKind
+    deployment_id: UUID | None
+    config_hash: str
+    settings: FlowSettings
+    edges: tuple[Edge, ...]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An instance as applied: its spec, and its parts by their type, each at its applied version.
+
+    `handles` are the ids of things outside that belong to it, like `mlflow_experiment_id`.
+    """
+
+    spec: AnySpec
+    parts: Mapping[str, ComponentSpec] = field(default_factory=dict)
+    handles: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,333 @@
+"""Resolution: from what the user describes to what must exist, checked as a whole.
+
+All problems are found together, before anything is written.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+from definitions.contract import Definition, FlowKind, Kind, Resources, Role
+from definitions.errors import DefinitionError
+from instances.errors import InvalidSpec
+from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
+from instances.specification.types import type_of
+from instances.world.lineage import find_cycle, topological
+from instances.world.wording import a
+
+FlowKey = tuple[str, FlowKind]
+
+
+class Definitions(Protocol):
+    """Where definitions are looked up; the registry is one."""
+
+    def get(self, kind: Kind, name: str, version: int | None = None) -> Definition: ...
+
+
+@dataclass(frozen=True)
+class ResolvedEdge:
+    """An edge of the lineage, flow to flow, by names."""
+
+    upstream: FlowKey
+    ref: UpstreamRef
+
+
+@dataclass(frozen=True)
+class ResolvedFlow:
+    """A flow that must exist; `config_hash` changes when what its runs compute from changes."""
+
+    instance: str
+    kind: FlowKind
+    config_hash: str
+    edges: tuple[ResolvedEdge, ...]
+
+    @property
+    def key(self) -> FlowKey:
+        return self.instance, self.kind
+
+
+@dataclass(frozen=True)
+class ResolvedInstance:
+    """An instance that must exist, with its definition if it names one itself."""
+
+    spec: AnySpec
+    definition: Definition | None
+    flows: tuple[ResolvedFlow, ...]
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What must exist of all that is described, as far as it is sound, and what is wrong with the rest."""
+
+    instances: tuple[ResolvedInstance, ...]
+    problems: tuple[str, ...]
+
+
+def resolve(
+    specs: Sequence[AnySpec],
+    definitions: Definitions,
+    *,
+    resources: Resources | None = None,
+    sources: Collection[str] = (),
+) -> tuple[ResolvedInstance, ...]:
+    """Check the specs as a whole and return what must exist, parts first, then upstream flows' instances first.
+
+    With `resources` the pipelines named in `sources` are also asked whether their source looks usable.
+    Raises `InvalidSpec` with every problem found.
+    """
+    found = resolution(specs, definitions, resources=resources, sources=sources)
+    if found.problems:
+        raise InvalidSpec(found.problems)
+    return found.instances
+
+
+def resolution(
+    specs: Sequence[AnySpec],
+    definitions: Definitions,
+    *,
+    resources: Resources | None = None,
+    sources: Collection[str] = (),
+    broken: Collection[str] = (),
+) -> Resolution:
+    """Check the specs as a whole as `resolve` does, and go on with those that are sound.
+
+    `broken` names instances that are described too, though in a way that can't be read.
+    """
+    described = _Described({spec.name: spec for spec in specs}, {}, frozenset(broken))
+    found = [*_duplicates(specs)]
+    for spec in specs:
+        if isinstance(spec, DefinedSpec):
+            try:
+                asked = resources if spec.name in sources else None
+                described.found[spec.name] = _definition(spec, definitions, asked)
+            except DefinitionError as error:
+                found.append((spec.name, f"{spec.name}: {error}"))
+    for spec in specs:
+        found.extend((spec.name, problem) for problem in _part_problems(spec, described))
+        if isinstance(spec, RunnableSpec):
+            found.extend((spec.name, problem) for problem in _upstream_problems(spec, described))
+    found.extend(_cycle_problems(specs, described))
+    unsound = {name for name, _ in found}
+    resolved = {
+        spec.name: ResolvedInstance(
+            spec=spec,
+            definition=described.found.get(spec.name),
+            flows=tuple(_flow(spec, kind, described) for kind in described.flow_kinds(spec)),
+        )
+        for spec in specs
+        if spec.name not in unsound and _parts_of(spec) <= described.specs.keys() - unsound
+    }
+    problems = tuple(dict.fromkeys(problem for _, problem in found))
+    return Resolution(tuple(resolved[name] for name in _upstream_first(resolved)), problems)
+
+
+def _parts_of(spec: AnySpec) -> set[str]:
+    return {getattr(spec, field) for field in type_of(spec).parts}
+
+
+@dataclass(frozen=True)
+class _Described:
+    """All specs by name, and the definitions that could be found, by the instance that names them.
+
+    `broken` are names of further instances, of which no more is known.
+    """
+
+    specs: Mapping[str, AnySpec]
+    found: dict[str, Definition]
+    broken: frozenset[str]
+
+    def defining(self, spec: AnySpec) -> Definition | None:
+        """Return the definition that decides on an instance's flows and roles; None if there is none."""
+        field = type_of(spec).defining_part
+        return self.found.get(spec.name if field is None else getattr(spec, field))
+
+    def flow_kinds(self, spec: AnySpec) -> tuple[FlowKind, ...]:
+        """Return the flows that an instance has: those of its type that its definition calls for."""
+        definition = self.defining(spec)
+        return tuple(k for k in type_of(spec).flows if definition is None or k in definition.flows)
+
+    def roles(self, spec: AnySpec) -> tuple[Role, ...] | None:
+        """Return the roles that its upstreams can play; None when that is not known."""
+        instance_type, definition = type_of(spec), self.defining(spec)
+        if definition is not None:
+            return definition.roles
+        return None if instance_type.defining_part or instance_type.defined_by else instance_type.roles
+
+    def made_by(self, name: str) -> FlowKind | None:
+        """Return the flow that makes an instance's rows."""
+        spec = self.specs.get(name)
+        kinds = self.flow_kinds(spec) if spec is not None else ()
+        return next((kind for kind in kinds if SHAPES[kind].leaves is Leaves.ROWS), None)
+
+    def edges(self, spec: RunnableSpec, kind: FlowKind) -> Iterator[ResolvedEdge]:
+        """Yield the edges of a flow, those to other flows of its instance last; unknown upstreams are left out."""
+        shape = SHAPES[kind]
+        for ref in spec.references():
+            upstream = ref.flow or self.made_by(ref.instance)
+            if upstream is not None and (shape.roles is None or ref.role in shape.roles):
+                yield ResolvedEdge((ref.instance, upstream), ref)
+        for own in shape.own_edges:
+            max_age = getattr(spec, own.max_age_field) if own.max_age_field else None
+            ref = UpstreamRef(instance=spec.name, flow=own.upstream, role=own.role, max_age=max_age)
+            yield ResolvedEdge((spec.name, own.upstream), ref)
+
+
+def _duplicates(specs: Iterable[AnySpec]) -> list[tuple[str, str]]:
+    counts = Counter(spec.name for spec in specs)
+    return [
+        (
+            name,
+            f"{name}: {count} instances have this name ({', '.join(s.type for s in specs if s.name == name)}); "
+            "names are unique over all types: rename all but one",
+        )
+        for name, count in counts.items()
+        if count > 1
+    ]
+
+
+def _definition(spec: DefinedSpec, definitions: Definitions, resources: Resources | None) -> Definition:
+    kind = type_of(spec).defined_by
+    assert kind is not None
+    definition = definitions.get(kind, spec.definition, spec.definition_version)
+    parameters = definition.parse(spec.config)
+    if resources is not None and definition.kind is Kind.PIPELINE:
+        definition.factory(parameters, resources).check()
+    return definition
+
+
+def _part_problems(spec: AnySpec, described: _Described) -> Iterable[str]:
+    for field, wanted in type_of(spec).parts.items():
+        name = getattr(spec, field)
+        part = described.specs.get(name)
+        if part is None:
+            if name not in described.broken:
+                yield f"{spec.name}: {field} {name!r} does not exist; {_hint(name, described, wanted)}"
+        elif part.type != wanted:
+            yield f"{spec.name}: {field} {name!r} is {a(part.type)}, not {a(wanted)}"
+
+
+def _hint(name: str, described: _Described, wanted: str | None = None) -> str:
+    fitting = (lambda s: s.type == wanted) if wanted else (lambda s: isinstance(s, RunnableSpec))
+    names = sorted(n for n, s in described.specs.items() if fitting(s))
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"describe it, or choose one of: {', '.join(names) or 'none yet'}"
+
+
+def _upstream_problems(spec: AnySpec, described: _Described) -> Iterator[str]:
+    assert isinstance(spec, RunnableSpec)
+    for ref in spec.references():
+        if problem := _reference_problem(ref, described):
+            yield f"{spec.name}: upstream {ref.instance!r} {problem}"
+    for (name, role), count in Counter((ref.instance, ref.role) for ref in spec.references()).items():
+        if count > 1:
+            yield (
+                f"{spec.name}: upstream {name!r} is named {count} times in the role {role!r}: "
+                "keep one of these upstream_refs"
+            )
+    roles, definition = described.roles(spec), described.defining(spec)
+    who = definition.ref if definition is not None else a(spec.type)
+    if roles is not None:
+        yield from _role_problems(spec, roles, who)
+    flows = type_of(spec).flows
+    if not described.flow_kinds(spec):
+        yield f"{spec.name}: {who} calls for no {' or '.join(flows)} flow, which {a(spec.type)} needs"
+
+
+def _reference_problem(ref: UpstreamRef, described: _Described) -> str | None:
+    upstream = described.specs.get(ref.instance)
+    if upstream is None:
+        return None if ref.instance in described.broken else f"does not exist; {_hint(ref.instance, described)}"
+    kinds = described.flow_kinds(upstream)
+    if not isinstance(upstream, RunnableSpec):
+        return f"is {a(upstream.type)}, which has no flow to wait for"
+    if ref.flow is not None and ref.flow not in kinds:
+        return f"has no flow {ref.flow.value!r}; it has: {', '.join(kinds)}"
+    if ref.flow is not None and SHAPES[ref.flow].leaves is not Leaves.ROWS:
+        return f"leaves no rows with its flow {ref.flow.value!r}; leave `flow` out, or name one that does"
+    if kinds and ref.flow is None and described.made_by(ref.instance) is None:
+        return f"is {a(upstream.type)}, which leaves no rows to read"
+    return None
+
+
+def _role_problems(spec: RunnableSpec, accepted: Iterable[Role], who: str) -> Iterator[str]:
+    roles = {role.name: role for role in accepted}
+    counts = Counter(ref.role for ref in spec.references())
+    for name, count in counts.items():
+        if name not in roles:
+            listed = ", ".join(roles) or "none: it reads no other instance"
+            yield f"{spec.name}: {who} accepts no upstream in the role {name!r}; it accepts: {listed}"
+        elif count > 1 and not roles[name].many:
+            yield f"{spec.name}: {who} accepts one upstream in the role {name!r}, not {count}"
+    for role in roles.values():
+        played = [ref for ref in spec.references() if ref.role == role.name]
+        if role.required and not played:
+            yield f"{spec.name}: {who} needs an upstream in the role {role.name!r}: add one to upstream_refs"
+        elif role.required and not any(ref.required for ref in played):
+            yield (
+                f"{spec.name}: upstream {played[0].instance!r} plays the required role {role.name!r} of {who}, "
+                "so it can't be optional: leave `required` out"
+            )
+
+
+def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator[tuple[str, str]]:
+    cycle = find_cycle(
+        (f"{edge.upstream[0]}.{edge.upstream[1]}", f"{spec.name}.{kind}")
+        for spec in specs
+        if isinstance(spec, RunnableSpec)
+        for kind in described.flow_kinds(spec)
+        for edge in described.edges(spec, kind)
+    )
+    for flow in cycle or ():
+        name = flow.partition(".")[0]
+        yield name, f"the lineage has a cycle: {' -> '.join(cycle or ())}; remove one of these upstream_refs"
+
+
+def _flow(spec: AnySpec, kind: FlowKind, described: _Described) -> ResolvedFlow:
+    assert isinstance(spec, RunnableSpec)
+    shape = SHAPES[kind]
+    edges = tuple(described.edges(spec, kind))
+    content = {
+        "flow": spec.model_dump(mode="json", include=set(shape.computed_from), exclude=dict(shape.for_readers)),
+        "reads": [[*edge.upstream, edge.ref.role, edge.ref.required] for edge in edges],
+        "parts": {field: _content(getattr(spec, field), described) for field in type_of(spec).parts},
+    }
+    if neutral := _neutral_values(edges, shape.neutral_of, described):
+        content["neutral"] = neutral
+    if shape.by_definition and spec.name in described.found:
+        content["definition"] = _content(spec.name, described)
+    config_hash = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return ResolvedFlow(spec.name, kind, config_hash, edges)
+
+
+def _neutral_values(edges: Iterable[ResolvedEdge], roles: Collection[str], described: _Described) -> dict[str, float]:
+    """Return the neutral values of the signals that play one of these roles."""
+    specs = [described.specs.get(edge.upstream[0]) for edge in edges if edge.ref.role in roles]
+    return {spec.name: spec.signal_spec.neutral for spec in specs if isinstance(spec, SignalInstanceSpec)}
+
+
+def _content(name: str, described: _Described) -> dict[str, Any]:
+    """Return what an instance's own definition and config say, defaults filled in."""
+    spec, definition = described.specs[name], described.found[name]
+    assert isinstance(spec, DefinedSpec)
+    parameters = definition.parse(spec.config)
+    content = {"definition": definition.ref, "config": parameters.model_dump(mode="json")}
+    return content | ({"uses": list(uses)} if (uses := definition.uses(parameters)) else {})
+
+
+def _upstream_first(instances: Mapping[str, ResolvedInstance]) -> Iterator[str]:
+    """Yield the names of all instances: parts first, then each after those that its flows read, where it can be."""
+    parents = {
+        name: [edge.upstream[0] for flow in instance.flows for edge in flow.edges]
+        for name, instance in instances.items()
+        if instance.flows
+    }
+    yield from (name for name in instances if name not in parents)
+    places = {name: f"{place:06}" for place, name in enumerate(instances)}
+    yield from topological(parents, key=places.__getitem__)

@@ -1,0 +1,104 @@
+"""Schedules: when a flow runs by its own clock."""
+
+import datetime as dt
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from pydantic import Field, model_validator
+
+from instances.specification.values import Duration, Spec
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+
+
+class RetryPolicy(Spec):
+    """How often, and after how long, failed work is tried again within its run."""
+
+    max_retries: int = Field(default=0, ge=0, le=20, description="How often failed work is tried again.")
+    backoff: Duration = Field(default=dt.timedelta(seconds=30), description="How long after, like 30s or 5m.")
+
+
+def _ambiguous(cron: str) -> str:
+    """Return why Prefect's scheduler might read an expression otherwise than the deadlines do; empty if not."""
+    _, _, day, month, weekday = cron.split()
+    for field in cron.split():
+        names = field.replace("JUL", "").replace("WED", "") if field in (month, weekday) else field
+        if odd := sorted(set(names) & set("LW#?")):
+            return f"{odd[0]!r} is read by some only; use numbers, names, commas, ranges and steps"
+    if day != "*" and weekday != "*" and "*" in day + weekday:
+        return "with both a day of the month and a weekday, neither may hold '*'"
+    for item in cron.replace(",", " ").split():
+        ends, _, step = item.partition("/")
+        first, _, last = ends.partition("-")
+        if step and ends != "*" and not last:
+            return f"the step of {item!r} needs a range, from where to where"
+        if last and _number(first) == _number(last):
+            return f"{item!r} is a range with one end only; write {first}"
+    return ""
+
+
+def _loses_days(days: set[int]) -> str:
+    """Return which days Prefect's scheduler would leave out; empty if none.
+
+    From the end of February it goes on as if the month had more days, and so past the first ones of March.
+    """
+    beyond = min((day for day in days if day > 28), default=0)
+    if beyond and min(days) < beyond - 28:
+        return f"with days up to {beyond} some leave out March {min(days)}; let them end at 28, like 1-28/10"
+    return ""
+
+
+def _number(name: str) -> str:
+    """Return a month or a weekday as its number; anything else without leading zeros."""
+    for names, start in ((_MONTHS, 1), (_WEEKDAYS, 0)):
+        if name in names:
+            return str(names.index(name) + start)
+    return name.lstrip("0") or "0"
+
+
+class Schedule(Spec):
+    """When a flow runs by its own clock; manual means that it has none."""
+
+    type: Literal["cron", "interval", "manual"] = Field(
+        default="manual", description="What ticks: a cron expression, an interval, or nothing."
+    )
+    expression: str | None = Field(default=None, description="The cron expression, like 0 18 * * 1-5.")
+    interval_minutes: int | None = Field(default=None, ge=1, description="The interval, counted from 2020-01-01 UTC.")
+    timezone: str = Field(default="UTC", description="Where the cron expression is read, like America/New_York.")
+    enabled: bool = Field(default=True, description="Whether it ticks; if not, it is as if it were manual.")
+    retry_policy: RetryPolicy = Field(
+        default=RetryPolicy(), description="How often, and after how long, failed work is tried again within its run."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown timezone {self.timezone!r}: use an IANA name like Europe/London") from error
+        if self.type == "cron":
+            if self.expression is None:
+                raise ValueError("a cron schedule needs an expression, like '0 18 * * 1-5'")
+            fields = len(self.expression.split())
+            if fields != 5:  # cronsim reads seconds too, Prefect does not
+                raise ValueError(f"{self.expression!r} is not a cron expression: it has {fields} fields, not 5")
+            if problem := _ambiguous(self.expression.upper()):
+                raise ValueError(f"{self.expression!r} is not a cron expression that all read alike: {problem}")
+            try:
+                # Without its weekday too: with one, Feb 30 is never but for some.
+                for expression in (self.expression, " ".join([*self.expression.split()[:4], "*"])):
+                    days = CronSim(expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC)).days
+            except CronSimError as error:
+                raise ValueError(f"{self.expression!r} is not a cron expression: {error}") from error
+            if problem := _loses_days(days):
+                raise ValueError(f"{self.expression!r} is not a cron expression that all read alike: {problem}")
+        if self.type == "interval" and self.interval_minutes is None:
+            raise ValueError("an interval schedule needs interval_minutes")
+        return self
+
+    @property
+    def ticks(self) -> bool:
+        """Whether this schedule gives its flow a clock of its own."""
+        return self.type != "manual" and self.enabled

@@ -1,0 +1,101 @@
+"""Shapes of flows: what each kind of flow leaves, reads and depends on, whatever instance it belongs to."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from definitions.contract import FlowKind
+from definitions.work.portfolios.portfolio_settings import TRADES
+
+
+class Leaves(StrEnum):
+    """What the version of a flow's output is a version of."""
+
+    ROWS = "rows"
+    MODEL = "model"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class OwnEdge:
+    """A dependency on another flow of the same instance.
+
+    `max_age_field` names the field of the spec that says how old its version may be; strict without.
+    """
+
+    upstream: FlowKind
+    role: str
+    max_age_field: str | None = None
+
+
+@dataclass(frozen=True)
+class FlowShape:
+    """One kind of flow.
+
+    `computed_from` are the fields of the spec that decide what its runs compute, beside the upstream_refs
+    that it reads; schedules, tags and policies never count. `for_readers` are, by field, those of its own
+    fields that only readers compute from. `neutral_of` are the roles of the signals whose neutral value they
+    compute from. With `by_definition` the instance's definition and config decide too. `roles` are those of
+    the upstream_refs that it reads, None for all.
+    `follow_inputs` and `max_age` are the defaults of its freshness policy, without a schedule of its own.
+    `second_stores` are the names of further stores that it writes to, beside the one for its readers.
+    """
+
+    run_kind: str
+    leaves: Leaves
+    computed_from: tuple[str, ...] = ()
+    for_readers: Mapping[str, set[str]] = field(default_factory=dict)
+    neutral_of: frozenset[str] = frozenset()
+    by_definition: bool = True
+    roles: frozenset[str] | None = None
+    own_edges: tuple[OwnEdge, ...] = ()
+    follow_inputs: bool = True
+    max_age: dt.timedelta | None = None
+    second_stores: tuple[str, ...] = ()
+
+
+CHAMPION = OwnEdge(FlowKind.TRAIN, role="champion", max_age_field="champion_max_age")
+PREDICTIONS = OwnEdge(FlowKind.INFER, role="predictions")
+
+SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
+    {
+        FlowKind.REFRESH: FlowShape(
+            "RefreshRun",
+            Leaves.ROWS,
+            computed_from=("signal_spec",),
+            for_readers=MappingProxyType({"signal_spec": {"neutral"}}),
+        ),
+        FlowKind.PREVIEW: FlowShape("PreviewRun", Leaves.NOTHING, computed_from=("date_range",)),
+        FlowKind.TRAIN: FlowShape(
+            "TrainingRun",
+            Leaves.MODEL,
+            computed_from=("target", "validation", "promotion"),
+            follow_inputs=False,
+            max_age=dt.timedelta(days=7),
+        ),
+        FlowKind.INFER: FlowShape(
+            "InferenceRun",
+            Leaves.ROWS,
+            by_definition=False,
+            roles=frozenset({"features"}),
+            own_edges=(CHAMPION,),
+        ),
+        FlowKind.MONITOR: FlowShape(
+            "MonitoringRun",
+            Leaves.NOTHING,
+            computed_from=("target", "monitoring"),
+            by_definition=False,
+            own_edges=(CHAMPION, PREDICTIONS),
+        ),
+        FlowKind.OPTIMIZE: FlowShape("OptimizationRun", Leaves.ROWS, computed_from=("settings",)),
+        FlowKind.BACKTEST: FlowShape(
+            "BacktestRun",
+            Leaves.ROWS,
+            computed_from=("assets", "date_range", "config"),
+            neutral_of=frozenset({"secondary"}),
+            second_stores=(TRADES,),
+        ),
+    }
+)

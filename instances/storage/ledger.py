@@ -1,0 +1,244 @@
+"""The ledger: what runs consumed and left, what is asked for, and who may start it."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from definitions.contract import FlowKind
+from definitions.work.outcome import Outcome
+from instances.specification.shapes import SHAPES, Leaves
+from instances.storage.handles import set_handles
+from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
+from instances.world.facts import FlowId, Provenance, Request, RunId
+
+# What a run's row says of its outcome, and what a run that confirms it takes over.
+_OUTCOME = ("version", "watermark", "row_count", "metrics", "facts", "further_versions")
+
+
+@dataclass(frozen=True)
+class GuardedRun:
+    """What is known of a run when its guard has judged, before any work."""
+
+    run_id: RunId
+    flow_id: FlowId
+    kind: FlowKind
+    config_hash: str
+    fingerprint: str
+    admission: str
+    forced: bool
+    inputs: tuple[tuple[FlowId, str, str], ...]  # upstream, role, version
+    report: Mapping[str, Any]
+    at: dt.datetime
+
+
+class Ledger:
+    """Runs, requests and claims. Every method is one transaction, but for `request`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def provenance(self, run_ids: Collection[RunId]) -> dict[RunId, Provenance]:
+        """Return what the rows of these runs say; a run without a row is left out."""
+        inputs: dict[UUID, dict[FlowId, str]] = defaultdict(dict)
+        rows: dict[UUID, RunRow] = {}
+        statement = (
+            select(RunRow, RunInputRow.upstream_flow_id, RunInputRow.version)
+            .outerjoin(RunInputRow, RunInputRow.run_id == RunRow.prefect_run_id)
+            .where(RunRow.prefect_run_id.in_(run_ids))
+        )
+        with Session(self.engine) as session:
+            for row, upstream, version in session.execute(statement):
+                rows[row.prefect_run_id] = row
+                if upstream is not None:
+                    inputs[row.prefect_run_id][FlowId(upstream)] = version
+        return {
+            RunId(run_id): Provenance(
+                fingerprint=row.fingerprint,
+                config_hash=row.config_hash,
+                inputs=inputs[run_id],
+                version=row.version,
+                watermark=row.watermark,
+                found_new=row.found_new is not False,
+                forced=row.forced,
+                recorded=row.recorded_at is not None,
+            )
+            for run_id, row in rows.items()
+        }
+
+    def claimed(self, run_ids: Collection[RunId]) -> dict[RunId, str]:
+        """Return the fingerprints that those of these runs were started for which the cascade started."""
+        statement = select(ClaimRow.prefect_run_id, ClaimRow.fingerprint).where(ClaimRow.prefect_run_id.in_(run_ids))
+        with Session(self.engine) as session:
+            return {RunId(run_id): found for run_id, found in session.execute(statement) if run_id is not None}
+
+    def record_guard(self, run: GuardedRun) -> None:
+        """Write a run's row with its pins, before any work. A retry of the same run overwrites it."""
+        values = {
+            "flow_id": run.flow_id,
+            "kind": SHAPES[run.kind].run_kind,
+            "config_hash": run.config_hash,
+            "fingerprint": run.fingerprint,
+            "admission": run.admission,
+            "forced": run.forced,
+            "report": dict(run.report),
+            "guarded_at": run.at,
+            # What an earlier attempt of the same run has left counts no more.
+            **dict.fromkeys(("recorded_at", "found_new", *_OUTCOME)),
+        }
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                insert(RunRow)
+                .values(prefect_run_id=run.run_id, **values)
+                .on_conflict_do_update(index_elements=["prefect_run_id"], set_=values)
+            )
+            for row in session.scalars(select(RunInputRow).where(RunInputRow.run_id == run.run_id)):
+                session.delete(row)
+            session.flush()
+            session.add_all(
+                RunInputRow(run_id=run.run_id, upstream_flow_id=upstream, role=role, version=version)
+                for upstream, role, version in run.inputs
+            )
+
+    def record_outcome(self, run_id: RunId, outcome: Outcome, now: dt.datetime) -> None:
+        """Write what the run left, on its row and as its instance's handles, in one transaction.
+
+        Raises `UnknownHandle`.
+        """
+        with Session(self.engine) as session, session.begin():
+            flow_id = session.execute(
+                update(RunRow)
+                .where(RunRow.prefect_run_id == run_id)
+                .values(
+                    recorded_at=now,
+                    version=outcome.version,
+                    watermark=outcome.watermark,
+                    row_count=outcome.row_count,
+                    found_new=outcome.found_new,
+                    metrics=dict(outcome.metrics),
+                    facts=dict(outcome.facts),
+                    further_versions=dict(outcome.further_versions),
+                )
+                .returning(RunRow.flow_id)
+            ).scalar_one()
+            flow = session.get_one(FlowRow, flow_id)
+            handles: dict[str, Any] = dict(outcome.handles)
+            if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Leaves.ROWS:
+                handles |= {
+                    "last_data_date": outcome.watermark,
+                    "row_count": outcome.row_count,
+                    "data_version": outcome.version,
+                }
+            set_handles(flow.instance, handles)
+
+    def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str]) -> None:
+        """Let a run have left another version than it recorded, as when a person promotes a model afterwards.
+
+        So did all runs of its flow that have recorded since: Prefect may not have told of them yet.
+        """
+        with Session(self.engine) as session, session.begin():
+            row = session.get_one(RunRow, run_id)
+            instance = _one_at_a_time(session, row.flow_id).instance
+            since = (RunRow.flow_id == row.flow_id) & (RunRow.recorded_at >= row.recorded_at)
+            session.execute(update(RunRow).where(since).values(version=version))
+            set_handles(instance, handles)
+
+    def confirm(self, run_id: RunId, confirmed: RunId, now: dt.datetime) -> None:
+        """Give a skipped run the outcome of the completed run that it confirms."""
+        with Session(self.engine) as session, session.begin():
+            _one_at_a_time(session, session.get_one(RunRow, run_id).flow_id)
+            source = session.get_one(RunRow, confirmed, populate_existing=True)
+            session.execute(
+                update(RunRow)
+                .where(RunRow.prefect_run_id == run_id)
+                .values(recorded_at=now, found_new=False, **{name: getattr(source, name) for name in _OUTCOME})
+            )
+
+    def open_requests(self, flow_ids: Collection[FlowId]) -> dict[FlowId, tuple[Request, ...]]:
+        """Return the open requests of these flows, the oldest first."""
+        found: dict[FlowId, list[Request]] = defaultdict(list)
+        with Session(self.engine) as session:
+            rows = session.scalars(
+                select(RequestRow)
+                .where(RequestRow.flow_id.in_(flow_ids), _open())
+                .order_by(RequestRow.created_at, RequestRow.id)
+            )
+            for row in rows:
+                found[FlowId(row.flow_id)].append(Request(row.id, row.created_at, row.parameters))
+        return {flow_id: tuple(requests) for flow_id, requests in found.items()}
+
+    def request(
+        self,
+        flow_ids: Iterable[FlowId],
+        *,
+        parameters: Mapping[str, Any],
+        run_id: RunId | None,
+        now: dt.datetime,
+    ) -> None:
+        """Ask for a run of each flow; a flow's open request is renewed, and takes the parameters on.
+
+        It counts as made now, so that a cancellation before now does not withdraw it. Each flow is a
+        transaction of its own: none who asks waits for one flow while holding another.
+        """
+        for flow_id in dict.fromkeys(flow_ids):
+            with Session(self.engine) as session, session.begin():
+                session.execute(select(FlowRow.id).where(FlowRow.id == flow_id).with_for_update())  # one at a time
+                open_request = session.scalar(select(RequestRow).where(RequestRow.flow_id == flow_id, _open()).limit(1))
+                if open_request is None:
+                    open_request = RequestRow(flow_id=flow_id, parameters={})
+                    session.add(open_request)
+                open_request.parameters = {**open_request.parameters, **parameters}
+                open_request.created_at, open_request.requested_by_run = now, run_id
+
+    def spend_requests(self, flow_id: FlowId, run_id: RunId, now: dt.datetime) -> None:
+        """Close the flow's open requests made up to `now`, when this run was judged and got to work."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                update(RequestRow)
+                .where(RequestRow.flow_id == flow_id, RequestRow.created_at <= now, _open())
+                .values(spent_at=now, spent_by_run=run_id)
+            )
+
+    def withdraw_requests(self, flow_id: FlowId, cancelled_at: dt.datetime) -> None:
+        """Close the flow's open requests made up to `cancelled_at`, when a person cancelled."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                update(RequestRow)
+                .where(RequestRow.flow_id == flow_id, RequestRow.created_at <= cancelled_at, _open())
+                .values(withdrawn_at=cancelled_at)
+            )
+
+    def claim(self, key: str, flow_id: FlowId, *, fingerprint: str, reason: str, now: dt.datetime) -> RunId | None:
+        """Take the claim; return the run that has come of it already, if one has.
+
+        One that was taken by a process that died before it started the run may be taken again: the key is
+        the run's idempotency key too, so even two that start it at once start one run.
+        """
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                insert(ClaimRow)
+                .values(key=key, flow_id=flow_id, fingerprint=fingerprint, reason=reason, claimed_at=now)
+                .on_conflict_do_nothing()
+            )
+            taken = session.scalar(select(ClaimRow.prefect_run_id).where(ClaimRow.key == key))
+            return RunId(taken) if taken is not None else None
+
+    def note_started(self, key: str, run_id: RunId) -> None:
+        """Note on a claim which run came of it."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(ClaimRow).where(ClaimRow.key == key).values(prefect_run_id=run_id))
+
+
+def _one_at_a_time(session: Session, flow_id: UUID) -> FlowRow:
+    """Return the flow's row, locked: who amends what its runs have left waits for who copies it."""
+    return session.get_one(FlowRow, flow_id, with_for_update=True)
+
+
+def _open() -> Any:
+    return RequestRow.spent_at.is_(None) & RequestRow.withdrawn_at.is_(None)

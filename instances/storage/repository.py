@@ -1,0 +1,181 @@
+"""Instances, flows and edges in Postgres: written by bootstrap, read by everyone."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, select, union, update
+from sqlalchemy.orm import Session, with_polymorphic
+
+from definitions.contract import FlowKind
+from instances.errors import UnknownFlow, UnknownInstance
+from instances.specification.applied import Applied, FlowRecord
+from instances.specification.specs import AnySpec, ComponentSpec, FlowSettings, spec_adapter
+from instances.specification.types import TYPES
+from instances.storage.tables import DEFINED, HANDLES, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
+from instances.world.facts import Edge, FlowId
+
+_EVERY_ROW = with_polymorphic(InstanceRow, "*")
+
+
+class Repository:
+    """The applied instances. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def specs(self) -> tuple[AnySpec, ...]:
+        """Return the applied spec of every instance, by name."""
+        with Session(self.engine) as session:
+            stored = session.scalars(select(InstanceRow.spec).order_by(InstanceRow.name))
+            return tuple(spec_adapter.validate_python(spec) for spec in stored)
+
+    def spec(self, name: str) -> AnySpec:
+        """Return one instance's applied spec; `UnknownInstance` when there is none."""
+        with Session(self.engine) as session:
+            stored = session.scalar(select(InstanceRow.spec).where(InstanceRow.name == name))
+            if stored is None:
+                raise UnknownInstance(
+                    name, tuple(session.scalars(select(InstanceRow.name).where(InstanceRow.flows.any())))
+                )
+            return spec_adapter.validate_python(stored)
+
+    def applied(self, names: Collection[str]) -> dict[str, Applied]:
+        """Return the named instances as they were applied, with their parts; unknown names are left out.
+
+        Two statements, whatever their number.
+        """
+        with Session(self.engine) as session:
+            rows = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.name.in_(names))).all()
+            part_ids = {getattr(row, f"{part}_id") for row in rows for part in TYPES[row.type].parts}
+            parts = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.id.in_(part_ids))) if part_ids else ()
+            by_id = {part.id: part for part in parts}
+            return {row.name: _applied(row, by_id) for row in rows}
+
+    def flow_id(self, instance: str, kind: str) -> FlowId:
+        """Return the id of an instance's flow; `UnknownInstance` or `UnknownFlow`."""
+        kinds = {flow.kind: flow.flow_id for flow in self.flows(instances=[instance])}
+        if not kinds:
+            self.spec(instance)
+        if kind not in kinds:
+            raise UnknownFlow(instance, kind, sorted(kinds))
+        return kinds[FlowKind(kind)]
+
+    def only_flow(self, instance: str) -> FlowKind:
+        """Return the kind of the one flow that an instance has; `UnknownInstance`, `UnknownFlow`."""
+        kinds = [flow.kind for flow in self.flows(instances=[instance])]
+        if len(kinds) != 1:
+            self.spec(instance)
+            raise UnknownFlow(instance, "", kinds)
+        return kinds[0]
+
+    def flows(self, *, instances: Collection[str] | None = None) -> tuple[FlowRecord, ...]:
+        """Return all flows, or those of the named instances, by instance and kind."""
+        wanted = InstanceRow.name.in_(instances) if instances is not None else None
+        return self._read(wanted)
+
+    def flow_of_deployment(self, deployment_id: UUID) -> FlowRecord | None:
+        """Return the flow that is paired with a deployment; None when there is none."""
+        return next(iter(self._read(FlowRow.prefect_deployment_id == deployment_id)), None)
+
+    def surroundings(self, starts: Collection[FlowId]) -> tuple[FlowRecord, ...]:
+        """Return all flows that a judgement of `starts` looks at, in one recursive query.
+
+        These are the starts, their ancestors over strict edges, and two steps upward from each of those
+        over any edge: one for the versions that follow_inputs compares, one more so that an upstream
+        behind a tolerant edge can be judged too.
+        """
+        return self._read(FlowRow.id.in_(_closure(starts)))
+
+    def ancestors(self, flow_id: FlowId) -> tuple[FlowId, ...]:
+        """Return all flows upstream over required edges, in one recursive query; a flow is none of its own."""
+        above = select(EdgeRow.upstream_flow_id.label("id")).where(EdgeRow.flow_id == flow_id, EdgeRow.required)
+        found = above.cte("ancestors", recursive=True)
+        found = found.union(
+            select(EdgeRow.upstream_flow_id).join(found, and_(EdgeRow.flow_id == found.c.id, EdgeRow.required))
+        )
+        with Session(self.engine) as session:
+            return tuple(FlowId(row) for row in session.scalars(select(found.c.id)) if row != flow_id)
+
+    def installation(self) -> UUID:
+        """Return by what things outside are known to have been made from this database."""
+        with Session(self.engine) as session:
+            return session.scalars(select(InstallationRow.id)).one()
+
+    def automations(self) -> dict[str, UUID]:
+        """Return the automations that were made from this database, by name."""
+        with Session(self.engine) as session:
+            rows = session.execute(select(AutomationRow.name, AutomationRow.prefect_automation_id))
+            return dict(rows.tuples().all())
+
+    def children(self, flow_id: FlowId) -> tuple[FlowId, ...]:
+        """Return the flows directly downstream."""
+        with Session(self.engine) as session:
+            rows = session.scalars(select(EdgeRow.flow_id).where(EdgeRow.upstream_flow_id == flow_id).distinct())
+            return tuple(FlowId(row) for row in rows)
+
+    def _read(self, where: ColumnElement[bool] | None) -> tuple[FlowRecord, ...]:
+        statement = (
+            select(FlowRow, InstanceRow.name, InstanceRow.type, EdgeRow)
+            .join(InstanceRow, InstanceRow.id == FlowRow.instance_id)
+            .outerjoin(EdgeRow, EdgeRow.flow_id == FlowRow.id)
+            .order_by(InstanceRow.name, FlowRow.kind, EdgeRow.role, EdgeRow.upstream_flow_id)
+        )
+        if where is not None:
+            statement = statement.where(where)
+        edges: dict[UUID, list[Edge]] = defaultdict(list)
+        rows: dict[UUID, tuple[FlowRow, str, str]] = {}
+        with Session(self.engine) as session:
+            for flow, name, type_, edge in session.execute(statement):
+                rows[flow.id] = (flow, name, type_)
+                if edge is not None:
+                    edges[flow.id].append(Edge(FlowId(edge.upstream_flow_id), edge.role, edge.required, edge.max_age))
+        return tuple(_record(flow, name, type_, edges[flow.id]) for flow, name, type_ in rows.values())
+
+    def set_deployment(self, flow_id: FlowId, deployment_id: UUID) -> None:
+        """Note the deployment that a flow is paired with."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(FlowRow).where(FlowRow.id == flow_id).values(prefect_deployment_id=deployment_id))
+
+
+def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
+    strict = select(FlowRow.id).where(FlowRow.id.in_(starts)).cte("strict", recursive=True)
+    strict = strict.union(
+        select(EdgeRow.upstream_flow_id).join(
+            strict, and_(EdgeRow.flow_id == strict.c.id, EdgeRow.required, EdgeRow.max_age.is_(None))
+        )
+    )
+    first = select(EdgeRow.upstream_flow_id).join(strict, EdgeRow.flow_id == strict.c.id).cte("first")
+    second = select(EdgeRow.upstream_flow_id).join(first, EdgeRow.flow_id == first.c.upstream_flow_id)
+    everything = union(select(strict.c.id), select(first.c.upstream_flow_id), second).subquery()
+    return select(everything.c.id)
+
+
+def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> Applied:
+    instance_type = TYPES[row.type]
+    parts = {type_: _spec(by_id[getattr(row, f"{part}_id")]) for part, type_ in instance_type.parts.items()}
+    handles = {name: getattr(row, name, None) for name in HANDLES}
+    return Applied(
+        spec=_spec(row),
+        parts={type_: part for type_, part in parts.items() if isinstance(part, ComponentSpec)},
+        handles={name: value for name, value in handles.items() if value is not None},
+    )
+
+
+def _spec(row: InstanceRow) -> AnySpec:
+    """Return the spec of a row, pinned to the version of its definition that was applied."""
+    pinned = {"definition_version": row.definition_version} if isinstance(row, DEFINED) else {}
+    return spec_adapter.validate_python(row.spec | pinned)
+
+
+def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> FlowRecord:
+    return FlowRecord(
+        flow_id=FlowId(flow.id),
+        instance=name,
+        type=type_,
+        kind=FlowKind(flow.kind),
+        deployment_id=flow.prefect_deployment_id,
+        config_hash=flow.config_hash,
+        settings=FlowSettings.model_validate(flow.settings),
+        edges=tuple(edges),
+    )

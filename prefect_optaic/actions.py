@@ -1,0 +1,241 @@
+"""What the commands do, without how they show it: apply a manifest, run a flow, read the board."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from definitions.contract import FlowKind
+from instances.errors import OptaicError, UnknownInstance
+from instances.world.facts import RunId, RunState
+from prefect_optaic.session import Session
+
+if TYPE_CHECKING:
+    from flows.planning.planner import Planned, Scope
+    from instances.plans.plan import Step
+    from instances.rules.instance_status import InstanceLine
+    from instances.specification.applied import FlowRecord
+    from instances.world.facts import World
+
+POLL = 0.3  # seconds between two looks at a run
+
+
+class NoDeployment(OptaicError):
+    """A flow without a deployment: bootstrap has not made it yet, or somebody deleted it."""
+
+    def __init__(self, instance: str, flow: str) -> None:
+        super().__init__(f"{instance}.{flow} has no deployment. Run `optaic apply`: it makes what is missing.")
+
+
+class UnknownParameter(OptaicError):
+    """A parameter that a flow's runs don't take."""
+
+    def __init__(self, instance: str, flow: str, name: str, known: Collection[str]) -> None:
+        super().__init__(
+            f"{instance}.{flow} takes no parameter {name!r}; it takes: {', '.join(sorted(known))}. "
+            f"Leave {name!r} out; nothing was started."
+        )
+
+
+class PartOf(OptaicError):
+    """A part that is described inside an instance goes with that only."""
+
+    def __init__(self, name: str, whole: str) -> None:
+        super().__init__(
+            f"{name} is a part of {whole}, described in its block: `optaic destroy {whole}` deletes both, "
+            "and a change of that block makes it another."
+        )
+
+
+async def plan(session: Session, scope: "Scope") -> "Planned":
+    """Return what must change for what `scope` asks. Writes nothing.
+
+    Raises `InvalidSpec` with every problem found; the sources that a manifest names are looked at too.
+    """
+    from flows.planning.planner import make_plan, storage_of_bootstrap
+    from flows.planning.resources import Tools
+
+    tools = Tools(session.services, session.client)
+    return await make_plan(tools, await storage_of_bootstrap(tools), scope, dt.datetime.now(dt.UTC))
+
+
+async def apply(
+    session: Session, planned: "Planned", done: "Callable[[Step], None]", check: Callable[[], None]
+) -> None:
+    """Carry out a plan. To be called, like `plan` before it, under `services.exclusive`, which yields `check`."""
+    from flows.planning.planner import carry_out
+    from flows.planning.resources import Tools
+
+    await carry_out(planned, Tools(session.services, session.client), done, check=check)
+
+
+async def to_destroy(session: Session, names: "tuple[str, ...]", *, data: bool) -> "Scope":
+    """Return the scope of a plan that deletes these instances with the parts that are their own; all without names.
+
+    Raises `PartOf` for a part that is described inside an instance which is not to go.
+    """
+    from blocks.base import part_name
+    from blocks.documents import read_blocks
+    from flows.planning.planner import Scope
+    from instances.specification.types import PARTS
+    from instances.storage.row_fields import rows_on_record
+
+    blocks = await read_blocks(session.client)
+    there = blocks.names | rows_on_record(session.services.engine).keys()
+    if not names:
+        return Scope(destroy=tuple(sorted(there)), data=data)
+    for whole, saved in blocks.by_name.items():
+        if whole not in names and (parts := {part.name for part in saved.parts}.intersection(names)):
+            raise PartOf(min(parts), whole)
+    own = {part_name(name, type_) for name in names for type_ in PARTS.values()}
+    return Scope(destroy=(*names, *sorted(own & there)), data=data)
+
+
+async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
+    """Make ours what exists already, and return what that was; of the named instances, or of all.
+
+    A deployment with the name of a flow that an instance has or could have gets our mark: the next apply
+    makes it match. An instance on record whose block is gone gets its block again. Raises `UnknownInstance`.
+    """
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    from blocks.documents import BlockWriter, in_place, read_blocks
+    from flows.planning.resources import Tools
+    from flows.reading.deployment_reader import deployments_named
+    from instances.specification.types import type_of
+
+    repository, mark = session.services.repository, Tools(session.services, session.client).mark
+    blocks = await read_blocks(session.client)
+    described = blocks.names
+    there = described | {spec.name for spec in repository.specs()}
+    wanted = names or tuple(there)
+    recorded = {flow.deployment_id for flow in repository.flows()}
+    adopted: list[str] = []
+    found = await deployments_named(session.client, [f"{kind}/{name}" for name in wanted for kind in FlowKind])
+    unknown = set(names) - there - {deployment.name for deployment in found.values()}
+    if unknown:
+        raise UnknownInstance(min(unknown), sorted(there))
+    for name, deployment in found.items():
+        if deployment.deployment_id not in recorded and deployment.mark != mark:
+            await session.client.update_deployment(deployment.deployment_id, DeploymentUpdate(version=mark))
+            adopted.append(f"deployment {name}")
+    lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
+    writer = BlockWriter(session.client, blocks)
+    inside = {part.name for spec in lost.values() for part in in_place(spec, lost).values()}
+    for spec in sorted(lost.values(), key=lambda spec: bool(type_of(spec).parts)):
+        if spec.name not in inside:
+            await writer.save(spec, in_place(spec, lost))
+            adopted.append(f"block {spec.name}")
+    return adopted
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All flows and the world that they were read in, at one moment."""
+
+    flows: tuple["FlowRecord", ...]
+    world: "World"
+    now: dt.datetime
+
+
+async def read_judged(session: Session) -> Judged:
+    """Return the world of all flows now."""
+    from flows.reading.status_reader import read_all
+
+    now = dt.datetime.now(dt.UTC)
+    flows, world = await read_all(session.services, session.client, now)
+    return Judged(flows, world, now)
+
+
+async def read_lines(session: Session) -> tuple["InstanceLine", ...]:
+    """Return the board of all instances now."""
+    from flows.reading.status_reader import read_board
+
+    return await read_board(session.services, session.client, dt.datetime.now(dt.UTC))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A state that a run was seen in."""
+
+    run_id: RunId
+    state: RunState
+    name: str
+    message: str
+
+    @property
+    def ended(self) -> bool:
+        return self.state in {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED}
+
+
+async def run(session: Session, instance: str, flow: str, parameters: Mapping[str, object]) -> AsyncIterator[Seen]:
+    """Start a flow through its deployment, and yield each state that it is seen in, up to its last.
+
+    Raises `UnknownInstance`, `UnknownFlow`, `NoDeployment`, `UnknownParameter`; then nothing is started.
+    """
+    repository = session.services.repository
+    flow_id = repository.flow_id(instance, flow)
+    record = next(r for r in repository.flows(instances=[instance]) if r.flow_id == flow_id)
+    if record.deployment_id is None:
+        raise NoDeployment(instance, flow)
+    check_parameters(record, parameters)
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        created = await session.client.create_flow_run_from_deployment(
+            record.deployment_id, parameters=dict(parameters)
+        )
+    except ObjectNotFound as error:
+        raise NoDeployment(instance, flow) from error
+    last: Seen | None = None
+    while last is None or not last.ended:
+        seen = await _look(session, created.id)
+        if seen != last:
+            yield seen
+        last = seen
+        if not seen.ended:
+            await asyncio.sleep(POLL)
+
+
+def check_parameters(flow: "FlowRecord", parameters: Collection[str]) -> None:
+    """Raise `UnknownParameter` for one that runs of the flow don't take: Prefect would start it, and it would crash."""
+    from flows.planning.deployment_spec import flow_schema
+
+    known = flow_schema(flow.kind)["properties"].keys() - {"instance"}
+    for name in parameters:
+        if name not in known:
+            raise UnknownParameter(flow.instance, flow.kind, name, known)
+
+
+async def _look(session: Session, run_id: UUID) -> Seen:
+    state = (await session.client.read_flow_run(run_id)).state
+    if state is None:
+        raise OptaicError(f"run {run_id} has no state: it may have been deleted. Start it again.")
+    return Seen(RunId(run_id), RunState(state.type.value), state.name or "", state.message or "")
+
+
+async def outcome(session: Session, instance: str, flow: str) -> str:
+    """Return what the newest completed run of a flow says of what it left, as Markdown without its pictures."""
+    wanted = {"artifacts": {"key": {"any_": [f"{instance}-{flow}-outcome"]}}, "sort": "CREATED_DESC", "limit": 1}
+    found = (await session.client.request("POST", "/artifacts/filter", json=wanted)).json()
+    text = str(found[0]["data"]) if found else "It has left nothing to read yet."
+    return text.partition("![")[0].strip()
+
+
+def explains_itself(seen: Seen) -> bool:
+    """Say whether the run's own message is written for people: of a foreseen error, not of a bug."""
+    return bool(seen.message) and not seen.message.startswith("Flow run encountered an exception")
+
+
+async def errors_of(session: Session, run_id: RunId, lines: int = 20) -> str:
+    """Return the end of what the run logged as errors; empty when it logged none."""
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel
+    from prefect.client.schemas.sorting import LogSort
+
+    logs = await session.client.read_logs(
+        LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]), level=LogFilterLevel(ge_=40)),
+        sort=LogSort.TIMESTAMP_ASC,
+    )
+    return "\n".join("\n".join(log.message for log in logs).splitlines()[-lines:])

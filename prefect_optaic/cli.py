@@ -1,0 +1,56 @@
+"""The command `optaic`. Each group of commands is a module of its own: add its `app` below."""
+
+import os
+import sys
+
+import typer
+
+from definitions.errors import DefinitionError
+from instances.errors import OptaicError
+from prefect_optaic.commands import (
+    changes as commands_plan,
+)
+from prefect_optaic.commands import (
+    inspection as commands_instances,
+)
+from prefect_optaic.commands import (
+    lineage_graph as commands_graph,
+)
+from prefect_optaic.commands import (
+    promote as commands_promote,
+)
+from prefect_optaic.commands import (
+    servers as commands_stack,
+)
+from prefect_optaic.stack.machine.environment import NO_TELEMETRY
+
+app = typer.Typer(
+    name="optaic",
+    help="Instances for quant teams, as guarded Prefect deployments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for commands in (
+    commands_stack.app,
+    commands_plan.app,
+    commands_instances.app,
+    commands_promote.app,
+    commands_graph.app,
+):
+    app.add_typer(commands)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can act on are printed, without a traceback."""
+    os.environ.update(NO_TELEMETRY)  # before anything imports Prefect
+    try:
+        app()
+    except (OptaicError, DefinitionError) as error:
+        typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

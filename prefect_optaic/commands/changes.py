@@ -1,0 +1,156 @@
+"""`optaic plan`, `apply`, `destroy` and `import`."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.planning.planner import Scope
+    from prefect_optaic.session import Session
+
+app = typer.Typer()
+
+Manifest = Annotated[
+    Path | None, typer.Argument(help="A YAML file that describes instances; without one, their blocks do.")
+]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete instances that are not described any more.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project's instances.")]
+
+
+@app.command()
+def plan(
+    manifest: Manifest = None,
+    prune: Prune = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Keep the plan in a file, for `optaic apply`.")] = None,
+) -> None:
+    """Show what an apply would do; writes nothing. Exit code 0 when that is nothing, 2 otherwise."""
+    from rich.console import Console
+
+    from prefect_optaic import actions, show
+    from prefect_optaic.planfile import write_plan
+    from prefect_optaic.session import session
+
+    async def work() -> bool:
+        scope = _scope(manifest, prune=prune)
+        async with session() as open_session:
+            planned = await actions.plan(open_session, scope)
+        if as_json:
+            typer.echo(json.dumps(show.plan_json(planned.plan), indent=2))
+        else:
+            show.show_plan(Console(), planned.plan)
+        if out is not None:
+            write_plan(out, scope, planned)
+        return bool(planned.plan.changes)
+
+    if asyncio.run(work()):
+        raise typer.Exit(2)
+
+
+@app.command()
+def apply(
+    file: Annotated[
+        Path | None, typer.Argument(help="A manifest, or a plan that was kept; without one, the blocks describe.")
+    ] = None,
+    prune: Prune = False,
+    yes: Yes = False,
+) -> None:
+    """Check everything, then make blocks, rows, deployments and automations match what is described."""
+    from prefect_optaic.planfile import is_plan, read_scope
+
+    kept = file if file is not None and is_plan(file) else None
+    if kept is not None and prune:
+        raise typer.BadParameter(f"{kept} is a plan that was kept: whether it prunes was said when it was made.")
+    scope = read_scope(kept) if kept is not None else _scope(file, prune=prune)
+    asyncio.run(_apply(scope, yes=yes, kept=kept))
+
+
+@app.command()
+def destroy(
+    instances: Annotated[list[str] | None, typer.Argument(help="The instances to delete.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all instances.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Delete their data too.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete instances: their blocks, rows, edges and deployments; their data stays unless asked."""
+    from prefect_optaic import actions
+    from prefect_optaic.session import session
+
+    if bool(instances) == everything:
+        raise typer.BadParameter("name the instances to delete, or say --all; not both.")
+
+    async def work() -> None:
+        async with session() as open_session:
+            scope = await actions.to_destroy(open_session, tuple(instances or ()), data=data)
+            await apply_in(open_session, scope, yes=yes or bool(instances))
+
+    asyncio.run(work())
+
+
+@app.command(name="import")
+def import_(
+    instances: Annotated[list[str] | None, typer.Argument(help="Only these instances.")] = None,
+) -> None:
+    """Adopt what exists already: deployments with our names that are not ours, and rows whose blocks are gone."""
+    from rich.console import Console
+
+    from prefect_optaic import actions
+    from prefect_optaic.session import session
+
+    async def work() -> None:
+        console = Console()
+        async with session() as open_session, open_session.services.exclusive(waits=_waiting):
+            adopted = await actions.adopt(open_session, tuple(instances or ()))
+        for thing in adopted:
+            console.print(f"[green]✓[/] adopted {thing}", highlight=False)
+        if not adopted:
+            console.print("there is nothing to adopt", highlight=False)
+
+    asyncio.run(work())
+
+
+def _scope(manifest: Path | None, *, prune: bool) -> "Scope":
+    from flows.planning.planner import Scope
+    from prefect_optaic.manifest import look_through
+
+    if manifest is None:
+        return Scope(prune=prune)
+    found = look_through(manifest)
+    return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken)
+
+
+def _waiting(told: str) -> None:
+    typer.echo(told, err=True)
+
+
+async def _apply(scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
+    from prefect_optaic.session import session
+
+    async with session() as open_session:
+        await apply_in(open_session, scope, yes=yes, kept=kept)
+
+
+async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from prefect_optaic import actions, show
+    from prefect_optaic.planfile import check_same
+
+    console = Console()
+    async with open_session.services.exclusive(waits=_waiting) as check:
+        planned = await actions.plan(open_session, scope)
+        if kept is not None:
+            check_same(kept, planned)
+        if not yes:
+            planned.check_fuse()
+        show.show_plan(console, planned.plan)
+        if not planned.plan.changes:
+            return
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("applying", total=len(planned.plan.changes))
+            await actions.apply(open_session, planned, lambda step: progress.advance(task), check)
+        console.print(f"[green]✓[/] applied {len(planned.plan.changes)} changes", highlight=False)

@@ -1,0 +1,151 @@
+"""`optaic status`, `run`, `why`, `freshness`, `definitions` and `demo`."""
+
+import asyncio
+import datetime as dt
+import json
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Show the status of every instance, flow by flow; exit code 1 unless all are READY."""
+    from prefect_optaic import actions, show
+    from prefect_optaic.session import session
+
+    async def work() -> bool:
+        async with session() as open_session:
+            lines = await actions.read_lines(open_session)
+        if as_json:
+            typer.echo(json.dumps(show.as_json(lines), indent=2))
+        else:
+            from rich.console import Console
+
+            show.show_status(Console(), lines, dt.datetime.now(dt.UTC))
+        return all(line.status == "READY" for line in lines)
+
+    if not asyncio.run(work()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Go on whatever the guard says; recorded.")] = False,
+    on_stale: Annotated[str | None, typer.Option(help="block, refresh or warn, for this run.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Of refresh: read the source from the beginning.")
+    ] = False,
+) -> None:
+    """Start a flow through its deployment, and follow it to its end.
+
+    Exit code 0 when it completed or had nothing new to do, 3 when its guard blocked it, 1 otherwise.
+    """
+    from rich.console import Console
+
+    from prefect_optaic import actions, show
+    from prefect_optaic.session import session
+
+    asked = {"force": force, "on_stale": on_stale, "everything": everything}
+    parameters = {name: value for name, value in asked.items() if value}
+
+    async def work() -> int:
+        console = Console()
+        async with session() as open_session:
+            kind = flow or open_session.services.repository.only_flow(instance)
+            label = f"{instance}.{kind}"
+            last: actions.Seen | None = None
+            with console.status(f"{label} ..."):
+                async for seen in actions.run(open_session, instance, kind, parameters):
+                    if last is None:
+                        console.print(f"  {open_session.target.ui_url}/runs/flow-run/{seen.run_id}", highlight=False)
+                    show.show_seen(console, label, seen)
+                    last = seen
+            assert last is not None  # a run has at least one state
+            code = show.exit_code(last)
+            unforeseen = code == 1 and not actions.explains_itself(last)
+            if unforeseen and (errors := await actions.errors_of(open_session, last.run_id)):
+                console.print(errors, markup=False, highlight=False, style="dim")
+            return code
+
+    if code := asyncio.run(work()):
+        raise typer.Exit(code)
+
+
+@app.command()
+def why(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
+) -> None:
+    """Explain a flow's status down to its root causes, and what will happen next."""
+    from rich.console import Console
+
+    from instances.rules.explain import explain
+    from prefect_optaic import actions, show
+    from prefect_optaic.session import session
+
+    async def work() -> None:
+        async with session() as open_session:
+            repository = open_session.services.repository
+            flow_id = repository.flow_id(instance, flow or repository.only_flow(instance))
+            judged = await actions.read_judged(open_session)
+        explanation = explain(judged.world[flow_id], judged.world, judged.now)
+        console = Console()
+        console.print(show.cause_tree(explanation))
+        console.print(f"\nNext: {explanation.next_step}.", markup=False, highlight=False)
+
+    asyncio.run(work())
+
+
+@app.command()
+def freshness() -> None:
+    """List all flows with what their freshness asks of them, and their next deadlines."""
+    from rich.console import Console
+
+    from prefect_optaic import actions, show
+    from prefect_optaic.session import session
+
+    async def work() -> None:
+        async with session() as open_session:
+            judged = await actions.read_judged(open_session)
+        facts = [judged.world[flow.flow_id] for flow in judged.flows]
+        Console().print(show.freshness_table(facts, judged.world, judged.now))
+
+    asyncio.run(work())
+
+
+@app.command()
+def definitions(
+    kind: Annotated[str | None, typer.Argument(help="Only those of a kind, like pipeline.")] = None,
+) -> None:
+    """List the definitions that instances can refer to, with their parameters."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from definitions.registry import default_registry
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "name", "version", "parameters", "what it does"):
+        table.add_column(column, overflow="fold")
+    for d in default_registry().all():
+        if kind is None or d.kind == kind:
+            first_sentence = d.summary.partition(": ")[0].partition(". ")[0].rstrip(".")
+            table.add_row(d.kind, d.name, str(d.version), ", ".join(d.parameters.model_fields), first_sentence)
+    Console().print(table)
+
+
+@app.command()
+def demo() -> None:
+    """Start a stack, and let real prices flow through guarded deployments; exit code 0 when all are READY."""
+    from rich.console import Console
+
+    from prefect_optaic.demo import demo as run_demo
+
+    if not run_demo(Console()):
+        raise typer.Exit(1)

@@ -1,0 +1,83 @@
+"""`optaic graph`: the lineage, flow by flow, on the terminal or as a picture."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from instances.errors import OptaicError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from flows.drawing.lineage_layout import Graph
+
+app = typer.Typer()
+
+
+class UnknownPicture(OptaicError):
+    """A file name that says neither SVG nor PNG."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(f"{out} is neither an .svg nor a .png file: end its name with one of them.")
+
+
+@app.command()
+def graph(
+    out: Annotated[Path | None, typer.Option(help="Draw it into this .svg or .png file instead.")] = None,
+) -> None:
+    """Show the lineage, flow by flow, with each flow's status: in layers, upstream first."""
+    from rich.console import Console
+
+    from flows.drawing.lineage_layout import lineage_graph
+    from prefect_optaic import actions
+    from prefect_optaic.session import session
+
+    if out is not None and out.suffix.lower() not in {".svg", ".png"}:
+        raise UnknownPicture(out)
+
+    async def work() -> "Graph":
+        async with session() as open_session:
+            judged = await actions.read_judged(open_session)
+        return lineage_graph(judged.world, judged.now)
+
+    drawn = asyncio.run(work())
+    console = Console()
+    if out is None:
+        console.print(layer_table(drawn))
+    else:
+        _draw(drawn, out)
+        console.print(f"[green]✓[/] {out}: {len(drawn.nodes)} flows, {len(drawn.links)} edges", highlight=False)
+
+
+def layer_table(graph: "Graph") -> "Table":
+    """Return a row for each flow, layer by layer, with the flows that it reads."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from flows.drawing.lineage_layout import EdgeKind
+    from prefect_optaic.show import COLOURS
+
+    labels = {node.flow_id: node.label for node in graph.nodes}
+    reads: dict[str, list[str]] = {label: [] for label in labels.values()}
+    for link in graph.links:
+        how = "" if link.kind is EdgeKind.STRICT else f" ({link.kind})"
+        reads[labels[link.downstream]].append(f"{labels[link.upstream]}{how}")
+    table = Table(box=None, pad_edge=False)
+    for column in ("layer", "flow", "status", "reads"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"flow", "status"})
+    layer = -1
+    for node in graph.nodes:
+        status = f"[{COLOURS[node.status]}]{node.status}[/]"
+        first = "" if node.layer == layer else str(node.layer + 1)
+        layer = node.layer
+        table.add_row(first, escape(node.label), status, ", ".join(reads[node.label]))
+    return table
+
+
+def _draw(graph: "Graph", out: Path) -> None:
+    from flows.drawing.lineage_svg import to_png, to_svg
+    from prefect_optaic.planfile import write
+
+    write(out, to_svg(graph).encode() if out.suffix.lower() == ".svg" else to_png(graph))

@@ -1,0 +1,64 @@
+"""`optaic promote`."""
+
+import asyncio
+import datetime as dt
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def promote(
+    instance: Annotated[str, typer.Argument(help="A model, or an experiment with --as.")],
+    version: Annotated[str, typer.Argument(help="Of a model: the version that becomes the champion.")] = "",
+    previous: Annotated[
+        bool, typer.Option("--previous", help="Of a model: go back to the champion before this one.")
+    ] = False,
+    signal: Annotated[str, typer.Option("--as", help="Of an experiment: the name of the signal it becomes.")] = "",
+    least: Annotated[float | None, typer.Option("--min", help="The least value that the signal may have.")] = None,
+    most: Annotated[float | None, typer.Option("--max", help="The greatest value that the signal may have.")] = None,
+) -> None:
+    """Make a version the champion of its model, or a signal of an experiment's expression."""
+    if (bool(version), previous, bool(signal)).count(True) != 1:
+        raise typer.BadParameter(
+            "say the version of a model or --previous, or --as SIGNAL for an experiment; one of the three."
+        )
+    if signal:
+        _experiment(instance, signal, least, most)
+    else:
+        asyncio.run(_model(instance, version or None))
+
+
+def _experiment(instance: str, signal: str, least: float | None, most: float | None) -> None:
+    from prefect_optaic.commands.changes import apply_in
+    from prefect_optaic.promotion import bounds_of, scope_of_signal
+    from prefect_optaic.session import session
+
+    bounds = bounds_of(signal, least=least, most=most)
+
+    async def work() -> None:
+        async with session() as open_session:
+            scope = await scope_of_signal(open_session, instance, signal, bounds)
+            await apply_in(open_session, scope, yes=False)
+
+    asyncio.run(work())
+
+
+async def _model(instance: str, version: str | None) -> None:
+    """Promote a version of a model, None for the champion before."""
+    from rich.console import Console
+
+    from prefect_optaic.promotion import not_started, previous_version, promote_version
+    from prefect_optaic.session import session
+
+    async with session() as open_session:
+        version = version or previous_version(open_session, instance)
+        looked = await promote_version(open_session, instance, version)
+    console = Console()
+    console.print(f"[green]✓[/] version {version} is the champion of {instance}", highlight=False)
+    for flow_id in looked.started:
+        console.print(f"  {looked.world[flow_id].label} was started", highlight=False)
+    for sentence in not_started(looked, dt.datetime.now(dt.UTC)):
+        console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,108 @@
+"""`optaic demo`: the whole of it on real prices, step by step."""
+
+import asyncio
+import datetime as dt
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from instances.rules.instance_status import InstanceLine
+from prefect_optaic import actions, show
+from prefect_optaic.manifest import read_manifest
+from prefect_optaic.session import Session, session
+from prefect_optaic.stack.lifecycle import up
+from prefect_optaic.stack.progress import Progress
+from prefect_optaic.stack.target import checkout
+
+MANIFEST = Path("examples/sp500/instances.yaml")
+PATIENCE = dt.timedelta(minutes=6)  # for the cascade, after the prices are there
+
+
+def demo(console: Console) -> bool:
+    """Run the demo, and say whether every instance ended READY."""
+    started = time.monotonic()
+    _title(console, "1. A local stack: PostgreSQL, Prefect server, worker, the pages of MLflow and Evidently")
+    up(progress=Progress(console), with_ui=True)
+    ready = asyncio.run(_on_real_prices(console))
+    console.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/]", highlight=False)
+    return ready
+
+
+async def _on_real_prices(console: Console) -> bool:
+    from flows.planning.planner import Scope
+
+    specs = read_manifest(checkout() / MANIFEST)
+    async with session() as open_session:
+        _title(console, f"2. Apply {MANIFEST}: blocks, rows, edges, deployments")
+        with console.status("applying ..."):
+            async with open_session.services.exclusive() as check:
+                planned = await actions.plan(open_session, Scope(specs))
+                await actions.apply(open_session, planned, lambda step: None, check)
+        show.show_applied(console, planned.plan)
+
+        _title(console, "3. A signal refuses to run before its prices are there")
+        await _run(open_session, console, "momentum")
+
+        _title(console, "4. Refresh the index and the prices, through the worker")
+        await _run(open_session, console, "sp500-index")
+        await _run(open_session, console, "prices")
+
+        _title(console, "5. All else follows by itself: signals, experiment, model, portfolio, backtest")
+        own = {spec.name for spec in specs}
+        lines = await _until_ready(open_session, console, own)
+
+        _title(console, "6. Where things stand")
+        show.show_status(console, lines, dt.datetime.now(dt.UTC))
+        ready = all(line.status == "READY" for line in lines)
+        if ready:
+            _title(console, "7. What came of it: the backtest beside the index")
+            console.print(Markdown(await actions.outcome(open_session, "backtest", "backtest")))
+        _addresses(console, open_session)
+        return ready
+
+
+def _addresses(console: Console, open_session: Session) -> None:
+    ui, platform = open_session.target.ui_url, open_session.services.platform
+    addresses = {
+        "Deployments": f"{ui}/deployments",
+        "Runs": f"{ui}/runs",
+        "Pictures": f"{ui}/artifacts",
+        "Instances": f"{ui}/blocks",
+        "MLflow": platform.mlflow_link,
+        "Evidently": platform.evidently_link,
+    }
+    console.print()
+    for what, address in addresses.items():
+        if address is not None:
+            console.print(f"{what:<16}{address}", highlight=False)
+    console.print("\nThe stack stays up; `.venv/bin/optaic down` stops it.", highlight=False)
+
+
+def _title(console: Console, text: str) -> None:
+    console.print(f"\n[bold]{text}[/]", highlight=False)
+
+
+async def _run(open_session: Session, console: Console, instance: str) -> None:
+    with console.status(f"{instance} ..."):
+        async for seen in actions.run(open_session, instance, "refresh", {}):
+            show.show_seen(console, f"{instance}.refresh", seen)
+
+
+async def _until_ready(open_session: Session, console: Console, own: set[str]) -> tuple[InstanceLine, ...]:
+    """Look at the board until every instance of the demo is READY, one is in ERROR, or patience is at its end."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    told: dict[str, str] = {}
+    with console.status("waiting for the cascade ..."):
+        while True:
+            lines = tuple(line for line in await actions.read_lines(open_session) if line.instance in own)
+            for line in lines:
+                if told.get(line.instance) != line.status:
+                    colour = show.COLOURS[line.status]
+                    console.print(f"  {line.instance} [{colour}]{line.status}[/]", highlight=False)
+                    told[line.instance] = line.status
+            statuses = {line.status.value for line in lines}
+            if statuses == {"READY"} or "ERROR" in statuses or time.monotonic() > deadline:
+                return lines
+            await asyncio.sleep(0.5)

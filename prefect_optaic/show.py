@@ -1,0 +1,232 @@
+"""How the commands show what they know: tables and sentences on a terminal, and JSON for scripts."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from instances.plans.plan import Action, Plan
+from instances.plans.plan_text import change_words, step_words
+from instances.rules.deadlines import next_deadline, policy_words
+from instances.rules.explain import Explanation
+from instances.rules.instance_status import FlowLine, InstanceLine
+from instances.rules.status import FlowStatus, judge
+from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
+from instances.world.wording import about, moment
+from prefect_optaic.actions import Seen
+
+SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
+_GAP = "  "  # between the columns of the board
+_REASON = 40  # letters that a reason needs beside the other columns at least
+COLOURS = {
+    FlowStatus.READY: "green",
+    FlowStatus.RUNNING: "blue",
+    FlowStatus.STALE: "yellow",
+    FlowStatus.STALE_SOURCE_DELAYED: "yellow",
+    FlowStatus.NOT_INITIALIZED: "cyan",
+    FlowStatus.ERROR: "red",
+    FlowStatus.UNKNOWN: "magenta",
+}
+
+
+def as_json(lines: Iterable[InstanceLine]) -> list[dict[str, Any]]:
+    """Return the board as `optaic status --json` prints it."""
+    return [
+        {
+            "instance": line.instance,
+            "type": line.type,
+            "status": line.status.value,
+            "reason": line.reason,
+            "since": line.since.isoformat() if line.since else None,
+            "flows": [
+                {
+                    "flow": flow.flow,
+                    "status": flow.verdict.status.value,
+                    "reason": flow.verdict.reason,
+                    "deployment_id": str(flow.deployment_id) if flow.deployment_id else None,
+                }
+                for flow in line.flows
+            ],
+        }
+        for line in lines
+    ]
+
+
+def show_status(console: Console, lines: Iterable[InstanceLine], now: dt.datetime) -> None:
+    """Print the board with a row for each flow.
+
+    To a file or a pipe each row is one line, as long as it is; on a narrow terminal a reason has lines of its own.
+    """
+    rows = [_status_row(line, flow, now) for line in lines for flow in line.flows]
+    heads = ("instance", "type", "flow", "status", "since")
+    widths = [max(map(len, column)) for column in zip(heads, *(row.cells for row in rows), strict=True)]
+    room = console.width - sum(width + len(_GAP) for width in widths)
+    if console.is_terminal and room >= _REASON:
+        console.print(_status_table((*heads, "reason"), rows))
+        return
+    apart = console.is_terminal
+    _say_cells(console, heads, widths, "" if apart else "reason", styles=dict.fromkeys(heads, "bold"))
+    styles: Mapping[str, str] = {status.value: colour for status, colour in COLOURS.items()}
+    for row in rows:
+        _say_cells(console, row.cells, widths, "" if apart else row.reason, styles=styles)
+        if apart:
+            console.print(Padding(Text(row.reason), (0, 0, 0, 4)))
+
+
+@dataclass(frozen=True)
+class _Row:
+    cells: tuple[str, ...]
+    status: FlowStatus
+    reason: str
+
+
+def _status_row(line: InstanceLine, flow: FlowLine, now: dt.datetime) -> _Row:
+    verdict = flow.verdict
+    since = moment(verdict.since, now) if verdict.since else ""
+    cells = (line.instance, line.type, flow.flow, verdict.status.value, since)
+    return _Row(cells, verdict.status, in_a_line(verdict.reason))
+
+
+def _status_table(heads: Iterable[str], rows: Iterable[_Row]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in heads:
+        table.add_column(column, overflow="fold", no_wrap=column not in {"reason"})
+    for row in rows:
+        name, type_, flow, status, since = row.cells
+        table.add_row(name, type_, flow, Text(status, COLOURS[row.status]), since, escape(row.reason))
+    return table
+
+
+def _say_cells(
+    console: Console, cells: Iterable[str], widths: Iterable[int], reason: str, *, styles: Mapping[str, str]
+) -> None:
+    text = Text(_GAP).join(
+        [
+            *(Text(cell.ljust(width), styles.get(cell, "")) for cell, width in zip(cells, widths, strict=True)),
+            Text(reason),
+        ]
+    )
+    text.rstrip()
+    console.print(text, soft_wrap=True)
+
+
+def in_a_line(text: str) -> str:
+    """Return what a reason says in one line, and a sign where there is more.
+
+    Where the first line only leads to a quotation, as 'in the expression, at column 19:' does, it is left out
+    for what is said after that, which is the first line that is not indented.
+    """
+    first, *more = text.splitlines() or [""]
+    said = next((line for line in more if line and not line.startswith(" ")), "")
+    if first.endswith(":") and said:
+        before, found, _ = first.rpartition(": ")
+        first = f"{before}{found}{said}"
+    return f"{first} ..." if more else first
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Print a plan: each thing that changes, with its fields before and after, and a summary."""
+
+    def say(text: str) -> None:
+        # To a file or a pipe each line as long as it is.
+        console.print(text, highlight=False, soft_wrap=not console.is_terminal)
+
+    for step in plan.changes:
+        sign, colour = SIGNS[step.action]
+        say(f"[{colour}]{sign} {escape(step_words(step))}[/]")
+        for change in step.changes if step.action is Action.UPDATE else ():
+            field, before, after = map(escape, change_words(change))
+            say(f"    {field}: [red]{before}[/] -> [green]{after}[/]")
+    for warning in plan.warnings:
+        say(f"[yellow]warning:[/] {escape(warning)}")
+    if plan.kept:
+        say(f"described no more, and kept (--prune deletes them): {', '.join(plan.kept)}")
+    say(f"[bold]{plan.summary}[/]")
+
+
+def show_applied(console: Console, plan: Plan) -> None:
+    """Say in a line for each kind of thing what an apply has done."""
+    for kind, group in groupby(plan.steps, key=lambda step: step.kind):
+        counts = Counter(step.action for step in group)
+        said = ", ".join(f"{counts[action]} {action}d" for action in SIGNS if counts[action])
+        console.print(f"[green]✓[/] {kind}s: {said or 'all as they should be'}", highlight=False)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as `optaic plan --json` prints it."""
+    return {
+        "summary": plan.summary,
+        "digest": plan.digest,
+        "warnings": list(plan.warnings),
+        "kept": list(plan.kept),
+        "steps": [
+            {
+                "action": step.action.value,
+                "kind": step.kind,
+                "name": step.name,
+                "changes": [change.plain() for change in step.changes],
+            }
+            for step in plan.changes
+        ],
+    }
+
+
+def show_seen(console: Console, label: str, seen: Seen) -> None:
+    """Say that a run was seen in a state."""
+    how = seen.name or seen.state.value.title()
+    colour = "white"
+    if seen.ended:
+        colour = "green" if seen.state is RunState.COMPLETED else "yellow" if seen.name == BLOCKED else "red"
+    message = f": {escape(seen.message)}" if seen.message and seen.ended else ""
+    console.print(f"  {label} [{colour}]{how}[/]{message}", highlight=False)
+
+
+def exit_code(seen: Seen) -> int:
+    """Return 0 when the run did or confirmed its work, 3 when its guard stopped it, 1 otherwise."""
+    if seen.state is RunState.COMPLETED or seen.name == SKIPPED:
+        return 0
+    return 3 if seen.name == BLOCKED else 1
+
+
+def cause_tree(explanation: Explanation) -> Tree:
+    """Return an explanation as a tree: the flow that was asked about, and under it what blocks, root causes marked."""
+    nodes: list[Tree] = []
+    for cause in explanation.causes:
+        del nodes[cause.depth :]
+        text = f"{escape(cause.label)} is [{COLOURS[cause.status]}]{cause.status}[/]: {escape(cause.reason)}"
+        if cause.depth and cause.root and cause.status is not FlowStatus.RUNNING:
+            text = f"{text} [bold](root cause)[/]"
+        if cause.repeated:
+            text = f"{text} [dim](see above)[/]"
+        nodes.append(nodes[-1].add(text) if nodes else Tree(text, highlight=False))
+    return nodes[0]
+
+
+def freshness_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) -> Table:
+    """Return what each flow's freshness asks of it, and until when it is met."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("flow", "status", "last completed", "data until", "policy", "next deadline"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"flow", "status"})
+    for flow in flows:
+        status = judge(flow, world, now).status
+        run, deadline = flow.completed, next_deadline(flow, now)
+        watermark = run.provenance.watermark if run and run.provenance else None
+        due = f"{moment(deadline.due, now)}, in {about(deadline.due - now)}: {deadline.rule}" if deadline else ""
+        table.add_row(
+            flow.label,
+            f"[{COLOURS[status]}]{status}[/]",
+            moment(run.at, now) if run else "",
+            str(watermark or ""),
+            policy_words(flow),
+            due,
+        )
+    return table

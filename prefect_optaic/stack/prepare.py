@@ -1,0 +1,189 @@
+"""What servers need before instances can live on them; the same for embedded ones and for one's own."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from prefect_optaic.stack.errors import StepFailed, Unreachable
+from prefect_optaic.stack.machine.processes import tail
+from prefect_optaic.stack.platform_block import save_platform
+from prefect_optaic.stack.progress import Progress
+from prefect_optaic.stack.servers.worker import POOL
+from prefect_optaic.stack.target import Target, checkout, use
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.responses import DeploymentResponse
+
+    from blocks.platform import Platform
+
+
+def prepare(target: Target, *, progress: Progress, deploy: bool = True) -> "Platform":
+    """Migrate the database, register and save the blocks, look for the pool, deploy `prefect.yaml`.
+
+    Each of them only as far as needed: a second call changes nothing. Returns the Platform block.
+    Raises `Unreachable` or `StepFailed`.
+    """
+    with progress.step("extension database"):
+        migrate(target)
+    use(target)
+    with progress.step("blocks") as step:
+        platform, step.detail = prepare_blocks(target)
+    with progress.step("work pool") as step:
+        pool = ensure_pool(create=target.embedded)
+        step.detail = f"{POOL!r} is there" if pool else f"there is none named {POOL!r}"
+    if deploy and not pool:
+        progress.note(
+            f"nothing deployed: make the pool first (`prefect work-pool create {POOL} --type process`), run this again"
+        )
+    elif deploy:
+        with progress.step("deployments") as step:
+            step.detail = deploy_missing(target)
+    return platform
+
+
+def migrate(target: Target) -> None:
+    """Bring the extension database to this code's version. Raises `Unreachable`."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+
+    from instances.storage.migrations import upgrade
+
+    assert target.database_url is not None
+    engine = create_engine(target.database_url)
+    try:
+        upgrade(engine)
+    except OperationalError as error:
+        raise Unreachable("OPTAIC_DATABASE_URL", shown(target), str(error.orig).strip()) from error
+    finally:
+        engine.dispose()
+
+
+def database_answers(target: Target) -> bool:
+    """Can the extension database be connected to?"""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+
+    assert target.database_url is not None
+    engine = create_engine(target.database_url, connect_args={"connect_timeout": 5})
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+def shown(target: Target) -> str:
+    """Return the extension database's URL without its password."""
+    from sqlalchemy import make_url
+
+    return make_url(target.database_url or "").render_as_string(hide_password=True)
+
+
+def prepare_blocks(target: Target) -> "tuple[Platform, str]":
+    """Register the block types of `blocks`, and save the Platform block where it is missing or outdated.
+
+    Returns the Platform block, and what became of it. Raises `Unreachable`.
+    """
+    return asyncio.run(_prepare_blocks(target))
+
+
+def ensure_pool(*, create: bool) -> bool:
+    """Say whether the work pool is there; make it, as a process pool, if asked to."""
+    return asyncio.run(_ensure_pool(create=create))
+
+
+def deploy_missing(target: Target) -> str:
+    """Deploy the checkout's `prefect.yaml`, unless all its deployments are there; returns what was done.
+
+    Raises `StepFailed`, with the end of the log.
+    """
+    manifest = checkout() / "prefect.yaml"
+    names = _names(manifest)
+    if not names:
+        return "no prefect.yaml"
+    if asyncio.run(_deployed(names)) >= names:
+        return "all there"
+    log = target.home.log("deploy")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    with log.open("wb") as output:
+        # PWD is what `{{ $PWD }}` in prefect.yaml is replaced by.
+        env = {**os.environ, **target.environment(), "PWD": str(manifest.parent)}
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=manifest.parent, env=env
+        )
+    if done.returncode:
+        raise StepFailed("`prefect deploy --all`", done.returncode, log, tail(log))
+    return ", ".join(sorted(names))
+
+
+async def _prepare_blocks(target: Target) -> "tuple[Platform, str]":
+    from prefect.blocks.core import Block
+    from prefect.client.orchestration import get_client
+
+    import blocks
+
+    async with get_client() as client:
+        await _require(client, target)
+        # What `prefect block register -m blocks` does.
+        for block in vars(blocks).values():
+            if Block.is_block_class(block):
+                await block.aregister_type_and_schema(client=client)
+        return await save_platform(target, client)
+
+
+async def _require(client: "PrefectClient", target: Target) -> None:
+    error = await client.api_healthcheck()
+    if error is not None:
+        raise Unreachable("PREFECT_API_URL", target.api_url, str(error) or type(error).__name__)
+
+
+async def _ensure_pool(*, create: bool) -> bool:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
+    async with get_client() as client:
+        try:
+            await client.read_work_pool(POOL)
+        except ObjectNotFound:
+            if not create:
+                return False
+            template = ProcessWorker.get_default_base_job_template()
+            await client.create_work_pool(
+                WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
+            )
+    return True
+
+
+async def _deployed(names: set[str]) -> set[str]:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    async with get_client() as client:
+        wanted = DeploymentFilter(name=DeploymentFilterName(any_=sorted(names)))
+        there = await client.read_deployments(deployment_filter=wanted)
+    return {deployment.name for deployment in there if _from_here(deployment)}
+
+
+def _from_here(deployment: "DeploymentResponse") -> bool:
+    """Does a deployment run the code of this checkout, where it names a folder at all?"""
+    step = "prefect.deployments.steps.set_working_directory"
+    folders = [found[step]["directory"] for found in deployment.pull_steps or [] if step in found]
+    return all(folder == str(checkout()) for folder in folders)
+
+
+def _names(manifest: Path) -> set[str]:
+    if not manifest.exists():
+        return set()
+    content = yaml.safe_load(manifest.read_text()) or {}
+    return {str(deployment["name"]) for deployment in content.get("deployments") or []}

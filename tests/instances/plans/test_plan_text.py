@@ -1,0 +1,80 @@
+from typing import Any
+
+import pytest
+
+from instances.plans.plan import ABSENT, Action, Change, Step, compare
+from instances.plans.plan_text import change_words, step_words, value_words
+from instances.specification.specs import BacktestSpec
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "none"),
+        (ABSENT, "not there"),
+        ("Prices.", "Prices."),
+        ("one\ntwo", '"one\\ntwo"'),
+        ({"a": [1, "é"]}, '{"a": [1, "é"]}'),
+        (True, "true"),
+        ("x" * 300, "x" * 200 + " ..."),
+    ],
+)
+def test_a_value_is_one_line(value: object, words: str) -> None:
+    assert value_words(value) == words
+
+
+@pytest.mark.parametrize("field", ["on_record", "id_in_row"])
+def test_what_postgres_does_not_know_yet_is_said_in_words(field: str) -> None:
+    assert change_words(Change(field, False, True)) == ("noted in Postgres", "no", "yes")
+
+
+def created(kind: str, **after: Any) -> str:
+    return step_words(Step(kind, "x", Action.CREATE, (), after))
+
+
+def test_what_is_made_is_said_with_what_it_mainly_is() -> None:
+    schedule = {"type": "cron", "expression": "0 18 * * 1-5", "timezone": "UTC", "interval_minutes": None}
+    refs = [{"instance": "a", "role": "input"}, {"instance": "b"}, {"instance": "a", "role": "other"}]
+    assert created("block", type="dataset", upstream_refs=refs, schedule=schedule, work_pool=None) == (
+        "block x: dataset, reads a and b, at 0 18 * * 1-5 UTC"
+    )
+    assert created("block", type="pipeline", definition="csv", config={"path": "a.csv"}, schedule=None) == (
+        'block x: pipeline, csv {"path": "a.csv"}'
+    )
+    schedules = {"x-refresh": {"interval": 5400.0, "timezone": "UTC"}}
+    assert created("deployment", schedules=schedules, work_pool="gpu", work_queue="urgent") == (
+        "deployment x: every 90 minutes, on gpu/urgent"
+    )
+    manual = {"type": "manual", "expression": None, "interval_minutes": None, "timezone": "UTC"}
+    assert created("block", type="dataset", schedule=manual) == "block x: dataset"
+    assert created("automation") == "automation x"
+    assert step_words(Step("block", "x", Action.UPDATE, (), {"type": "dataset"})) == "block x"
+
+
+def test_a_backtest_is_said_with_all_that_it_reads() -> None:
+    own = {"assets": {"instance": "prices"}, "benchmark": "index"}
+    signals = BacktestSpec.model_validate(
+        {"name": "b", **own, "signals": {"primary": "momentum", "secondary": "trend"}}
+    )
+    weights = BacktestSpec.model_validate({"name": "b", **own, "optimizer": "prices"})
+    assert created("block", **signals.model_dump(mode="json")) == (
+        "block x: backtest, reads prices, momentum, trend and index"
+    )
+    assert created("block", **weights.model_dump(mode="json")) == "block x: backtest, reads prices and index"
+    assert [(field, ref.role) for field, ref in signals.references_by_field()] == [
+        ("assets.instance", "assets"),
+        ("signals.primary", "primary"),
+        ("signals.secondary", "secondary"),
+        ("benchmark", "benchmark"),
+    ]
+
+
+def test_data_that_goes_is_said_to_its_last_thing() -> None:
+    def gone(**before: Any) -> str:
+        return step_words(*compare("data", {}, {"x": before}, gone=["x"]))
+
+    assert gone(versions=["12-1a2b3c4d", "3"]) == "data x: all rows, now at v12 and v3"
+    assert gone(versions=["7"], mlflow_experiment_id="5", evidently_project_id="0a1b") == (
+        "data x: all rows, now at v7, MLflow experiment 5 with its runs and registered model, Evidently project 0a1b"
+    )
+    assert step_words(*compare("block", {}, {"x": {"type": "dataset"}}, gone=["x"])) == "block x"

@@ -1,0 +1,81 @@
+"""Promotion: what is refused before anything is asked of a server."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows.running.run_starter import Round
+from instances.errors import InvalidSpec
+from instances.rules.cascade import decide
+from instances.rules.readiness import assess
+from instances.specification.specs import ExperimentSpec, SignalSpec
+from instances.world.facts import Clock, FlowFacts, Policy
+from prefect_optaic.promotion import CannotPromote, bounds_of, not_started, previous_version, signal_of
+from tests.instances.sample_world import NOW, completed, flow, strict, world
+
+EXPERIMENT = ExperimentSpec.model_validate({"name": "trend", "config": {"expression": "close"}})
+_WRONG = "must be of lowercase letters, digits and dashes, 63 at most, and end in no dash"
+
+
+def test_a_name_that_no_instance_can_have_is_told_once() -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        signal_of(EXPERIMENT, "Bad Name", SignalSpec())
+    assert caught.value.problems == (f"Bad Name: {_WRONG}, not 'Bad Name'",)
+
+
+def test_bounds_that_no_value_can_keep_are_told() -> None:
+    assert bounds_of("momentum", least=-1, most=None) == SignalSpec(min=-1)
+    with pytest.raises(InvalidSpec) as caught:
+        bounds_of("momentum", least=5, most=1)
+    assert caught.value.problems == ("momentum: min 5.0 is greater than max 1.0",)
+
+
+def test_a_signal_and_its_parts_are_what_the_experiment_is() -> None:
+    specs = signal_of(EXPERIMENT, "momentum", SignalSpec(max=2))
+    assert [spec.type for spec in specs] == ["pipeline", "store", "accessor", "signal"]
+
+
+def test_what_is_no_experiment_and_no_model_is_named_by_its_type() -> None:
+    class Repository:
+        def spec(self, name: str) -> ExperimentSpec:
+            return EXPERIMENT
+
+    session = SimpleNamespace(services=SimpleNamespace(repository=Repository()))
+    with pytest.raises(CannotPromote, match=r"'trend' is an experiment; say which model"):
+        previous_version(session, "trend")  # type: ignore[arg-type]
+
+
+TRAIN = flow("returns.train", completed(version="2"))
+BY_CLOCK: dict[str, Any] = {
+    "edges": [strict("returns.train")],
+    "auto": False,
+    "policy": Policy(clock=Clock(cron="0 20 * * *")),
+}
+_LEFT = (
+    "returns.infer was not started: it is not kept ready automatically; run it by hand, by its schedule, or set auto "
+    "on returns. Until its next run, at 20:00 UTC, "
+)
+
+
+def looked_at(infer: FlowFacts, *, failed: str | None = None) -> list[str]:
+    facts = world(TRAIN, infer)
+    failures = {infer.flow_id: failed} if failed else {}
+    return list(not_started(Round(facts, (decide(infer, facts, NOW),), {}, failures), NOW))
+
+
+def test_an_infer_that_waits_for_its_own_schedule_is_told() -> None:
+    infer = flow("returns.infer", completed(inputs={"returns.train": "1"}), **BY_CLOCK)
+    assert looked_at(infer) == [f"{_LEFT}its predictions stay those of the champion before."]
+    assert looked_at(flow("returns.infer", **BY_CLOCK)) == [f"{_LEFT}there are no predictions."]
+
+
+def test_an_infer_that_has_predicted_with_the_champion_or_starts_is_not_told() -> None:
+    infer = flow("returns.infer", **BY_CLOCK)
+    same = assess(infer, world(TRAIN, infer), NOW).fingerprint
+    assert looked_at(flow("returns.infer", completed(fingerprint=same), **BY_CLOCK)) == []
+    follows = flow("returns.infer", edges=[strict("returns.train")])
+    assert looked_at(follows) == []
+    assert looked_at(follows, failed="the server is gone") == [
+        "returns.infer was not started: the server is gone. Until its next run, there are no predictions."
+    ]

@@ -1,0 +1,67 @@
+"""What the commands show, by the width of the terminal or none."""
+
+import io
+from uuid import uuid4
+
+import pytest
+from rich.console import Console
+
+from instances.rules.instance_status import FlowLine, InstanceLine
+from instances.rules.status import FlowStatus, Verdict
+from prefect_optaic.show import in_a_line, show_status
+from tests.instances.sample_world import NOW
+
+REASON = "failed at 17:40 UTC, run db02c1f6: the source has a row twice, (2024-02-08, AAA): leave one of them out"
+LINES = [
+    InstanceLine(
+        "prices",
+        "dataset",
+        FlowStatus.ERROR,
+        REASON,
+        NOW,
+        (FlowLine("refresh", Verdict(FlowStatus.ERROR, REASON, since=NOW), uuid4()),),
+    )
+]
+HEAD = "instance  type     flow     status  since"
+ROW = "prices    dataset  refresh  ERROR   18:00 UTC"
+
+
+def shown(width: int, *, terminal: bool) -> list[str]:
+    out = io.StringIO()
+    show_status(Console(file=out, width=width, force_terminal=terminal, color_system=None), LINES, NOW)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_a_row_of_the_board_is_one_line_in_a_pipe() -> None:
+    assert shown(80, terminal=False) == [f"{HEAD}      reason", f"{ROW}  {REASON}"]
+
+
+def test_a_reason_has_lines_of_its_own_on_a_narrow_terminal() -> None:
+    head, row, *reason = shown(80, terminal=True)
+    assert (head, row) == (HEAD, ROW)
+    assert all(line.startswith("    ") for line in reason)
+    assert " ".join(line.strip() for line in reason) == REASON
+
+
+def test_a_reason_is_a_column_on_a_wide_terminal() -> None:
+    head, first, *more = shown(120, terminal=True)
+    assert head == f"{HEAD}      reason"
+    assert first.startswith(f"{ROW}  failed at 17:40 UTC")
+    assert all(line.startswith(" " * len(ROW)) for line in more)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("it is ready", "it is ready"),
+        ("", ""),
+        ("2 problems, nothing was written:\n  - one\n  - two", "2 problems, nothing was written: ..."),
+        (
+            "failed at 17:40 UTC, run db: in the expression, at column 5:\n  1 + x\n      ^\nthere is no column 'x'",
+            "failed at 17:40 UTC, run db: there is no column 'x' ...",
+        ),
+        ("in the expression, at column 5:\n  1 + x\n      ^\nno column 'x'\nMore.", "no column 'x' ..."),
+    ],
+)
+def test_a_reason_of_many_lines_is_told_by_what_it_says(text: str, line: str) -> None:
+    assert in_a_line(text) == line
