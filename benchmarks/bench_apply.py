@@ -29,9 +29,9 @@ from sqlalchemy import event
 from definitions.contract import FlowKind
 from flows.integrations.services import load_platform, opened
 from flows.planning.deployment_spec import Storage, create_deployment, desired_deployment
-from flows.planning.planner import Planned, Scope, carry_out, make_plan
+from flows.planning.planner import Changeset, Scope, apply_plan, make_plan
 from flows.planning.resources import Tools
-from flows.planning.resources.resource import AT_ONCE
+from flows.planning.resources.resource import CONCURRENCY
 from instances.plans.plan import Step
 from instances.specification.specs import AnySpec, DatasetSpec
 from prefect_optaic.manifest import read_manifest
@@ -114,7 +114,7 @@ def write_manifest(folder: Path, count: int) -> Path:
 
 async def bare_rate(make: Callable[[int], Awaitable[object]]) -> float:
     """Return how many calls a second are answered, a few at a time."""
-    slots = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(CONCURRENCY)
 
     async def one(number: int) -> None:
         async with slots:
@@ -136,7 +136,7 @@ async def bare_rates(client: PrefectClient, specs: Sequence[DatasetSpec], label:
     return named, await bare_rate(lambda n: create_deployment(client, wishes[n % len(wishes)], flow))
 
 
-async def planned(tools: Tools, specs: tuple[AnySpec, ...]) -> Planned:
+async def changeset(tools: Tools, specs: tuple[AnySpec, ...]) -> Changeset:
     return await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
 
 
@@ -148,9 +148,9 @@ async def applied(tools: Tools, specs: tuple[AnySpec, ...]) -> tuple[Costs, dict
         ends[step.kind] = (ends.get(step.kind, (0, 0.0))[0] + 1, time.perf_counter())
 
     with counted(tools) as costs:
-        wanted = await planned(tools, specs)
+        wanted = await changeset(tools, specs)
         before = time.perf_counter()
-        await carry_out(wanted, tools, done)
+        await apply_plan(wanted, tools, done)
     phases: dict[str, tuple[int, float]] = {}
     for kind, (count, end) in ends.items():
         phases[kind] = (count, end - before)
@@ -168,17 +168,18 @@ async def measure(manifest: Path, count: int) -> None:
             costs, phases = await applied(tools, specs)
             after = await bare_rates(client, datasets, "after")
             print(f"first apply    {costs}   of {count} instances")
-            for kind, (things, seconds) in phases.items():
-                print(f"  {kind + 's':<19}{seconds:7.2f} s {things:6} made, {things / seconds:6.1f} a second")
-            (things, seconds), whole = phases["deployment"], costs.seconds
+            for kind, (made, seconds) in phases.items():
+                print(f"  {kind + 's':<19}{seconds:7.2f} s {made:6} made, {made / seconds:6.1f} a second")
+            (made, seconds), whole = phases["deployment"], costs.seconds
             print(
-                f"bare calls, {AT_ONCE} at once, before and after; beside their mean the rate of our deployments alone,"
+                f"bare calls, {CONCURRENCY} at once, before and after; beside their mean the rate of our deployments "
+                "alone,"
             )
             print("and of the whole first apply, with its plan, blocks and rows:")
             for what, *rates in zip(
                 ("with all that ours have", "with a name only"), before[::-1], after[::-1], strict=True
             ):
-                shares = (f"{things / took / mean(rates):.0%}" for took in (seconds, whole))
+                shares = (f"{made / took / mean(rates):.0%}" for took in (seconds, whole))
                 print(f"  {what:<25}{rates[0]:6.1f} {rates[1]:6.1f} a second   {'   '.join(shares)}")
             costs, _ = await applied(tools, specs)
             print(f"second apply   {costs}")
@@ -187,7 +188,7 @@ async def measure(manifest: Path, count: int) -> None:
                 for spec in specs
             )
             costs, phases = await applied(tools, changed)
-            made = ", ".join(f"{things} {kind}" for kind, (things, _) in phases.items())
+            made = ", ".join(f"{made} {kind}" for kind, (made, _) in phases.items())
             print(f"one changed    {costs}   {made}; {dict(costs.writes)}, {costs.sql_writes} rows")
 
 

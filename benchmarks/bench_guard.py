@@ -30,7 +30,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ROUNDS = 3
-AT_ONCE = 4  # more requests at once are slower: the server is the bottleneck
+CONCURRENCY = 4  # more requests at once are slower: the server is the bottleneck
 
 
 async def at_once(work: Callable[[T], Awaitable[R]], items: list[T], limit: int) -> list[R]:
@@ -62,7 +62,7 @@ async def wave(client: PrefectClient, count: int) -> list[UUID]:
         await client.create_flow_run_from_deployment(deployment, state=Completed())
         return deployment
 
-    return await at_once(ran, list(range(count)), AT_ONCE)
+    return await at_once(ran, list(range(count)), CONCURRENCY)
 
 
 async def latest_run(client: PrefectClient, deployment: UUID) -> None:
@@ -88,7 +88,7 @@ async def measure(client: PrefectClient, count: int) -> None:
 
     ours = await median_seconds(guard)
     singly = await median_seconds(lambda: one_each(1))
-    together = await median_seconds(lambda: one_each(AT_ONCE))
+    together = await median_seconds(lambda: one_each(CONCURRENCY))
     ratio = min(singly, together) / ours
     print(f"{count:>9} {ours:>8.3f} s {reader.requests:>9} {singly:>8.2f} s {together:>12.2f} s {ratio:>8.1f} x")
 

@@ -20,7 +20,7 @@ from blocks.experiments import ExperimentInstance
 from blocks.models import ModelInstance
 from blocks.portfolios import BacktestInstance, PortfolioOptimizerInstance
 from instances.errors import OptaicError
-from instances.specification.spec_errors import complaints
+from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec
 from instances.specification.types import TYPES, type_of
 from instances.world.wording import a
@@ -123,7 +123,7 @@ async def read_blocks(client: PrefectClient) -> SavedBlocks:
         try:
             spec, parts = _specs(block_class, document)
         except ValidationError as error:
-            told = "; ".join(": ".join(filter(None, each)) for each in complaints(error))
+            told = "; ".join(": ".join(filter(None, each)) for each in spec_problems(error))
             unreadable[name] = UnreadableBlock(document_id, own_type, told)
         except ValueError as error:
             unreadable[name] = UnreadableBlock(document_id, own_type, str(error))

@@ -9,18 +9,18 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.states import Failed
 
 from flows.drawing.lineage_layout import lineage_graph
-from flows.drawing.lineage_svg import keep_lineage
+from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.services import load_platform, opened
-from flows.planning.planner import BOOTSTRAP, Scope, carry_out, make_plan, storage_of_bootstrap
+from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, storage_of_bootstrap
 from flows.planning.resources import Tools
-from flows.reading.status_reader import read_all
+from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
 from instances.plans.plan import Action, Plan, Step
-from instances.plans.plan_text import change_words, step_words
+from instances.plans.plan_text import change_text, step_text
 
 
 @dataclass(frozen=True)
-class Bootstrapped:
+class BootstrapResult:
     """How many things bootstrap made, changed, deleted, and left as they were."""
 
     created: int
@@ -30,7 +30,7 @@ class Bootstrapped:
 
 
 @flow(name=BOOTSTRAP, persist_result=False)
-async def bootstrap(prune: bool = False) -> Bootstrapped | State[None]:
+async def bootstrap(prune: bool = False) -> BootstrapResult | State[None]:
     """Plan what must change so that the world matches the blocks, keep the plan as an artifact, and apply it.
 
     What it leaves is drawn as the artifact `lineage`.
@@ -46,25 +46,29 @@ async def bootstrap(prune: bool = False) -> Bootstrapped | State[None]:
         return Failed(message=str(error))
 
 
-async def _bootstrap(prune: bool) -> Bootstrapped:
+async def _bootstrap(prune: bool) -> BootstrapResult:
     logger = get_run_logger()
     async with get_client() as client:
         with opened(await load_platform()) as services:
             async with services.exclusive(waits=logger.info) as check:
                 tools = Tools(services, client)
                 storage = await storage_of_bootstrap(tools)
-                planned = await make_plan(tools, storage, Scope(prune=prune), dt.datetime.now(dt.UTC))
-                description = planned.plan.summary
-                await acreate_markdown_artifact(plan_markdown(planned.plan), key="plan", description=description)
-                planned.check_fuse()
-                await carry_out(planned, tools, lambda step: logger.info("%s %s", step.action, step.label), check=check)
-                if planned.plan.changes:
+                changeset = await make_plan(tools, storage, Scope(prune=prune), dt.datetime.now(dt.UTC))
+                description = changeset.plan.summary
+                await acreate_markdown_artifact(plan_markdown(changeset.plan), key="plan", description=description)
+                changeset.check_fuse()
+                await apply_plan(
+                    changeset, tools, lambda step: logger.info("%s %s", step.action, step.label), check=check
+                )
+                if changeset.plan.changes:
                     now = dt.datetime.now(dt.UTC)
-                    _, world = await read_all(services, client, now)
-                    await keep_lineage(client, lineage_graph(world, now))
-    counts = Counter(step.action for step in planned.plan.steps)
-    logger.info(planned.plan.summary)
-    return Bootstrapped(*(counts[action] for action in (Action.CREATE, Action.UPDATE, Action.DELETE, Action.UNCHANGED)))
+                    _, world = await read_all_flows(services, client, now)
+                    await save_lineage(client, lineage_graph(world, now))
+    counts = Counter(step.action for step in changeset.plan.steps)
+    logger.info(changeset.plan.summary)
+    return BootstrapResult(
+        *(counts[action] for action in (Action.CREATE, Action.UPDATE, Action.DELETE, Action.UNCHANGED))
+    )
 
 
 def plan_markdown(plan: Plan) -> str:
@@ -74,14 +78,14 @@ def plan_markdown(plan: Plan) -> str:
     if plan.kept:
         lines.append(f"- described no more, and kept: {', '.join(plan.kept)}")
     for step in plan.changes:
-        lines += ["", f"### {step.action} {step_words(step)}", *_change_rows(step)]
+        lines += ["", f"### {step.action} {step_text(step)}", *_change_rows(step)]
     return "\n".join(lines)
 
 
 def _change_rows(step: Step) -> list[str]:
     if step.action is not Action.UPDATE:
         return []
-    rows = ["| {} | `{}` | `{}` |".format(*map(_in_cell, change_words(change))) for change in step.changes]
+    rows = ["| {} | `{}` | `{}` |".format(*map(_in_cell, change_text(change))) for change in step.changes]
     return ["", "| field | before | after |", "| --- | --- | --- |", *rows]
 
 

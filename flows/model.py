@@ -7,7 +7,7 @@ from prefect.utilities.urls import url_for
 from definitions.contract import FlowKind
 from definitions.work.models import inference, training
 from definitions.work.models.monitoring import monitored_rows, rows_before
-from definitions.work.models.training import Trained
+from definitions.work.models.training import TrainingResult
 from definitions.work.models.training_table import training_table
 from definitions.work.outcome import Event, Outcome, table
 from flows.integrations.evidently_drift import Drift, DriftRules
@@ -117,7 +117,7 @@ def _champion(context: Context) -> PinnedModel:
     return next(model for model in context.models if model.role == "champion")
 
 
-def _training(context: Context, trained: Trained) -> Training:
+def _training(context: Context, trained: TrainingResult) -> Training:
     spec, definition = _spec(context), defining(context.applied, context.services.registry)
     assert definition is not None  # a model names its own
     config = definition.parse(spec.config).model_dump(mode="json")
@@ -151,7 +151,7 @@ def link(page: str | None, path: str, text: str) -> str:
     return f"[{text}]({page.rstrip('/')}/{path})"
 
 
-def _training_summary(trained: Trained, told: Challenge, run: str) -> str:
+def _training_summary(trained: TrainingResult, told: Challenge, run: str) -> str:
     metrics = pl.DataFrame([{"metric": name, "value": _shown(name, value)} for name, value in trained.metrics.items()])
     return "\n".join(
         [
@@ -169,7 +169,7 @@ def _training_summary(trained: Trained, told: Challenge, run: str) -> str:
     )
 
 
-def _folds(trained: Trained) -> pl.DataFrame:
+def _folds(trained: TrainingResult) -> pl.DataFrame:
     """Return what is shown of each fold: no wider than an artifact's page."""
     return pl.DataFrame(
         [

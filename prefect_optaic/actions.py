@@ -13,9 +13,9 @@ from instances.world.facts import RunId, RunState
 from prefect_optaic.session import Session
 
 if TYPE_CHECKING:
-    from flows.planning.planner import Planned, Scope
+    from flows.planning.planner import Changeset, Scope
     from instances.plans.plan import Step
-    from instances.rules.instance_status import InstanceLine
+    from instances.rules.instance_status import InstanceStatus
     from instances.specification.applied import FlowRecord
     from instances.world.facts import World
 
@@ -49,7 +49,7 @@ class PartOf(OptaicError):
         )
 
 
-async def plan(session: Session, scope: "Scope") -> "Planned":
+async def plan(session: Session, scope: "Scope") -> "Changeset":
     """Return what must change for what `scope` asks. Writes nothing.
 
     Raises `InvalidSpec` with every problem found; the sources that a manifest names are looked at too.
@@ -62,16 +62,16 @@ async def plan(session: Session, scope: "Scope") -> "Planned":
 
 
 async def apply(
-    session: Session, planned: "Planned", done: "Callable[[Step], None]", check: Callable[[], None]
+    session: Session, changeset: "Changeset", done: "Callable[[Step], None]", check: Callable[[], None]
 ) -> None:
     """Carry out a plan. To be called, like `plan` before it, under `services.exclusive`, which yields `check`."""
-    from flows.planning.planner import carry_out
+    from flows.planning.planner import apply_plan
     from flows.planning.resources import Tools
 
-    await carry_out(planned, Tools(session.services, session.client), done, check=check)
+    await apply_plan(changeset, Tools(session.services, session.client), done, check=check)
 
 
-async def to_destroy(session: Session, names: "tuple[str, ...]", *, data: bool) -> "Scope":
+async def destroy_scope(session: Session, names: "tuple[str, ...]", *, data: bool) -> "Scope":
     """Return the scope of a plan that deletes these instances with the parts that are their own; all without names.
 
     Raises `PartOf` for a part that is described inside an instance which is not to go.
@@ -80,10 +80,10 @@ async def to_destroy(session: Session, names: "tuple[str, ...]", *, data: bool) 
     from blocks.documents import read_blocks
     from flows.planning.planner import Scope
     from instances.specification.types import PARTS
-    from instances.storage.row_fields import rows_on_record
+    from instances.storage.row_fields import recorded_rows
 
     blocks = await read_blocks(session.client)
-    there = blocks.names | rows_on_record(session.services.engine).keys()
+    there = blocks.names | recorded_rows(session.services.engine).keys()
     if not names:
         return Scope(destroy=tuple(sorted(there)), data=data)
     for whole, saved in blocks.by_name.items():
@@ -106,7 +106,7 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     from flows.reading.deployment_reader import deployments_named
     from instances.specification.types import type_of
 
-    repository, mark = session.services.repository, Tools(session.services, session.client).mark
+    repository, owner_tag = session.services.repository, Tools(session.services, session.client).owner_tag
     blocks = await read_blocks(session.client)
     described = blocks.names
     there = described | {spec.name for spec in repository.specs()}
@@ -118,8 +118,8 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
     if unknown:
         raise UnknownInstance(min(unknown), sorted(there))
     for name, deployment in found.items():
-        if deployment.deployment_id not in recorded and deployment.mark != mark:
-            await session.client.update_deployment(deployment.deployment_id, DeploymentUpdate(version=mark))
+        if deployment.deployment_id not in recorded and deployment.owner_tag != owner_tag:
+            await session.client.update_deployment(deployment.deployment_id, DeploymentUpdate(version=owner_tag))
             adopted.append(f"deployment {name}")
     lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
     writer = BlockWriter(session.client, blocks)
@@ -132,7 +132,7 @@ async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
 
 
 @dataclass(frozen=True)
-class Judged:
+class WorldSnapshot:
     """All flows and the world that they were read in, at one moment."""
 
     flows: tuple["FlowRecord", ...]
@@ -140,24 +140,24 @@ class Judged:
     now: dt.datetime
 
 
-async def read_judged(session: Session) -> Judged:
+async def read_snapshot(session: Session) -> WorldSnapshot:
     """Return the world of all flows now."""
-    from flows.reading.status_reader import read_all
+    from flows.reading.status_reader import read_all_flows
 
     now = dt.datetime.now(dt.UTC)
-    flows, world = await read_all(session.services, session.client, now)
-    return Judged(flows, world, now)
+    flows, world = await read_all_flows(session.services, session.client, now)
+    return WorldSnapshot(flows, world, now)
 
 
-async def read_lines(session: Session) -> tuple["InstanceLine", ...]:
+async def read_statuses(session: Session) -> tuple["InstanceStatus", ...]:
     """Return the board of all instances now."""
-    from flows.reading.status_reader import read_board
+    from flows.reading.status_reader import read_statuses
 
-    return await read_board(session.services, session.client, dt.datetime.now(dt.UTC))
+    return await read_statuses(session.services, session.client, dt.datetime.now(dt.UTC))
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunSnapshot:
     """A state that a run was seen in."""
 
     run_id: RunId
@@ -170,7 +170,9 @@ class Seen:
         return self.state in {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED}
 
 
-async def run(session: Session, instance: str, flow: str, parameters: Mapping[str, object]) -> AsyncIterator[Seen]:
+async def run(
+    session: Session, instance: str, flow: str, parameters: Mapping[str, object]
+) -> AsyncIterator[RunSnapshot]:
     """Start a flow through its deployment, and yield each state that it is seen in, up to its last.
 
     Raises `UnknownInstance`, `UnknownFlow`, `NoDeployment`, `UnknownParameter`; then nothing is started.
@@ -189,7 +191,7 @@ async def run(session: Session, instance: str, flow: str, parameters: Mapping[st
         )
     except ObjectNotFound as error:
         raise NoDeployment(instance, flow) from error
-    last: Seen | None = None
+    last: RunSnapshot | None = None
     while last is None or not last.ended:
         seen = await _look(session, created.id)
         if seen != last:
@@ -209,11 +211,11 @@ def check_parameters(flow: "FlowRecord", parameters: Collection[str]) -> None:
             raise UnknownParameter(flow.instance, flow.kind, name, known)
 
 
-async def _look(session: Session, run_id: UUID) -> Seen:
+async def _look(session: Session, run_id: UUID) -> RunSnapshot:
     state = (await session.client.read_flow_run(run_id)).state
     if state is None:
         raise OptaicError(f"run {run_id} has no state: it may have been deleted. Start it again.")
-    return Seen(RunId(run_id), RunState(state.type.value), state.name or "", state.message or "")
+    return RunSnapshot(RunId(run_id), RunState(state.type.value), state.name or "", state.message or "")
 
 
 async def outcome(session: Session, instance: str, flow: str) -> str:
@@ -224,7 +226,7 @@ async def outcome(session: Session, instance: str, flow: str) -> str:
     return text.partition("![")[0].strip()
 
 
-def explains_itself(seen: Seen) -> bool:
+def has_own_message(seen: RunSnapshot) -> bool:
     """Say whether the run's own message is written for people: of a foreseen error, not of a bug."""
     return bool(seen.message) and not seen.message.startswith("Flow run encountered an exception")
 

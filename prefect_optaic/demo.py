@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from instances.rules.instance_status import InstanceLine
+from instances.rules.instance_status import InstanceStatus
 from prefect_optaic import actions, show
 from prefect_optaic.manifest import read_manifest
 from prefect_optaic.session import Session, session
@@ -38,9 +38,9 @@ async def _on_real_prices(console: Console) -> bool:
         _title(console, f"2. Apply {MANIFEST}: blocks, rows, edges, deployments")
         with console.status("applying ..."):
             async with open_session.services.exclusive() as check:
-                planned = await actions.plan(open_session, Scope(specs))
-                await actions.apply(open_session, planned, lambda step: None, check)
-        show.show_applied(console, planned.plan)
+                changeset = await actions.plan(open_session, Scope(specs))
+                await actions.apply(open_session, changeset, lambda step: None, check)
+        show.show_apply(console, changeset.plan)
 
         _title(console, "3. A signal refuses to run before its prices are there")
         await _run(open_session, console, "momentum")
@@ -87,16 +87,16 @@ def _title(console: Console, text: str) -> None:
 async def _run(open_session: Session, console: Console, instance: str) -> None:
     with console.status(f"{instance} ..."):
         async for seen in actions.run(open_session, instance, "refresh", {}):
-            show.show_seen(console, f"{instance}.refresh", seen)
+            show.show_run(console, f"{instance}.refresh", seen)
 
 
-async def _until_ready(open_session: Session, console: Console, own: set[str]) -> tuple[InstanceLine, ...]:
+async def _until_ready(open_session: Session, console: Console, own: set[str]) -> tuple[InstanceStatus, ...]:
     """Look at the board until every instance of the demo is READY, one is in ERROR, or patience is at its end."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     told: dict[str, str] = {}
     with console.status("waiting for the cascade ..."):
         while True:
-            lines = tuple(line for line in await actions.read_lines(open_session) if line.instance in own)
+            lines = tuple(line for line in await actions.read_statuses(open_session) if line.instance in own)
             for line in lines:
                 if told.get(line.instance) != line.status:
                     colour = show.COLOURS[line.status]

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from blocks.base import part_name
 from instances.errors import InvalidSpec
-from instances.specification.spec_errors import complaints
+from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, spec_adapter
 from instances.specification.types import PARTS
 from instances.specification.values import PrefectName
@@ -94,7 +94,7 @@ def look_through(path: Path) -> Manifest:
                 specs.append(spec_adapter.validate_python(described.fields))
             except ValidationError as error:
                 broken.add(name)
-                wrong = [(place, what) for place, what in complaints(error) if place not in described.taken_over]
+                wrong = [(place, what) for place, what in spec_problems(error) if place not in described.taken_over]
                 problems.extend(": ".join(filter(None, (name, place, what))) for place, what in wrong)
     return Manifest(tuple(specs), project, tuple(problems), frozenset(broken))
 
@@ -118,18 +118,18 @@ def _project(value: object) -> tuple[str | None, str | None]:
     try:
         return _project_name.validate_python(value), None
     except ValidationError as error:
-        return None, f"project: {next(complaints(error))[1]}"
+        return None, f"project: {next(spec_problems(error))[1]}"
 
 
 @dataclass(frozen=True)
-class _Described:
+class _Descriptions:
     """The fields of one instance or part; what is wrong with those `taken_over` is told elsewhere."""
 
     fields: dict[str, Any]
     taken_over: frozenset[str] = frozenset()
 
 
-def _entries(entry: Mapping[str, Any], project: str | None) -> Iterator[_Described]:
+def _entries(entry: Mapping[str, Any], project: str | None) -> Iterator[_Descriptions]:
     """Yield the parts that an entry describes in place, and then the entry, which names them."""
     common = {"project": entry.get("project", project)} if entry.get("project", project) else {}
     named, inside = dict(entry), set[str]()
@@ -137,7 +137,7 @@ def _entries(entry: Mapping[str, Any], project: str | None) -> Iterator[_Describ
         if isinstance(part := entry.get(field), dict):
             name = part_name(str(entry.get("name")), type_)
             taken_over = frozenset({"name", *common} - ({"project"} & part.keys()))
-            yield _Described(common | part | {"name": name, "type": type_}, taken_over)
+            yield _Descriptions(common | part | {"name": name, "type": type_}, taken_over)
             named[field] = name
             inside.add(field)
-    yield _Described(common | named, frozenset(inside))
+    yield _Descriptions(common | named, frozenset(inside))

@@ -11,7 +11,7 @@ from instances.specification.spec_errors import told
 from instances.specification.specs import AnySpec
 
 if TYPE_CHECKING:
-    from flows.planning.planner import Planned, Scope
+    from flows.planning.planner import Changeset, Scope
 
 _FORMAT = "optaic-plan-2"
 _FAMILY = "optaic-plan-"
@@ -34,7 +34,7 @@ class CannotWrite(OptaicError):
         super().__init__(f"{path} cannot be written: {error.strerror or error}. Choose another file.")
 
 
-class _Kept(BaseModel):
+class _SavedPlan(BaseModel):
     """What is in a plan file: what was asked for, and the digest of what it would do."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,12 +58,12 @@ def is_plan(path: Path) -> bool:
     return isinstance(content, dict) and str(content.get("format", "")).startswith(_FAMILY)
 
 
-def write_plan(path: Path, scope: "Scope", planned: "Planned") -> None:
+def write_plan(path: Path, scope: "Scope", changeset: "Changeset") -> None:
     """Keep what a plan was asked for, and the digest of what it would do. Raises `CannotWrite`."""
-    kept = _Kept(
+    kept = _SavedPlan(
         format=_FORMAT,
-        digest=planned.plan.digest,
-        summary=planned.plan.summary,
+        digest=changeset.plan.digest,
+        summary=changeset.plan.summary,
         prune=scope.prune,
         destroy=scope.destroy,
         data=scope.data,
@@ -89,13 +89,13 @@ def read_scope(path: Path) -> "Scope":
     return Scope(kept.manifest, kept.prune, kept.destroy, kept.data, kept.project)
 
 
-def check_same(path: Path, planned: "Planned") -> None:
+def check_same(path: Path, changeset: "Changeset") -> None:
     """Raise `WorldChanged` unless the plan of now does the same as the kept one."""
-    if _read(path).digest != planned.plan.digest:
+    if _read(path).digest != changeset.plan.digest:
         raise WorldChanged(path)
 
 
-def _read(path: Path) -> _Kept:
+def _read(path: Path) -> _SavedPlan:
     """Return what is in a plan file."""
     remedy = f"make a new plan with `optaic plan --out {path}`"
     try:
@@ -109,6 +109,6 @@ def _read(path: Path) -> _Kept:
             [f"the plan {path} has the format {content['format']!r}, and this version reads {_FORMAT!r}: {remedy}"]
         )
     try:
-        return _Kept.model_validate(content)
+        return _SavedPlan.model_validate(content)
     except ValidationError as error:
         raise InvalidSpec([f"{problem}; {remedy}" for problem in told(f"the plan {path}", error)]) from error

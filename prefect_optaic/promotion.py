@@ -11,9 +11,9 @@ from blocks.documents import read_blocks
 from definitions.contract import FlowKind
 from flows.planning.planner import Scope
 from flows.running.champion import promote_by_hand
-from flows.running.run_starter import Round, start_due
+from flows.running.run_starter import CascadeResult, start_due
 from instances.errors import InvalidSpec, OptaicError
-from instances.rules.cascade import Leave
+from instances.rules.cascade import Hold
 from instances.rules.readiness import assess
 from instances.specification.spec_errors import told
 from instances.specification.specs import (
@@ -113,17 +113,17 @@ async def scope_of_signal(session: Session, experiment: str, name: str, signal_s
     return Scope(specs)
 
 
-async def promote_version(session: Session, model: str, version: str) -> Round:
+async def promote_version(session: Session, model: str, version: str) -> CascadeResult:
     """Make a version a model's champion, and start what was waiting for it.
 
     Raises `UnknownInstance`, `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
     """
-    from flows.reading.status_reader import read_all
+    from flows.reading.status_reader import read_all_flows
 
     services, client = session.services, session.client
     _check_model(session, model)
     train = services.repository.flow_id(model, "train")
-    _, world = await read_all(services, client, dt.datetime.now(dt.UTC))
+    _, world = await read_all_flows(services, client, dt.datetime.now(dt.UTC))
     trained = world[train].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
@@ -131,11 +131,11 @@ async def promote_version(session: Session, model: str, version: str) -> Round:
     return await start_due(services, services.repository.children(train))
 
 
-def not_started(looked: Round, now: dt.datetime) -> Iterator[str]:
+def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
     """Yield a sentence for each `infer` that a promotion calls for, and that was left alone or could not start."""
     for decision in looked.decisions:
         flow = looked.world[decision.flow_id]
-        why = decision.reason if isinstance(decision, Leave) else looked.failed.get(flow.flow_id)
+        why = decision.reason if isinstance(decision, Hold) else looked.failed.get(flow.flow_id)
         if flow.kind is not FlowKind.INFER or why is None:
             continue
         done = flow.completed.provenance if flow.completed is not None else None

@@ -15,14 +15,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from instances.plans.plan import Action, Plan
-from instances.plans.plan_text import change_words, step_words
-from instances.rules.deadlines import next_deadline, policy_words
+from instances.plans.plan_text import change_text, step_text
+from instances.rules.deadlines import next_deadline, policy_text
 from instances.rules.explain import Explanation
-from instances.rules.instance_status import FlowLine, InstanceLine
+from instances.rules.instance_status import FlowVerdict, InstanceStatus
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
 from instances.world.wording import about, moment
-from prefect_optaic.actions import Seen
+from prefect_optaic.actions import RunSnapshot
 
 SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
 _GAP = "  "  # between the columns of the board
@@ -38,7 +38,7 @@ COLOURS = {
 }
 
 
-def as_json(lines: Iterable[InstanceLine]) -> list[dict[str, Any]]:
+def as_json(lines: Iterable[InstanceStatus]) -> list[dict[str, Any]]:
     """Return the board as `optaic status --json` prints it."""
     return [
         {
@@ -61,7 +61,7 @@ def as_json(lines: Iterable[InstanceLine]) -> list[dict[str, Any]]:
     ]
 
 
-def show_status(console: Console, lines: Iterable[InstanceLine], now: dt.datetime) -> None:
+def show_status(console: Console, lines: Iterable[InstanceStatus], now: dt.datetime) -> None:
     """Print the board with a row for each flow.
 
     To a file or a pipe each row is one line, as long as it is; on a narrow terminal a reason has lines of its own.
@@ -89,11 +89,11 @@ class _Row:
     reason: str
 
 
-def _status_row(line: InstanceLine, flow: FlowLine, now: dt.datetime) -> _Row:
+def _status_row(line: InstanceStatus, flow: FlowVerdict, now: dt.datetime) -> _Row:
     verdict = flow.verdict
     since = moment(verdict.since, now) if verdict.since else ""
     cells = (line.instance, line.type, flow.flow, verdict.status.value, since)
-    return _Row(cells, verdict.status, in_a_line(verdict.reason))
+    return _Row(cells, verdict.status, one_line_reason(verdict.reason))
 
 
 def _status_table(heads: Iterable[str], rows: Iterable[_Row]) -> Table:
@@ -119,7 +119,7 @@ def _say_cells(
     console.print(text, soft_wrap=True)
 
 
-def in_a_line(text: str) -> str:
+def one_line_reason(text: str) -> str:
     """Return what a reason says in one line, and a sign where there is more.
 
     Where the first line only leads to a quotation, as 'in the expression, at column 19:' does, it is left out
@@ -142,9 +142,9 @@ def show_plan(console: Console, plan: Plan) -> None:
 
     for step in plan.changes:
         sign, colour = SIGNS[step.action]
-        say(f"[{colour}]{sign} {escape(step_words(step))}[/]")
+        say(f"[{colour}]{sign} {escape(step_text(step))}[/]")
         for change in step.changes if step.action is Action.UPDATE else ():
-            field, before, after = map(escape, change_words(change))
+            field, before, after = map(escape, change_text(change))
             say(f"    {field}: [red]{before}[/] -> [green]{after}[/]")
     for warning in plan.warnings:
         say(f"[yellow]warning:[/] {escape(warning)}")
@@ -153,7 +153,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     say(f"[bold]{plan.summary}[/]")
 
 
-def show_applied(console: Console, plan: Plan) -> None:
+def show_apply(console: Console, plan: Plan) -> None:
     """Say in a line for each kind of thing what an apply has done."""
     for kind, group in groupby(plan.steps, key=lambda step: step.kind):
         counts = Counter(step.action for step in group)
@@ -180,7 +180,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def show_seen(console: Console, label: str, seen: Seen) -> None:
+def show_run(console: Console, label: str, seen: RunSnapshot) -> None:
     """Say that a run was seen in a state."""
     how = seen.name or seen.state.value.title()
     colour = "white"
@@ -190,7 +190,7 @@ def show_seen(console: Console, label: str, seen: Seen) -> None:
     console.print(f"  {label} [{colour}]{how}[/]{message}", highlight=False)
 
 
-def exit_code(seen: Seen) -> int:
+def exit_code(seen: RunSnapshot) -> int:
     """Return 0 when the run did or confirmed its work, 3 when its guard stopped it, 1 otherwise."""
     if seen.state is RunState.COMPLETED or seen.name == SKIPPED:
         return 0
@@ -226,7 +226,7 @@ def freshness_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) 
             f"[{COLOURS[status]}]{status}[/]",
             moment(run.at, now) if run else "",
             str(watermark or ""),
-            policy_words(flow),
+            policy_text(flow),
             due,
         )
     return table

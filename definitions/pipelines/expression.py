@@ -160,7 +160,7 @@ def _definition(
         kind=Kind.PIPELINE,
         name="expression",
         version=version,
-        summary="Computes a value from the columns of other instances, with an expression.",
+        summary="ExpressionPreview a value from the columns of other instances, with an expression.",
         parameters=parameters,
         factory=_pipeline,
         flows=flows,

@@ -28,7 +28,7 @@ NAMES = {
 
 
 @runtime_checkable
-class Computes(Protocol):
+class ExpressionPreview(Protocol):
     """A pipeline that can also show the rows that it would leave out."""
 
     def computed(self, request: ExtractRequest) -> pl.DataFrame:
@@ -52,7 +52,7 @@ def preview(
     Raises `SourceError`, also where no column holds numbers.
     """
     request = ExtractRequest(inputs=tuple(inputs), missing=tuple(missing))
-    rows = pipeline.computed(request) if isinstance(pipeline, Computes) else pipeline.extract(request)
+    rows = pipeline.computed(request) if isinstance(pipeline, ExpressionPreview) else pipeline.extract(request)
     columns = _number_columns(rows)
     shown = rows.filter(*_within(start, end)).sort("date", "entity")
     found = {name: statistics(shown, name) for name in columns}

@@ -133,7 +133,7 @@ def _link(link: Link) -> str:
     return f'<path d="{"".join(path)}"{_DASHES[link.kind]}/>'
 
 
-async def keep_lineage(client: PrefectClient, graph: Graph) -> bool:
+async def save_lineage(client: PrefectClient, graph: Graph) -> bool:
     """Keep the picture as the artifact `lineage`, in the place of the last one, if it shows anything new.
 
     One request when it does not. The last one goes, for a day may have a thousand.

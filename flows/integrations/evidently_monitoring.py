@@ -52,9 +52,9 @@ class Monitoring:
     once, there is one. All methods raise `MonitoringError` when Evidently does not answer.
     """
 
-    def __init__(self, workspace: str, *, mark: str) -> None:
+    def __init__(self, workspace: str, *, owner_tag: str) -> None:
         self._at = workspace
-        self._mark = mark
+        self._mark = owner_tag
         with self._translated("be opened"):
             self._workspace = _opened(workspace)
 

@@ -37,7 +37,7 @@ class TrackingError(OptaicError):
         super().__init__(f"MLflow at {shown(uri)} could not {doing}: {shown(why).strip().rstrip('.')}. {self.remedy}")
 
 
-class Gone(TrackingError):
+class DeletedInMlflow(TrackingError):
     """MLflow answers, and does not have what it is asked for any more."""
 
     remedy = (
@@ -76,7 +76,7 @@ def translated(uri: str, doing: str) -> Iterator[None]:
 
         if not isinstance(error, MlflowException):
             raise
-        kind = Gone if error.error_code == "RESOURCE_DOES_NOT_EXIST" else TrackingError
+        kind = DeletedInMlflow if error.error_code == "RESOURCE_DOES_NOT_EXIST" else TrackingError
         raise kind(uri, doing, _first_line(error)) from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from definitions.contract import Regressor
 from flows.integrations.addresses import shown
-from flows.integrations.mlflow_client import Gone, TrackingError, fluent, is_database, opened, translated
+from flows.integrations.mlflow_client import DeletedInMlflow, TrackingError, fluent, is_database, opened, translated
 from flows.integrations.mlflow_training import MODEL_ID, REFERENCE, Training, log
 from instances.errors import SHOWN, OptaicError
 
@@ -18,9 +18,18 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment as MlflowExperiment
     from mlflow.entities.model_registry import RegisteredModel
 
-__all__ = ["Experiment", "Gone", "ModelVersion", "NoSuchVersion", "NotOurs", "Tracking", "TrackingError", "Training"]
+__all__ = [
+    "DeletedInMlflow",
+    "Experiment",
+    "ModelVersion",
+    "NoSuchVersion",
+    "NotOurs",
+    "Tracking",
+    "TrackingError",
+    "Training",
+]
 
-MARK = "optaic.mark"  # the tag that says which installation made a thing
+OWNER_TAG = "optaic.mark"  # the tag that says which installation made a thing
 CHAMPION, PREVIOUS = "champion", "previous"  # the aliases
 PROMOTED_AT, PROMOTED_BY = "optaic.promoted_at", "optaic.promoted_by"  # tags of a version
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's page shows what is for chatbots
@@ -71,10 +80,10 @@ class Tracking:
     All methods raise `TrackingError` when MLflow does not answer.
     """
 
-    def __init__(self, uri: str, *, artifacts: str, mark: str) -> None:
+    def __init__(self, uri: str, *, artifacts: str, owner_tag: str) -> None:
         self._uri = uri
         self._artifacts = artifacts
-        self._mark = mark
+        self._mark = owner_tag
         self._client = opened(uri)
 
     # Experiments
@@ -85,7 +94,9 @@ class Tracking:
 
         with self._translated("list experiments"):
             found = _pages(
-                self._client.search_experiments, view_type=ViewType.ALL, filter_string=f"tags.`{MARK}` = '{self._mark}'"
+                self._client.search_experiments,
+                view_type=ViewType.ALL,
+                filter_string=f"tags.`{OWNER_TAG}` = '{self._mark}'",
             )
             return {each.name: self._experiment(each) for each in found}
 
@@ -116,7 +127,7 @@ class Tracking:
         with self._translated(f"make the experiment {name!r}"):
             if self.find(name) is None:
                 try:
-                    self._client.create_experiment(name, self._location(name), {MARK: self._mark, **_KIND})
+                    self._client.create_experiment(name, self._location(name), {OWNER_TAG: self._mark, **_KIND})
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                         raise
@@ -175,7 +186,7 @@ class Tracking:
     def champions(self) -> Mapping[str, str]:
         """Return the champions of the models that this installation made: versions, by the models' names."""
         with self._translated("list registered models"):
-            found = _pages(self._client.search_registered_models, filter_string=f"tags.`{MARK}` = '{self._mark}'")
+            found = _pages(self._client.search_registered_models, filter_string=f"tags.`{OWNER_TAG}` = '{self._mark}'")
             named = {model.name: _aliases(model).get(CHAMPION) for model in found}
         return {name: version for name, version in named.items() if version is not None}
 
@@ -228,7 +239,7 @@ class Tracking:
         return f"{self._artifacts.rstrip('/')}/{name}" if is_database(self._uri) else None
 
     def _experiment(self, found: "MlflowExperiment") -> Experiment:
-        ours = found.tags.get(MARK) == self._mark
+        ours = found.tags.get(OWNER_TAG) == self._mark
         return Experiment(found.experiment_id, found.name, ours=ours, deleted=found.lifecycle_stage == "deleted")
 
     def _own(self, name: str) -> Experiment:
@@ -247,7 +258,7 @@ class Tracking:
         model = self._find_model(name)
         if model is None:
             try:
-                model = self._client.create_registered_model(name, tags={MARK: self._mark})
+                model = self._client.create_registered_model(name, tags={OWNER_TAG: self._mark})
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                     raise
@@ -257,7 +268,7 @@ class Tracking:
         return model
 
     def _is_ours(self, model: "RegisteredModel") -> bool:
-        return bool(model.tags.get(MARK) == self._mark)
+        return bool(model.tags.get(OWNER_TAG) == self._mark)
 
     def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
         with self._translated(f"read the model {name!r}"):

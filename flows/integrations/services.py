@@ -113,7 +113,7 @@ class Services:
     resources: Resources
 
     @property
-    def mark(self) -> str:
+    def owner_tag(self) -> str:
         """What things made from this database carry, so that those of others are never touched."""
         return f"optaic-{self.repository.installation().hex[:12]}"
 
@@ -123,7 +123,7 @@ class Services:
         uri = self.platform.tracking_uri
         if uri is None:
             raise NotConfigured("MLflow", "mlflow_tracking_uri")
-        return Tracking(uri, artifacts=self.platform.artifacts, mark=self.mark)
+        return Tracking(uri, artifacts=self.platform.artifacts, owner_tag=self.owner_tag)
 
     @cached_property
     def monitoring(self) -> Monitoring:
@@ -131,7 +131,7 @@ class Services:
         workspace = self.platform.evidently_workspace
         if workspace is None:
             raise NotConfigured("Evidently", "evidently_workspace")
-        return Monitoring(workspace, mark=self.mark)
+        return Monitoring(workspace, owner_tag=self.owner_tag)
 
     @asynccontextmanager
     async def exclusive(

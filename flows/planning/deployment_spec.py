@@ -19,9 +19,9 @@ from prefect.utilities.callables import parameter_schema
 
 from definitions.contract import FlowKind
 from flows.reading.deployment_reader import (
-    FoundDeployment,
+    DeploymentSnapshot,
+    content_hash,
     deployments_with_ids,
-    hashed,
     interval_fields,
     schedule_settings,
 )
@@ -81,7 +81,7 @@ class DesiredDeployment:
 
     flow_name: str
     name: str
-    mark: str
+    owner_tag: str
     entrypoint: str
     description: str
     tags: tuple[str, ...]
@@ -99,14 +99,14 @@ class DesiredDeployment:
         return f"{self.name}-{self.flow_name}"
 
     def fields(self) -> Fields:
-        """Return it in the form that `FoundDeployment` has them of one that is there."""
+        """Return it in the form that `DeploymentSnapshot` has them of one that is there."""
         return {
-            "version": self.mark,
+            "version": self.owner_tag,
             "entrypoint": self.entrypoint,
             "description": self.description,
             "tags": sorted(self.tags),
             "parameters": dict(self.parameters),
-            "parameter_schema": hashed(flow_schema(FlowKind(self.flow_name))),
+            "parameter_schema": content_hash(flow_schema(FlowKind(self.flow_name))),
             "enforce_parameter_schema": True,
             "schedules": {self.slug: {**self.schedule, **schedule_settings()}} if self.schedule else {},
             "concurrency_limit": self.concurrency,
@@ -119,7 +119,7 @@ class DesiredDeployment:
         }
 
 
-def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mark: str) -> DesiredDeployment:
+def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, owner_tag: str) -> DesiredDeployment:
     """Return the deployment that a flow must have: run where bootstrap runs, unless its spec says otherwise."""
     clock = clock_of(spec.flow_settings(kind).schedule)
     schedule: Fields | None = None
@@ -132,7 +132,7 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, mar
     return DesiredDeployment(
         flow_name=kind.value,
         name=spec.name,
-        mark=mark,
+        owner_tag=owner_tag,
         entrypoint=storage.entrypoint(kind),
         description="\n\n".join(text for text in about if text),
         tags=("optaic", spec.project, spec.type),
@@ -193,7 +193,7 @@ async def create_deployment(client: PrefectClient, desired: DesiredDeployment, f
     )
 
 
-async def update_deployment(client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment) -> None:
+async def update_deployment(client: PrefectClient, desired: DesiredDeployment, existing: DeploymentSnapshot) -> None:
     """Make a deployment as it must be, all but what an operator may have paused: that is not sent at all.
 
     Raises `ObjectNotFound` when somebody has deleted it.
@@ -208,7 +208,7 @@ def _content(desired: DesiredDeployment) -> dict[str, Any]:
     """Return what is sent of a deployment whether it is there or not."""
     storage = desired.storage
     return {
-        "version": desired.mark,
+        "version": desired.owner_tag,
         "entrypoint": desired.entrypoint,
         "description": desired.description,
         "tags": list(desired.tags),
@@ -226,7 +226,7 @@ def _content(desired: DesiredDeployment) -> dict[str, Any]:
 
 
 async def _schedules(
-    client: PrefectClient, desired: DesiredDeployment, existing: FoundDeployment
+    client: PrefectClient, desired: DesiredDeployment, existing: DeploymentSnapshot
 ) -> list[DeploymentScheduleUpdate]:
     """Delete the schedules that must go, and return the change of the one that must be.
 

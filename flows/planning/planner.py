@@ -11,15 +11,15 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.documents import SavedBlocks, read_blocks
 from flows.planning.deployment_spec import Storage
-from flows.planning.resources import ALL, Tools, Wanted
-from flows.planning.resources.resource import Refusal, Refused
+from flows.planning.resources import RESOURCE_KINDS, DesiredState, Tools
+from flows.planning.resources.resource import Refusal, StepsRefused
 from instances.errors import InvalidSpec, OptaicError, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
 from instances.specification.resolution import resolution
 from instances.specification.specs import AnySpec, RunnableSpec
 from instances.specification.types import type_of
-from instances.storage.row_fields import rows_on_record
+from instances.storage.row_fields import recorded_rows
 
 BOOTSTRAP = "bootstrap"
 
@@ -93,22 +93,22 @@ class Scope:
 class Share:
     """How many of the instances of a project, or of those of none, would go."""
 
-    gone: int
+    deleted: int
     members: int
     project: str
 
     def __str__(self) -> str:
-        return f"{self.gone} of {self.members} instances" + (
+        return f"{self.deleted} of {self.members} instances" + (
             f" of the project {self.project!r}" if self.project else ""
         )
 
 
 @dataclass(frozen=True)
-class Planned:
+class Changeset:
     """A plan, with what it is to bring about; `members` has all instances, described or on record, with projects."""
 
     plan: Plan
-    wanted: Wanted
+    state: DesiredState
     members: Mapping[str, str]
 
     def check_fuse(self) -> None:
@@ -117,9 +117,9 @@ class Planned:
         So when more than half of all would: that takes more than half of some project's.
         """
         there = Counter(self.members.values())
-        going = Counter(self.members[name] for name in self.wanted.gone)
+        going = Counter(self.members[name] for name in self.state.deleted)
         shares = [Share(going[project], there[project], project) for project in sorted(going)]
-        most = [share for share in shares if 2 * share.gone > share.members]
+        most = [share for share in shares if 2 * share.deleted > share.members]
         if most:
             raise WouldRemoveMost(most)
 
@@ -136,19 +136,19 @@ async def storage_of_bootstrap(tools: Tools) -> Storage:
         raise NotDeployed from error
 
 
-async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.datetime) -> Planned:
+async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.datetime) -> Changeset:
     """Read everything and return what must change; writes nothing.
 
     Raises `InvalidSpec` with every problem found.
     """
     blocks = await read_blocks(tools.client)
-    on_record = rows_on_record(tools.services.engine)
+    on_record = recorded_rows(tools.services.engine)
     described = blocks.merged(scope.specs, without=scope.broken)
-    gone, kept = _leaving(scope, blocks, described, on_record)
-    staying = [spec for spec in described if spec.name not in gone]
-    unreadable = _unreadable(blocks, {*gone, *(spec.name for spec in scope.specs), *scope.broken})
+    deleted, kept = _leaving(scope, blocks, described, on_record)
+    staying = [spec for spec in described if spec.name not in deleted]
+    unreadable = _unreadable(blocks, {*deleted, *(spec.name for spec in scope.specs), *scope.broken})
     problems = [*scope.problems, *blocks.problems, *unreadable.values()]
-    problems += [*_protected(gone, described, on_record), *_still_read(gone, staying)]
+    problems += [*_protected(deleted, described, on_record), *_still_read(deleted, staying)]
     resolved = resolution(
         # What can't go is there, for what is told of the others.
         described if problems else staying,
@@ -158,9 +158,9 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
         broken=scope.broken | unreadable.keys(),
     )
     problems.extend(resolved.problems)
-    to_save = tuple(spec for spec in scope.specs if spec.name not in gone)
-    wanted = Wanted(resolved.instances, storage, blocks, to_save, tuple(sorted(gone)), data=scope.data)
-    proposed = [await things.plan(wanted, tools) for things in ALL]
+    to_save = tuple(spec for spec in scope.specs if spec.name not in deleted)
+    state = DesiredState(resolved.instances, storage, blocks, to_save, tuple(sorted(deleted)), data=scope.data)
+    proposed = [await kind_of_resource.plan(state, tools) for kind_of_resource in RESOURCE_KINDS]
     problems.extend(problem for each in proposed for problem in each.problems)
     if problems:
         raise InvalidSpec(problems)
@@ -169,7 +169,7 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=warnings)
     members = {name: fields["project"] for name, fields in on_record.items()}
     members = dict.fromkeys(blocks.unreadable, "") | members | {spec.name: spec.project for spec in described}
-    return Planned(plan, wanted, members)
+    return Changeset(plan, state, members)
 
 
 def _unreadable(blocks: SavedBlocks, covered: Collection[str]) -> dict[str, str]:
@@ -189,39 +189,39 @@ def _leaving(
     for name in scope.destroy:
         if name not in names and name not in on_record:
             raise UnknownInstance(name, sorted(names | on_record.keys()))
-    gone, projects = set(scope.destroy), scope.projects
+    deleted, projects = set(scope.destroy), scope.projects
     undescribed = on_record.keys() - names
     if scope.prune and projects is None:
-        gone |= undescribed
+        deleted |= undescribed
     elif scope.prune and projects is not None:
         in_file = {spec.name for spec in scope.specs}
-        gone |= {spec.name for spec in described if spec.project in projects} - in_file
-        gone |= {name for name in undescribed if on_record[name]["project"] in projects}
-    return gone, undescribed - gone
+        deleted |= {spec.name for spec in described if spec.project in projects} - in_file
+        deleted |= {name for name in undescribed if on_record[name]["project"] in projects}
+    return deleted, undescribed - deleted
 
 
-def _protected(gone: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]) -> list[str]:
+def _protected(deleted: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]) -> list[str]:
     protected = {spec.name for spec in described if spec.protect}
     protected |= {name for name, fields in on_record.items() if fields.get("protect")}
     return [
         f"{name}: is protected; set protect to false and apply, before you delete it"
-        for name in sorted(protected.intersection(gone))
+        for name in sorted(protected.intersection(deleted))
     ]
 
 
-def _still_read(gone: set[str], staying: Iterable[AnySpec]) -> list[str]:
+def _still_read(deleted: set[str], staying: Iterable[AnySpec]) -> list[str]:
     return [
         f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of {field}"
         for spec in staying
         if isinstance(spec, RunnableSpec)
         for field, ref in spec.references_by_field()
-        if ref.instance in gone
+        if ref.instance in deleted
     ]
 
 
 def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Return what is made in the order of `ALL`, then what is deleted in the reverse one."""
-    rank = {things.kind: place for place, things in enumerate(ALL)}
+    """Return what is made in the order of `RESOURCE_KINDS`, then what is deleted in the reverse one."""
+    rank = {kind_of_resource.kind: place for place, kind_of_resource in enumerate(RESOURCE_KINDS)}
     made = [step for step in steps if step.action is not Action.DELETE]
     deleted = sorted(
         (step for step in steps if step.action is Action.DELETE), key=lambda step: rank[step.kind], reverse=True
@@ -229,28 +229,28 @@ def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
     return (*made, *deleted)
 
 
-async def carry_out(
-    planned: Planned, tools: Tools, done: Callable[[Step], None], *, check: Callable[[], None] = lambda: None
+async def apply_plan(
+    changeset: Changeset, tools: Tools, done: Callable[[Step], None], *, check: Callable[[], None] = lambda: None
 ) -> None:
     """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left.
 
     Before each kind of thing `check` says, by not raising, that no other apply is under way.
-    Raises `Refused` at the end, when the server did not take some things; what needs them was left out.
+    Raises `StepsRefused` at the end, when the server did not take some things; what needs them was left out.
     """
-    things_of = {things.kind: things for things in ALL}
+    kinds_by_name = {kind_of_resource.kind: kind_of_resource for kind_of_resource in RESOURCE_KINDS}
     refusals: list[Refusal] = []
     for (kind, deleting), group in groupby(
-        planned.plan.changes, key=lambda step: (step.kind, step.action is Action.DELETE)
+        changeset.plan.changes, key=lambda step: (step.kind, step.action is Action.DELETE)
     ):
         needed = _still_needed(refusals, tools) if deleting and refusals else set()
         steps = tuple(step for step in group if step.instance not in needed)
         check()
         try:
-            await things_of[kind].apply(steps, planned.wanted, tools, done)
-        except Refused as error:
+            await kinds_by_name[kind].apply(steps, changeset.state, tools, done)
+        except StepsRefused as error:
             refusals.extend(error.refusals)
     if refusals:
-        raise Refused(refusals)
+        raise StepsRefused(refusals)
 
 
 def _still_needed(refusals: Iterable[Refusal], tools: Tools) -> set[str]:

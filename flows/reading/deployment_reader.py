@@ -18,7 +18,7 @@ from instances.plans.plan import Fields
 
 
 @dataclass(frozen=True)
-class FoundDeployment:
+class DeploymentSnapshot:
     """A deployment that is there: its fields in the form of `DesiredDeployment.fields`, and what is paused of it.
 
     `schedule_ids` has the id of each of its schedules, by the name that it has in the fields.
@@ -32,11 +32,11 @@ class FoundDeployment:
     schedule_ids: Mapping[str, UUID]
 
     @property
-    def mark(self) -> str | None:
+    def owner_tag(self) -> str | None:
         return self.fields["version"]  # type: ignore[no-any-return]
 
     @classmethod
-    def of(cls, deployment: Mapping[str, Any]) -> "FoundDeployment":
+    def of(cls, deployment: Mapping[str, Any]) -> "DeploymentSnapshot":
         """Return a deployment as the API's JSON tells of it."""
         return cls(
             deployment_id=UUID(deployment["id"]),
@@ -48,7 +48,7 @@ class FoundDeployment:
         )
 
 
-async def deployments_with_ids(client: PrefectClient, ids: Collection[UUID]) -> list[FoundDeployment]:
+async def deployments_with_ids(client: PrefectClient, ids: Collection[UUID]) -> list[DeploymentSnapshot]:
     """Return the deployments that still exist."""
     return [
         found
@@ -57,7 +57,7 @@ async def deployments_with_ids(client: PrefectClient, ids: Collection[UUID]) -> 
     ]
 
 
-async def deployments_named(client: PrefectClient, names: Collection[str]) -> dict[str, FoundDeployment]:
+async def deployments_named(client: PrefectClient, names: Collection[str]) -> dict[str, DeploymentSnapshot]:
     """Return the deployments that exist of these 'flow/name' names."""
     by_flow: dict[str, list[str]] = {}
     for name in names:
@@ -77,9 +77,9 @@ def _pages(items: Iterable[str]) -> Iterator[list[str]]:
         yield ordered[start : start + PAGE]
 
 
-async def _read(client: PrefectClient, wanted: Mapping[str, Any]) -> list[FoundDeployment]:
+async def _read(client: PrefectClient, wanted: Mapping[str, Any]) -> list[DeploymentSnapshot]:
     answer = await client.request("POST", "/deployments/filter", json={**wanted, "limit": PAGE})
-    return [FoundDeployment.of(deployment) for deployment in answer.json()]
+    return [DeploymentSnapshot.of(deployment) for deployment in answer.json()]
 
 
 def _fields(deployment: Mapping[str, Any]) -> Fields:
@@ -90,7 +90,7 @@ def _fields(deployment: Mapping[str, Any]) -> Fields:
         "description": deployment["description"] or "",
         "tags": sorted(deployment["tags"]),
         "parameters": deployment["parameters"],
-        "parameter_schema": hashed(deployment["parameter_openapi_schema"]),
+        "parameter_schema": content_hash(deployment["parameter_openapi_schema"]),
         "enforce_parameter_schema": deployment["enforce_parameter_schema"],
         "schedules": {_schedule_name(each): _schedule_fields(each) for each in deployment["schedules"]},
         "concurrency_limit": limit["limit"] if limit else None,
@@ -125,6 +125,6 @@ def schedule_settings(parameters: Mapping[str, Any] | None = None, max_scheduled
     return {"parameters": dict(parameters or {}), "max_scheduled_runs": max_scheduled_runs}
 
 
-def hashed(content: Any) -> str:
+def content_hash(content: Any) -> str:
     """Return a short hash of JSON content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

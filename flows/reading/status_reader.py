@@ -10,13 +10,15 @@ from definitions.errors import DefinitionError
 from flows.integrations.services import Services
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
-from instances.rules.instance_status import InstanceLine, board
-from instances.specification.applied import Applied, FlowRecord
+from instances.rules.instance_status import InstanceStatus, instance_statuses
+from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.plugins import defining
 from instances.world.facts import World
 
 
-async def read_all(services: Services, client: PrefectClient, now: dt.datetime) -> tuple[tuple[FlowRecord, ...], World]:
+async def read_all_flows(
+    services: Services, client: PrefectClient, now: dt.datetime
+) -> tuple[tuple[FlowRecord, ...], World]:
     """Return every flow, and the world of them all with what deciding on them needs."""
     flows = services.repository.flows()
     starts = [flow.flow_id for flow in flows]
@@ -25,18 +27,18 @@ async def read_all(services: Services, client: PrefectClient, now: dt.datetime) 
     return flows, world
 
 
-async def read_board(
+async def read_statuses(
     services: Services, client: PrefectClient, now: dt.datetime, *, instances: Collection[str] | None = None
-) -> tuple[InstanceLine, ...]:
+) -> tuple[InstanceStatus, ...]:
     """Return the board of all instances, or of those named."""
-    flows, world = await read_all(services, client, now)
+    flows, world = await read_all_flows(services, client, now)
     applied = services.repository.applied({flow.instance for flow in flows})
     aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
     wanted = [flow for flow in flows if instances is None or flow.instance in instances]
-    return board(wanted, world, aggregations, now)
+    return instance_statuses(wanted, world, aggregations, now)
 
 
-def _aggregation(services: Services, applied: Applied) -> Aggregation:
+def _aggregation(services: Services, applied: AppliedInstance) -> Aggregation:
     try:
         definition = defining(applied, services.registry)
     except DefinitionError:  # not installed here: the statuses of its flows are known all the same

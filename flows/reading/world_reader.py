@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 from prefect.exceptions import PrefectException
 
-from flows.reading.deployment_reader import FoundDeployment, deployments_with_ids
+from flows.reading.deployment_reader import DeploymentSnapshot, deployments_with_ids
 from flows.reading.run_reader import PrefectReader, RunsByDeployment
 from instances.rules.policy import auto_of, policy_of
 from instances.specification.applied import FlowRecord
@@ -80,7 +80,7 @@ def _with_runs(
     provenance: Mapping[RunId, Provenance],
     claimed: Mapping[RunId, str],
     requests: tuple[Request, ...],
-    deployments: Mapping[UUID, FoundDeployment] | None,
+    deployments: Mapping[UUID, DeploymentSnapshot] | None,
 ) -> FlowFacts:
     deployment_id = facts.deployment_id
     if deployment_id is None or (deployments is not None and deployment_id not in deployments):

@@ -9,12 +9,12 @@ from sqlalchemy import Engine, func, select
 
 from definitions.work.models.inference import feature_names
 from definitions.work.models.model_settings import Promotion
-from definitions.work.models.training import Trained
+from definitions.work.models.training import TrainingResult
 from definitions.work.outcome import Outcome
 from flows.integrations.mlflow_tracking import ModelVersion, Tracking
 from flows.integrations.services import Services
 from instances.specification.applied import FlowRecord
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.world.facts import RunId
 from research.models.promotion_rule import Contest, Verdict, contest, promotes
 
@@ -44,7 +44,7 @@ class Challenge:
 
 
 @contextmanager
-def alone(engine: Engine, model: str) -> Iterator[None]:
+def champion_lock(engine: Engine, model: str) -> Iterator[None]:
     """Keep all others waiting that promote a version of this model, or record which one is its champion."""
     with engine.begin() as connection:
         connection.execute(select(func.pg_advisory_xact_lock(PROMOTIONS_LOCK, func.hashtext(model))))
@@ -57,10 +57,10 @@ def settled(services: Services, flow: FlowRecord, outcome: Outcome) -> Iterator[
 
     A person may have promoted another since the run decided. Raises `TrackingError`.
     """
-    if SHAPES[flow.kind].leaves is not Leaves.MODEL:
+    if SHAPES[flow.kind].leaves is not Output.MODEL:
         yield outcome
         return
-    with alone(services.engine, flow.instance):
+    with champion_lock(services.engine, flow.instance):
         champion = services.tracking.champion(flow.instance)
         handles = {**outcome.handles, **({HANDLE: champion.model} if champion else {})}
         yield replace(outcome, version=champion.version if champion else None, handles=handles)
@@ -71,26 +71,26 @@ def promote_by_hand(services: Services, model: str, version: str, *, trained: Ru
 
     Raises `NoSuchVersion`, `NotOurs`, `TrackingError`.
     """
-    with alone(services.engine, model):
+    with champion_lock(services.engine, model):
         services.tracking.promote(model, version, by=by)
         services.ledger.amend_version(trained, version, {HANDLE: model})
 
 
-def mend(services: Services, model: str, trained: RunId) -> None:
+def repair_champion(services: Services, model: str, trained: RunId) -> None:
     """Write the champion that MLflow has to the row of a training. Raises `TrackingError`."""
-    with alone(services.engine, model):
+    with champion_lock(services.engine, model):
         champion = services.tracking.champion(model)
         version = champion.version if champion else None
         services.ledger.amend_version(trained, version, {HANDLE: model} if champion else {})
 
 
-def challenge(services: Services, name: str, run_id: str, trained: Trained, settings: Promotion) -> Challenge:
+def challenge(services: Services, name: str, run_id: str, trained: TrainingResult, settings: Promotion) -> Challenge:
     """Register what a run of MLflow has trained, and promote it where the model's rule says so.
 
     `name` is that of the model; `trained` is what the run holds. Raises `TrackingError`, `NotOurs`.
     """
     tracking = services.tracking
-    with alone(services.engine, name):
+    with champion_lock(services.engine, name):
         champion, candidate = tracking.champion(name), tracking.register(name, run_id)
         verdict = _verdict(tracking, candidate, champion, trained, settings)
         if verdict.promote:
@@ -103,7 +103,7 @@ def _verdict(
     tracking: Tracking,
     candidate: ModelVersion,
     champion: ModelVersion | None,
-    trained: Trained,
+    trained: TrainingResult,
     settings: Promotion,
 ) -> Verdict:
     if champion is not None and champion.version == candidate.version:
@@ -115,7 +115,7 @@ def _verdict(
 
 
 def _contest(
-    tracking: Tracking, candidate: ModelVersion, champion: ModelVersion | None, trained: Trained
+    tracking: Tracking, candidate: ModelVersion, champion: ModelVersion | None, trained: TrainingResult
 ) -> tuple[Contest | None, str]:
     """Return how both do on the same rows; where that can't be told, None and why."""
     if champion is None:

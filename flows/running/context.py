@@ -8,9 +8,9 @@ from uuid import UUID
 from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Store
 from flows.integrations.services import Services
 from instances.errors import OptaicError
-from instances.specification.applied import Applied, FlowRecord
+from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.plugins import defining, pipeline_of, plugin_of, readable, second_store
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, RunnableSpec, SignalInstanceSpec
 from instances.world.fingerprint import Pin
 
@@ -44,7 +44,7 @@ class Context:
 
     services: Services
     run_id: UUID
-    applied: Applied
+    applied: AppliedInstance
     inputs: tuple[Input, ...] = ()
     models: tuple[PinnedModel, ...] = ()
     missing: tuple[str, ...] = ()
@@ -101,7 +101,9 @@ class Context:
         return found
 
 
-def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_id: UUID, everything: bool) -> Context:
+def run_context(
+    services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_id: UUID, everything: bool
+) -> Context:
     """Return the context of one run; the inputs are read at the versions that its guard has pinned.
 
     A revised row counts from the day on which it was known. Raises `DefinitionError` when a pinned version
@@ -109,7 +111,7 @@ def gather(services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_i
     """
     applied = services.repository.applied({flow.instance, *(pin.instance for pin in pins)})
     pins = _as_described(applied[flow.instance].spec, pins)
-    models = [pin for pin in pins if SHAPES[pin.kind].leaves is Leaves.MODEL]
+    models = [pin for pin in pins if SHAPES[pin.kind].leaves is Output.MODEL]
     return Context(
         services=services,
         run_id=run_id,
@@ -140,7 +142,7 @@ def _missing(spec: AnySpec, flow: FlowRecord, pins: Iterable[Pin]) -> Iterator[s
             yield ref.instance
 
 
-def _read(services: Services, applied: Applied, pin: Pin) -> Input:
+def _read(services: Services, applied: AppliedInstance, pin: Pin) -> Input:
     source = readable(applied, services.registry, services.resources)
     frame = source.accessor.read(source.store, ReadRequest(version=pin.version, as_known=True))
     spec = applied.spec

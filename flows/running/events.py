@@ -10,7 +10,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events import emit_event
 
 from definitions.work.outcome import Event
-from instances.rules.deadlines import Missed, missed_deadline
+from instances.rules.deadlines import MissedDeadline, missed_deadline
 from instances.specification.applied import FlowRecord
 from instances.storage.repository import Repository
 from instances.world.facts import FlowFacts
@@ -21,11 +21,11 @@ _PAGE = 50  # events that the Prefect API gives in one answer
 
 
 @dataclass(frozen=True)
-class Overdue:
+class OverdueFlow:
     """A flow that has missed a deadline. The same one has the same id, whoever finds it and whenever."""
 
     flow: FlowFacts
-    missed: Missed
+    missed: MissedDeadline
 
     @property
     def event_id(self) -> UUID:
@@ -78,13 +78,13 @@ def instance_resource(name: str) -> str:
     return f"optaic.instance.{name}"
 
 
-async def emit_overdue(client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime) -> tuple[Overdue, ...]:
+async def emit_overdue(client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime) -> tuple[OverdueFlow, ...]:
     """Send the event `optaic.flow.overdue` for each deadline that was missed, and return those not sent before.
 
     Prefect itself knows an id only for a quarter of an hour, so its events are asked: for as long as it keeps
     them, a week unless it is set up otherwise, a missed deadline is told once.
     """
-    found = [Overdue(flow, missed) for flow in flows if (missed := missed_deadline(flow, now))]
+    found = [OverdueFlow(flow, missed) for flow in flows if (missed := missed_deadline(flow, now))]
     told = await _known(client, [overdue.event_id for overdue in found])
     new = tuple(overdue for overdue in found if overdue.event_id not in told)
     for overdue in new:

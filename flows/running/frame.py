@@ -18,12 +18,12 @@ from definitions.errors import DefinitionError
 from definitions.work.outcome import Outcome
 from flows.integrations.services import Services, load_platform, opened
 from flows.running.champion import settled
-from flows.running.context import Context, gather
+from flows.running.context import Context, run_context
 from flows.running.events import emit_instance_event
-from flows.running.guard import Finding, check_upstream_freshness, look_upstream, only_logged, report_row
-from flows.running.run_starter import cascade_hook, start_due, tell
+from flows.running.guard import GuardFinding, assess_upstream, check_upstream_freshness, log_failure, report_row
+from flows.running.run_starter import cascade_hook, log_decisions, start_due
 from instances.errors import OptaicError
-from instances.rules.admission import Admission, admit, to_refresh
+from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.specification.applied import FlowRecord
 from instances.specification.specs import OnStale
 from instances.storage.ledger import GuardedRun
@@ -135,7 +135,7 @@ def _identify(services: Services, kind: FlowKind, instance: str, options: Option
     return _Run(services, RunId(current.id), flow, options)
 
 
-def _record_guard(run: _Run, checked: Finding) -> Admission:
+def _record_guard(run: _Run, checked: GuardFinding) -> Admission:
     """Decide how the run goes on, and write the guard's findings to its row before any work."""
     report, facts = checked.report, checked.world[run.flow.flow_id]
     admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force)
@@ -158,21 +158,21 @@ def _record_guard(run: _Run, checked: Finding) -> Admission:
     return admission
 
 
-async def _blocked(run: _Run, checked: Finding) -> State[None]:
+async def _blocked(run: _Run, checked: GuardFinding) -> State[None]:
     ledger, now = run.services.ledger, checked.report.checked_at
     ledger.request([run.flow.flow_id], parameters=run.options.as_parameters(), run_id=run.run_id, now=now)
     later = "It is asked for, and starts when its inputs are ready."
     if run.on_stale == "refresh":
         # The guard's own reading ends one step behind a tolerant edge.
-        world = (await look_upstream(run.services, run.flow.flow_id, now, all_ancestors=True)).world
-        upstream = to_refresh(checked.report, world)
+        world = (await assess_upstream(run.services, run.flow.flow_id, now, all_ancestors=True)).world
+        upstream = flows_to_refresh(checked.report, world)
         ledger.request(upstream, parameters={}, run_id=run.run_id, now=now)
-        tell(await start_due(run.services, upstream), get_run_logger())
+        log_decisions(await start_due(run.services, upstream), get_run_logger())
         later = "Its upstream flows are asked for too, and it starts when they are ready."
     return Cancelled(name=BLOCKED, message=f"{checked.report.why}. {later}")
 
 
-def _skipped(run: _Run, checked: Finding) -> State[None]:
+def _skipped(run: _Run, checked: GuardFinding) -> State[None]:
     confirmed = checked.world[run.flow.flow_id].completed
     assert confirmed is not None  # what made it a skip
     run.services.ledger.confirm(run.run_id, confirmed.run_id, _now())
@@ -183,24 +183,24 @@ def _skipped(run: _Run, checked: Finding) -> State[None]:
     )
 
 
-async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
+async def _worked(run: _Run, checked: GuardFinding, work: Work) -> State[None]:
     if nothing_to_read := _without_version(run, checked):
         return Failed(message=f"There is no version to read of {', '.join(nothing_to_read)}. Run that first.")
     completed = checked.world[run.flow.flow_id].completed
     last = completed.provenance if completed else None
     reconfigured = last is None or not last.recorded or last.config_hash != run.flow.config_hash
 
-    def everything_that_blocks() -> Outcome:
+    def work_in_thread() -> Outcome:
         # What is newer than the store's watermark is not all that another configuration gives.
         everything = run.options.everything or reconfigured
         pins = checked.report.pins
-        return work(gather(run.services, run.flow, pins, run_id=run.run_id, everything=everything))
+        return work(run_context(run.services, run.flow, pins, run_id=run.run_id, everything=everything))
 
     retry = run.flow.settings.schedule.retry_policy
 
     @task(name=run.flow.kind.value, persist_result=False, cache_policy=NO_CACHE)
     async def step() -> Outcome:
-        return await asyncio.to_thread(everything_that_blocks)
+        return await asyncio.to_thread(work_in_thread)
 
     patient = step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())
     try:
@@ -208,9 +208,9 @@ async def _worked(run: _Run, checked: Finding, work: Work) -> State[None]:
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
     for event in outcome.events:
-        with only_logged(f"the event {event.name}"):
+        with log_failure(f"the event {event.name}"):
             emit_instance_event(run.services.repository, run.flow, event)
-    with only_logged("the summary"):
+    with log_failure("the summary"):
         await acreate_markdown_artifact(
             _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
         )
@@ -224,7 +224,7 @@ def _record(run: _Run, outcome: Outcome) -> Outcome:
     return left
 
 
-def _without_version(run: _Run, checked: Finding) -> list[str]:
+def _without_version(run: _Run, checked: GuardFinding) -> list[str]:
     """Return the required inputs that were pinned to nothing: a forced or warned run can't work without them."""
     pinned = {pin.upstream for pin in checked.report.pins}
     missing = dict.fromkeys(e.upstream for e in run.flow.edges if e.required and e.upstream not in pinned)

@@ -21,32 +21,32 @@ from instances.world.facts import FlowId, World
 
 
 @dataclass(frozen=True)
-class Finding:
+class GuardFinding:
     """A guard's report, with the world that it was made on."""
 
     report: FreshnessReport
     world: World
 
 
-async def look_upstream(
+async def assess_upstream(
     services: Services, flow_id: FlowId, now: dt.datetime, *, all_ancestors: bool = False
-) -> Finding:
+) -> GuardFinding:
     """Read the facts that judging `flow_id` needs, or all its ancestors' too, and judge it."""
     starts = [flow_id, *services.repository.ancestors(flow_id)] if all_ancestors else [flow_id]
     async with get_client() as client:
         world = await read_world(services.repository, services.ledger, PrefectReader(client), starts, now=now)
-    return Finding(assess(world[flow_id], world, now), world)
+    return GuardFinding(assess(world[flow_id], world, now), world)
 
 
 @task(name="check_upstream_freshness", persist_result=False, cache_policy=NO_CACHE)
-async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: Services) -> Finding:
+async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: Services) -> GuardFinding:
     """Say whether all upstream flows are READY, and pin the versions of the inputs.
 
     The report is kept as an artifact on the run's page.
     """
-    checked = await look_upstream(services, flow_id, now)
+    checked = await assess_upstream(services, flow_id, now)
     report = checked.report
-    with only_logged("the table of upstreams"):
+    with log_failure("the table of upstreams"):
         await acreate_table_artifact(
             table=upstream_table(report),
             key=f"{report.label.replace('.', '-')}-upstreams",
@@ -56,7 +56,7 @@ async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: 
 
 
 @contextmanager
-def only_logged(what: str) -> Iterator[None]:
+def log_failure(what: str) -> Iterator[None]:
     """Let an artifact or an event that can't be made be logged: it must not decide how a run ends."""
     try:
         yield

@@ -17,7 +17,7 @@ from prefect.states import Scheduled
 from flows.integrations.services import Services, load_platform, opened
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
-from instances.rules.cascade import Decision, Leave, Start, decide
+from instances.rules.cascade import Decision, Hold, Start, decide
 from instances.world.facts import BLOCKED, FlowId, RunId, World
 from instances.world.wording import short
 
@@ -27,7 +27,7 @@ CASCADE = "cascade"  # tag of the runs that were started automatically
 
 
 @dataclass(frozen=True)
-class Round:
+class CascadeResult:
     """One look at some flows: the world as it was read, what was decided on each, and what came of it.
 
     `failed` says why a run that was to be started could not be.
@@ -54,10 +54,10 @@ async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
         if (state.is_cancelling() or state.is_cancelled()) and state.name != BLOCKED:
             services.ledger.withdraw_requests(ended.flow_id, state.timestamp)
         looked = await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)])
-    tell(looked, logger)
+    log_decisions(looked, logger)
 
 
-def tell(looked: Round, logger: Logger) -> None:
+def log_decisions(looked: CascadeResult, logger: Logger) -> None:
     """Log what was decided on each flow, and why."""
     for decision in looked.decisions:
         match decision:
@@ -67,14 +67,14 @@ def tell(looked: Round, logger: Logger) -> None:
                 run_id = looked.started.get(decision.flow_id)
                 how = f"started run {short(run_id)}" if run_id else "started by another process"
                 logger.info("%s: %s: %s", decision.label, how, decision.reason)
-            case Leave():
+            case Hold():
                 logger.info("%s: left alone: %s", decision.label, decision.reason)
 
 
-async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Round:
+async def start_due(services: Services, flow_ids: Collection[FlowId]) -> CascadeResult:
     """Decide on each of the flows in one reading of the world, and start those that are due."""
     if not flow_ids:
-        return Round({}, (), {}, {})
+        return CascadeResult({}, (), {}, {})
     now = dt.datetime.now(dt.UTC)
     async with get_client() as client:
         reader = PrefectReader(client)
@@ -84,7 +84,7 @@ async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Round:
 
 async def start_due_in(
     world: World, services: Services, client: PrefectClient, flow_ids: Collection[FlowId], now: dt.datetime
-) -> Round:
+) -> CascadeResult:
     """Decide on each of the flows in a world that was read `deciding` at `now`, and start those that are due."""
     decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
     started: dict[FlowId, RunId] = {}
@@ -99,7 +99,7 @@ async def start_due_in(
             continue
         if run_id is not None:
             started[decision.flow_id] = run_id
-    return Round(world, decisions, started, failed)
+    return CascadeResult(world, decisions, started, failed)
 
 
 async def _start(services: Services, client: PrefectClient, start: Start, now: dt.datetime) -> RunId | None:

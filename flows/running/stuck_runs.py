@@ -15,7 +15,7 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
 @dataclass(frozen=True)
-class Patience:
+class StuckTimeouts:
     """How long a run may be pending or cancelling, and how long a running one may give no sign of life.
 
     Prefect sends a heartbeat every 3 minutes unless told otherwise: shorter than two of them would end healthy runs.
@@ -26,7 +26,7 @@ class Patience:
 
 
 async def end_stuck_runs(
-    client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime, patience: Patience
+    client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime, patience: StuckTimeouts
 ) -> tuple[str, ...]:
     """End the runs that are stuck, and return a sentence about each.
 
@@ -45,7 +45,7 @@ async def end_stuck_runs(
     return tuple(ended)
 
 
-async def _stuck(client: PrefectClient, run: RunFact, now: dt.datetime, patience: Patience) -> str | None:
+async def _stuck(client: PrefectClient, run: RunFact, now: dt.datetime, patience: StuckTimeouts) -> str | None:
     age = now - run.at
     if run.state is RunState.PENDING and age > patience.pending:
         return f"it has been pending since {moment(run.at, now)}, for more than {span(patience.pending)}"

@@ -104,16 +104,16 @@ def _plain(changes: Iterable[Change]) -> list[dict[str, Any]]:
 
 
 def compare(
-    kind: str, desired: Mapping[str, Fields], actual: Mapping[str, Fields], *, gone: Iterable[str] = ()
+    kind: str, desired: Mapping[str, Fields], actual: Mapping[str, Fields], *, deleted: Iterable[str] = ()
 ) -> tuple[Step, ...]:
-    """Return a step for each thing that is described, and a deletion for each of `gone` that is there.
+    """Return a step for each thing that is described, and a deletion for each of `deleted` that is there.
 
-    Things of `actual` that are neither described nor in `gone` are left alone.
+    Things of `actual` that are neither described nor in `deleted` are left alone.
     """
     steps = [_step(kind, name, fields, actual.get(name)) for name, fields in desired.items()]
     deletions = [
         Step(kind, name, Action.DELETE, tuple(_changes(actual[name], {})))
-        for name in gone
+        for name in deleted
         if name in actual and name not in desired
     ]
     return (*steps, *deletions)

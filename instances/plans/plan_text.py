@@ -20,14 +20,14 @@ _LEFT: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-def change_words(change: Change) -> tuple[str, str, str]:
+def change_text(change: Change) -> tuple[str, str, str]:
     """Return the field, and its value before and after."""
     if change.field in _NOTED:
         return "noted in Postgres", _yes(change.before), _yes(change.after)
-    return change.field, value_words(change.before), value_words(change.after)
+    return change.field, value_text(change.before), value_text(change.after)
 
 
-def value_words(value: object) -> str:
+def value_text(value: object) -> str:
     """Return a value in one line, and not all of a long one."""
     if value is ABSENT:
         return "not there"
@@ -38,7 +38,7 @@ def value_words(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
 
 
-def step_words(step: Step) -> str:
+def step_text(step: Step) -> str:
     """Return what a step does something to; of what is made also what it mainly is, of data that goes what that is."""
     match step.action:
         case Action.CREATE:
@@ -55,7 +55,7 @@ def _main(fields: Fields) -> Iterator[str]:
         yield str(fields["type"])
     if fields.get("definition"):
         config = f" {_json(fields['config'])}" if fields.get("config") else ""
-        yield value_words(f"{fields['definition']}{config}")
+        yield value_text(f"{fields['definition']}{config}")
     if reads := list(dict.fromkeys(_reads(fields))):
         yield f"reads {', '.join(reads[:-1])}{' and ' if reads[1:] else ''}{reads[-1]}"
     for schedule in (fields.get("schedule") or {}, *(fields.get("schedules") or {}).values()):

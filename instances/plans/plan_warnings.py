@@ -7,7 +7,7 @@ from itertools import pairwise
 from definitions.contract import FlowKind
 from instances.rules.policy import policy_of
 from instances.specification.resolution import ResolvedInstance
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import RunnableSpec
 from instances.world.clock import next_tick
 from instances.world.facts import Clock
@@ -28,7 +28,7 @@ def _hopeless_edges(instances: Iterable[ResolvedInstance], now: dt.datetime) -> 
         (name, kind), asked = edge.upstream, edge.ref.max_age
         if asked is None:
             continue
-        which = name if SHAPES[kind].leaves is Leaves.ROWS else f"{name}.{kind}"
+        which = name if SHAPES[kind].leaves is Output.ROWS else f"{name}.{kind}"
         for keeps, why in _ages(specs[name], kind, now):
             if asked < keeps:
                 yield (

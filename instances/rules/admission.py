@@ -33,7 +33,7 @@ def admit(flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force:
     return Admission.READY
 
 
-def to_refresh(report: FreshnessReport, world: World) -> tuple[FlowId, ...]:
+def flows_to_refresh(report: FreshnessReport, world: World) -> tuple[FlowId, ...]:
     """Return the ancestors that a run blocked with `on_stale: refresh` asks for, root causes first.
 
     These are the flow's blockers, their blockers, and so on: `world` must hold all its ancestors over

@@ -39,7 +39,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Leave:
+class Hold:
     """Start nothing; the reason tells a person what it would take."""
 
     flow_id: FlowId
@@ -47,7 +47,7 @@ class Leave:
     reason: str
 
 
-Decision = Start | Leave
+Decision = Start | Hold
 
 
 def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
@@ -55,13 +55,13 @@ def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
     obstacle = _obstacle(flow)
     if obstacle is not None or flow.deployment_id is None:
         obstacle = obstacle or "it has no deployment yet"
-        return Leave(flow.flow_id, flow.label, obstacle)
+        return Hold(flow.flow_id, flow.label, obstacle)
     report = assess(flow, world, now)
     wish = _asked(flow, now) or _wanted(flow, world, report, now)
-    if isinstance(wish, Leave):
+    if isinstance(wish, Hold):
         return wish
     if not report.all_ready:
-        return Leave(flow.flow_id, flow.label, f"its inputs are not ready: {report.why}")
+        return Hold(flow.flow_id, flow.label, f"its inputs are not ready: {report.why}")
     return Start(
         flow_id=flow.flow_id,
         label=flow.label,
@@ -74,7 +74,7 @@ def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _StartReason:
     reason: str
     parameters: Mapping[str, object] = field(default_factory=dict)
 
@@ -104,31 +104,31 @@ def open_requests(flow: FlowFacts) -> tuple[Request, ...]:
     return tuple(r for r in flow.requests if cancelled_at is None or r.created_at > cancelled_at)
 
 
-def _asked(flow: FlowFacts, now: dt.datetime) -> _Wish | None:
+def _asked(flow: FlowFacts, now: dt.datetime) -> _StartReason | None:
     requests = open_requests(flow)
     if not requests:
         return None
-    return _Wish(f"asked for at {moment(requests[0].created_at, now)}", requests[0].parameters)
+    return _StartReason(f"asked for at {moment(requests[0].created_at, now)}", requests[0].parameters)
 
 
-def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> _Wish | Leave:
+def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> _StartReason | Hold:
     """Say whether a flow that nobody asked for is to run, to be kept ready."""
     leave = f"it is not kept ready automatically; run it by hand, by its schedule, or set auto on {flow.instance}"
     if not flow.auto:
-        return Leave(flow.flow_id, flow.label, leave)
+        return Hold(flow.flow_id, flow.label, leave)
     if flow.last_ended is not None and _cancelled_for_good(flow, flow.last_ended, world, report):
         leave = f"run {short(flow.last_ended.run_id)} was cancelled, and its inputs are still the same; run it by hand"
-        return Leave(flow.flow_id, flow.label, leave)
+        return Hold(flow.flow_id, flow.label, leave)
     verdict = judge(flow, world, now)
     match verdict.status:
         case FlowStatus.NOT_INITIALIZED | FlowStatus.STALE:
-            return _Wish(f"it is {verdict.status}: {verdict.reason}")
+            return _StartReason(f"it is {verdict.status}: {verdict.reason}")
         case FlowStatus.ERROR if flow.decisive is not None and _worth_retrying(flow.decisive, report):
-            return _Wish(f"its last run {flow.decisive.state.lower()}, and the reason may have gone")
+            return _StartReason(f"its last run {flow.decisive.state.lower()}, and the reason may have gone")
         case FlowStatus.STALE_SOURCE_DELAYED:
             return _ask_source_again(flow, report, now)
         case status:
-            return Leave(flow.flow_id, flow.label, f"it is {status}: {verdict.reason}")
+            return Hold(flow.flow_id, flow.label, f"it is {status}: {verdict.reason}")
 
 
 def _worth_retrying(run: RunFact, report: FreshnessReport) -> bool:
@@ -137,15 +137,15 @@ def _worth_retrying(run: RunFact, report: FreshnessReport) -> bool:
     return run.provenance is not None and run.provenance.fingerprint != report.fingerprint
 
 
-def _ask_source_again(flow: FlowFacts, report: FreshnessReport, now: dt.datetime) -> _Wish | Leave:
+def _ask_source_again(flow: FlowFacts, report: FreshnessReport, now: dt.datetime) -> _StartReason | Hold:
     completed = flow.completed
     known = completed.provenance.fingerprint if completed and completed.provenance else None
     if flow.edges and known == report.fingerprint:
-        return Leave(flow.flow_id, flow.label, "its inputs have nothing newer")
+        return Hold(flow.flow_id, flow.label, "its inputs have nothing newer")
     if completed is not None and now - completed.at < flow.source_retry:
         again = f"its source is asked again {span(flow.source_retry)} after {moment(completed.at, now)}"
-        return Leave(flow.flow_id, flow.label, again)
-    return _Wish("its source was delayed and is asked again")
+        return Hold(flow.flow_id, flow.label, again)
+    return _StartReason("its source was delayed and is asked again")
 
 
 def _cancelled_by_a_person(run: RunFact) -> bool:

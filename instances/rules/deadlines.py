@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from instances.rules.freshness import Checked, missed
+from instances.rules.freshness import FreshnessContext, missed
 from instances.world.calendars import CalendarError, next_session
 from instances.world.clock import ClockError, next_tick
 from instances.world.facts import FlowFacts
@@ -22,14 +22,14 @@ class Deadline:
 
 
 @dataclass(frozen=True)
-class Missed:
+class MissedDeadline:
     """A deadline that has passed, and why it was not met."""
 
     due: dt.datetime
     reason: str
 
 
-def policy_words(flow: FlowFacts) -> str:
+def policy_text(flow: FlowFacts) -> str:
     """Return a flow's freshness policy in a few words: 'follows its inputs; at most 7 days old'."""
     return "; ".join(_words(flow)) or "fresh once it has completed"
 
@@ -60,7 +60,7 @@ def next_deadline(flow: FlowFacts, now: dt.datetime) -> Deadline | None:
     return min(ahead, key=lambda deadline: deadline.due, default=None)
 
 
-def missed_deadline(flow: FlowFacts, now: dt.datetime) -> Missed | None:
+def missed_deadline(flow: FlowFacts, now: dt.datetime) -> MissedDeadline | None:
     """Return the earliest deadline that the newest completed run does not meet, whatever the flow is doing now.
 
     A flow that waits for a worker or has failed misses its deadline too. None without a completed run, and
@@ -70,11 +70,11 @@ def missed_deadline(flow: FlowFacts, now: dt.datetime) -> Missed | None:
     if run is None or run.provenance is None:
         return None
     try:
-        unmet = missed(Checked(flow, run, run.provenance, now))
+        unmet_rules = missed(FreshnessContext(flow, run, run.provenance, now))
     except (ClockError, CalendarError):
         return None
-    first = min(unmet, key=lambda check: check.since, default=None)
-    return Missed(first.since, first.reason) if first else None
+    first = min(unmet_rules, key=lambda check: check.since, default=None)
+    return MissedDeadline(first.since, first.reason) if first else None
 
 
 def _deadlines(flow: FlowFacts, now: dt.datetime) -> Iterator[Deadline]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from instances.errors import OptaicError
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.world.calendars import last_session
 from instances.world.clock import last_tick, next_tick
 from instances.world.facts import FlowFacts, Policy, Provenance, RunFact, World
@@ -18,12 +18,12 @@ from instances.world.wording import moment, short, span, version_of
 _DAY = dt.timedelta(days=1)
 
 
-class Unreadable(OptaicError):
+class UnreadableFacts(OptaicError):
     """Evidence that a check needs and that is not there."""
 
 
 @dataclass(frozen=True)
-class Unmet:
+class UnmetRule:
     """A check that is not met: why, and since when.
 
     `due` is the moment when data was due from the source; None for the plain checks.
@@ -35,7 +35,7 @@ class Unmet:
 
 
 @dataclass(frozen=True)
-class Checked:
+class FreshnessContext:
     """What the checks are made on: a flow with its newest completed run and that run's provenance."""
 
     flow: FlowFacts
@@ -51,15 +51,15 @@ class Checked:
         return moment(when, self.now)
 
 
-def unmet(checked: Checked, world: World) -> tuple[Unmet, ...]:
+def unmet_rules(checked: FreshnessContext, world: World) -> tuple[UnmetRule, ...]:
     """Return the unmet checks, plain ones first, in the order in which their reasons are told.
 
-    Raises `Unreadable`, `ClockError` or `CalendarError` when a check cannot be made.
+    Raises `UnreadableFacts`, `ClockError` or `CalendarError` when a check cannot be made.
     """
     return (*_configuration(checked), *_inputs(checked, world), *missed(checked))
 
 
-def missed(checked: Checked) -> tuple[Unmet, ...]:
+def missed(checked: FreshnessContext) -> tuple[UnmetRule, ...]:
     """Return the unmet checks that time alone makes unmet: `since` is the moment that was missed.
 
     Raises `ClockError` or `CalendarError` when a check cannot be made.
@@ -74,45 +74,45 @@ def newest_version(flow: FlowFacts | None) -> str | None:
     return flow.completed.provenance.version
 
 
-def _configuration(checked: Checked) -> Iterator[Unmet]:
+def _configuration(checked: FreshnessContext) -> Iterator[UnmetRule]:
     if checked.provenance.config_hash != checked.flow.config_hash:
-        yield Unmet("its configuration has changed since its last completed run", checked.run.at)
+        yield UnmetRule("its configuration has changed since its last completed run", checked.run.at)
 
 
-def _inputs(checked: Checked, world: World) -> Iterator[Unmet]:
+def _inputs(checked: FreshnessContext, world: World) -> Iterator[UnmetRule]:
     if not checked.policy.follow_inputs:
         return
     for upstream_id in dict.fromkeys(edge.upstream for edge in checked.flow.edges if edge.required):
         upstream = world.get(upstream_id)
         if upstream is None:
-            raise Unreadable(f"nothing is known of its upstream flow {short(upstream_id)}")
+            raise UnreadableFacts(f"nothing is known of its upstream flow {short(upstream_id)}")
         if upstream.unreadable is not None:
-            raise Unreadable(f"its upstream {upstream.label} can't be read: {upstream.unreadable}")
+            raise UnreadableFacts(f"its upstream {upstream.label} can't be read: {upstream.unreadable}")
         if upstream.completed is not None and upstream.completed.provenance is None:
             why = f"run {short(upstream.completed.run_id)} completed, but its row is missing"
-            raise Unreadable(f"its upstream {upstream.label} can't be read: {why}")
+            raise UnreadableFacts(f"its upstream {upstream.label} can't be read: {why}")
         newest = newest_version(upstream)
         consumed = checked.provenance.inputs.get(upstream_id)
         if newest is None or upstream.completed is None or consumed == newest:
             continue  # a version that is not there is nothing newer
-        name = upstream.instance if SHAPES[upstream.kind].leaves is Leaves.ROWS else upstream.label
+        name = upstream.instance if SHAPES[upstream.kind].leaves is Output.ROWS else upstream.label
         if consumed is None:
             reason = f"it has consumed no version of {name}, which is at {version_of(newest)}"
         else:
             reason = f"it consumed {name} {version_of(consumed)}, {name} is at {version_of(newest)}"
-        yield Unmet(reason, upstream.completed.at)
+        yield UnmetRule(reason, upstream.completed.at)
 
 
-def _age_of_run(checked: Checked) -> Iterator[Unmet]:
+def _age_of_run(checked: FreshnessContext) -> Iterator[UnmetRule]:
     max_age = checked.policy.max_age
     if max_age is None or checked.provenance.watermark is not None:
         return
     if checked.now - checked.run.at > max_age:
         reason = f"its last completed run ended at {checked.at(checked.run.at)}, more than {span(max_age)} ago"
-        yield Unmet(reason, checked.run.at + max_age)
+        yield UnmetRule(reason, checked.run.at + max_age)
 
 
-def _deadline(checked: Checked) -> Iterator[Unmet]:
+def _deadline(checked: FreshnessContext) -> Iterator[UnmetRule]:
     clock, grace = checked.policy.clock, checked.policy.grace
     if clock is None:
         return
@@ -120,12 +120,12 @@ def _deadline(checked: Checked) -> Iterator[Unmet]:
     if tick is not None and checked.run.at < tick:
         missed = next_tick(clock, checked.run.at) or tick  # the first of those missed: it is stale since then
         due = missed + grace
-        yield Unmet(
+        yield UnmetRule(
             f"no run has completed since its tick at {checked.at(missed)}, it was due by {checked.at(due)}", due
         )
 
 
-def _age_of_data(checked: Checked) -> Iterator[Unmet]:
+def _age_of_data(checked: FreshnessContext) -> Iterator[UnmetRule]:
     max_age, watermark = checked.policy.max_age, checked.provenance.watermark
     if max_age is None or watermark is None:
         return
@@ -133,10 +133,10 @@ def _age_of_data(checked: Checked) -> Iterator[Unmet]:
     reached = dt.datetime.combine(watermark, dt.time(), tzinfo=dt.UTC) + _DAY
     if checked.now - reached > max_age:
         due = reached + max_age
-        yield Unmet(f"its data ends at {watermark}, more than {span(max_age)} ago", due, due)
+        yield UnmetRule(f"its data ends at {watermark}, more than {span(max_age)} ago", due, due)
 
 
-def _calendar(checked: Checked) -> Iterator[Unmet]:
+def _calendar(checked: FreshnessContext) -> Iterator[UnmetRule]:
     calendar, watermark = checked.policy.calendar, checked.provenance.watermark
     if calendar is None:
         return
@@ -145,4 +145,4 @@ def _calendar(checked: Checked) -> Iterator[Unmet]:
         due = session.close + calendar.after_close
         reaches = f"ends at {watermark}" if watermark else "has no last date"
         reason = f"its data {reaches}, the {calendar.exchange} session of {session.date} was due at {checked.at(due)}"
-        yield Unmet(reason, due, due)
+        yield UnmetRule(reason, due, due)

@@ -13,7 +13,7 @@ from instances.world.facts import World
 
 
 @dataclass(frozen=True)
-class FlowLine:
+class FlowVerdict:
     """One flow on the board."""
 
     flow: str
@@ -22,7 +22,7 @@ class FlowLine:
 
 
 @dataclass(frozen=True)
-class InstanceLine:
+class InstanceStatus:
     """One instance on the board; its reason and since are those of the flow that decides its status."""
 
     instance: str
@@ -30,12 +30,12 @@ class InstanceLine:
     status: FlowStatus
     reason: str
     since: dt.datetime | None
-    flows: tuple[FlowLine, ...]
+    flows: tuple[FlowVerdict, ...]
 
 
-def board(
+def instance_statuses(
     flows: Iterable[FlowRecord], world: World, aggregations: Mapping[str, Aggregation], now: dt.datetime
-) -> tuple[InstanceLine, ...]:
+) -> tuple[InstanceStatus, ...]:
     """Return a line for each instance that has flows, upstream first within the order of `flows`.
 
     `aggregations` has the contract of each instance by its name; the default one where it is left out.
@@ -51,12 +51,12 @@ def board(
 
 def _instance_line(
     name: str, records: list[FlowRecord], world: World, aggregation: Aggregation, now: dt.datetime
-) -> InstanceLine:
+) -> InstanceStatus:
     lines = tuple(
-        FlowLine(record.kind.value, judge(world[record.flow_id], world, now), record.deployment_id)
+        FlowVerdict(record.kind.value, judge(world[record.flow_id], world, now), record.deployment_id)
         for record in records
     )
     status = aggregate((line.verdict.status for line in lines), aggregation)
     deciding = next(line for line in lines if line.verdict.status is status)
     reason = deciding.verdict.reason if len(lines) == 1 else f"{deciding.flow}: {deciding.verdict.reason}"
-    return InstanceLine(name, records[0].type, status, reason, deciding.verdict.since, lines)
+    return InstanceStatus(name, records[0].type, status, reason, deciding.verdict.since, lines)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from instances.rules.freshness import newest_version
 from instances.rules.status import Verdict, judge, unknown
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.world.clock import require_aware
 from instances.world.facts import Edge, FlowFacts, FlowId, World
 from instances.world.fingerprint import Pin, fingerprint
@@ -116,7 +116,7 @@ def _missing(edge: Edge, upstream: FlowFacts | None, verdict: Verdict, now: dt.d
     """Return why a required input can't be read, though a strict one is READY; None when it can."""
     if upstream is None or upstream.unreadable is not None or upstream.completed is None:
         return verdict.reason
-    if newest_version(upstream) is None and SHAPES[upstream.kind].leaves is Leaves.MODEL:
+    if newest_version(upstream) is None and SHAPES[upstream.kind].leaves is Output.MODEL:
         return (
             f"its run {short(upstream.completed.run_id)} trained a model, but no version has been promoted yet; "
             f"promote one with `optaic promote {upstream.instance} VERSION`"

@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
-from instances.rules.freshness import Checked, Unmet, Unreadable, unmet
+from instances.rules.freshness import FreshnessContext, UnmetRule, UnreadableFacts, unmet_rules
 from instances.world.calendars import CalendarError
 from instances.world.clock import ClockError, require_aware
 from instances.world.facts import FlowFacts, FlowId, RunFact, RunId, RunState, World
@@ -101,8 +101,8 @@ def _completed(flow: FlowFacts, run: RunFact, world: World, now: dt.datetime) ->
         reason = f"run {short(run.run_id)} completed at {moment(run.at, now)}, but recorded nothing that it left"
         return Verdict(FlowStatus.UNKNOWN, reason, run.run_id)
     try:
-        missed = unmet(Checked(flow, run, run.provenance, now), world)
-    except (Unreadable, ClockError, CalendarError) as error:
+        missed = unmet_rules(FreshnessContext(flow, run, run.provenance, now), world)
+    except (UnreadableFacts, ClockError, CalendarError) as error:
         return Verdict(FlowStatus.UNKNOWN, str(error), run.run_id)
     if missed:
         return _stale(missed, run, found_new=run.provenance.found_new, now=now)
@@ -110,7 +110,7 @@ def _completed(flow: FlowFacts, run: RunFact, world: World, now: dt.datetime) ->
     return Verdict(FlowStatus.READY, f"{how} run {short(run.run_id)} at {moment(run.at, now)}", run.run_id, run.at)
 
 
-def _stale(missed: tuple[Unmet, ...], run: RunFact, *, found_new: bool, now: dt.datetime) -> Verdict:
+def _stale(missed: tuple[UnmetRule, ...], run: RunFact, *, found_new: bool, now: dt.datetime) -> Verdict:
     reason = "; ".join(check.reason for check in missed)
     since = min(check.since for check in missed)
     asked_in_vain = not found_new and all(check.due is not None and run.at >= check.due for check in missed)

@@ -24,7 +24,7 @@ class FlowRecord:
 
 
 @dataclass(frozen=True)
-class Applied:
+class AppliedInstance:
     """An instance as applied: its spec, and its parts by their type, each at its applied version.
 
     `handles` are the ids of things outside that belong to it, like `mlflow_experiment_id`.

@@ -6,30 +6,30 @@ from typing import Any
 from definitions.accessors.simple import SIMPLE
 from definitions.contract import Accessor, Definition, Pipeline, Resources, Store
 from definitions.stores.delta import DELTA
-from instances.specification.applied import Applied
+from instances.specification.applied import AppliedInstance
 from instances.specification.resolution import Definitions
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import DefinedSpec
 from instances.specification.types import type_of
 
 
 @dataclass(frozen=True)
-class Readable:
+class RowReader:
     """Where an instance's versions lie, and how they are read."""
 
     store: Store
     accessor: Accessor
 
 
-def readable(applied: Applied, definitions: Definitions, resources: Resources) -> Readable:
+def readable(applied: AppliedInstance, definitions: Definitions, resources: Resources) -> RowReader:
     """Return what it takes to read an instance's rows: its own parts or, without any, the default ones.
 
     Raises `DefinitionError`.
     """
     own = replace(resources, instance=applied.spec.name)
     if not applied.parts:
-        return Readable(own_store(applied.spec.name, resources), SIMPLE.factory(SIMPLE.parse({}), own))
-    return Readable(
+        return RowReader(own_store(applied.spec.name, resources), SIMPLE.factory(SIMPLE.parse({}), own))
+    return RowReader(
         store=_plugin(applied.parts["store"], definitions, own),
         accessor=_plugin(applied.parts["accessor"], definitions, own),
     )
@@ -46,17 +46,17 @@ def second_store(instance: str, name: str, resources: Resources) -> Store:
     return own_store(f"{instance}.{name}", resources)
 
 
-def stores(applied: Applied, definitions: Definitions, resources: Resources) -> tuple[Store, ...]:
+def stores(applied: AppliedInstance, definitions: Definitions, resources: Resources) -> tuple[Store, ...]:
     """Return all stores that an instance's flows write to. Raises `DefinitionError`."""
     shapes = [SHAPES[kind] for kind in type_of(applied.spec).flows]
-    if all(shape.leaves is not Leaves.ROWS for shape in shapes):
+    if all(shape.leaves is not Output.ROWS for shape in shapes):
         return ()
     own = readable(applied, definitions, resources).store
     others = [second_store(applied.spec.name, name, resources) for shape in shapes for name in shape.second_stores]
     return (own, *others)
 
 
-def pipeline_of(applied: Applied, definitions: Definitions, resources: Resources) -> Pipeline:
+def pipeline_of(applied: AppliedInstance, definitions: Definitions, resources: Resources) -> Pipeline:
     """Return the pipeline of a dataset, or the one that an experiment names. Raises `DefinitionError`."""
     spec = applied.parts["pipeline"] if applied.parts else applied.spec
     assert isinstance(spec, DefinedSpec)
@@ -64,13 +64,13 @@ def pipeline_of(applied: Applied, definitions: Definitions, resources: Resources
     return pipeline
 
 
-def plugin_of(applied: Applied, definitions: Definitions, resources: Resources) -> Any:
+def plugin_of(applied: AppliedInstance, definitions: Definitions, resources: Resources) -> Any:
     """Return what an instance's own definition makes: a module, an optimizer, ... Raises `DefinitionError`."""
     assert isinstance(applied.spec, DefinedSpec)
     return _plugin(applied.spec, definitions, replace(resources, instance=applied.spec.name))
 
 
-def defining(applied: Applied, definitions: Definitions) -> Definition | None:
+def defining(applied: AppliedInstance, definitions: Definitions) -> Definition | None:
     """Return the definition that decides on an instance's flows; None where its type does. Raises `DefinitionError`."""
     spec = applied.parts["pipeline"] if applied.parts else applied.spec
     if not isinstance(spec, DefinedSpec):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
 from instances.errors import InvalidSpec
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
 from instances.specification.types import type_of
 from instances.world.lineage import find_cycle, topological
@@ -98,7 +98,7 @@ def resolution(
 
     `broken` names instances that are described too, though in a way that can't be read.
     """
-    described = _Described({spec.name: spec for spec in specs}, {}, frozenset(broken))
+    described = _Descriptions({spec.name: spec for spec in specs}, {}, frozenset(broken))
     found = [*_duplicates(specs)]
     for spec in specs:
         if isinstance(spec, DefinedSpec):
@@ -131,7 +131,7 @@ def _parts_of(spec: AnySpec) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Described:
+class _Descriptions:
     """All specs by name, and the definitions that could be found, by the instance that names them.
 
     `broken` are names of further instances, of which no more is known.
@@ -162,7 +162,7 @@ class _Described:
         """Return the flow that makes an instance's rows."""
         spec = self.specs.get(name)
         kinds = self.flow_kinds(spec) if spec is not None else ()
-        return next((kind for kind in kinds if SHAPES[kind].leaves is Leaves.ROWS), None)
+        return next((kind for kind in kinds if SHAPES[kind].leaves is Output.ROWS), None)
 
     def edges(self, spec: RunnableSpec, kind: FlowKind) -> Iterator[ResolvedEdge]:
         """Yield the edges of a flow, those to other flows of its instance last; unknown upstreams are left out."""
@@ -200,7 +200,7 @@ def _definition(spec: DefinedSpec, definitions: Definitions, resources: Resource
     return definition
 
 
-def _part_problems(spec: AnySpec, described: _Described) -> Iterable[str]:
+def _part_problems(spec: AnySpec, described: _Descriptions) -> Iterable[str]:
     for field, wanted in type_of(spec).parts.items():
         name = getattr(spec, field)
         part = described.specs.get(name)
@@ -211,7 +211,7 @@ def _part_problems(spec: AnySpec, described: _Described) -> Iterable[str]:
             yield f"{spec.name}: {field} {name!r} is {a(part.type)}, not {a(wanted)}"
 
 
-def _hint(name: str, described: _Described, wanted: str | None = None) -> str:
+def _hint(name: str, described: _Descriptions, wanted: str | None = None) -> str:
     fitting = (lambda s: s.type == wanted) if wanted else (lambda s: isinstance(s, RunnableSpec))
     names = sorted(n for n, s in described.specs.items() if fitting(s))
     near = get_close_matches(name, names, n=1)
@@ -220,7 +220,7 @@ def _hint(name: str, described: _Described, wanted: str | None = None) -> str:
     return f"describe it, or choose one of: {', '.join(names) or 'none yet'}"
 
 
-def _upstream_problems(spec: AnySpec, described: _Described) -> Iterator[str]:
+def _upstream_problems(spec: AnySpec, described: _Descriptions) -> Iterator[str]:
     assert isinstance(spec, RunnableSpec)
     for ref in spec.references():
         if problem := _reference_problem(ref, described):
@@ -240,7 +240,7 @@ def _upstream_problems(spec: AnySpec, described: _Described) -> Iterator[str]:
         yield f"{spec.name}: {who} calls for no {' or '.join(flows)} flow, which {a(spec.type)} needs"
 
 
-def _reference_problem(ref: UpstreamRef, described: _Described) -> str | None:
+def _reference_problem(ref: UpstreamRef, described: _Descriptions) -> str | None:
     upstream = described.specs.get(ref.instance)
     if upstream is None:
         return None if ref.instance in described.broken else f"does not exist; {_hint(ref.instance, described)}"
@@ -249,7 +249,7 @@ def _reference_problem(ref: UpstreamRef, described: _Described) -> str | None:
         return f"is {a(upstream.type)}, which has no flow to wait for"
     if ref.flow is not None and ref.flow not in kinds:
         return f"has no flow {ref.flow.value!r}; it has: {', '.join(kinds)}"
-    if ref.flow is not None and SHAPES[ref.flow].leaves is not Leaves.ROWS:
+    if ref.flow is not None and SHAPES[ref.flow].leaves is not Output.ROWS:
         return f"leaves no rows with its flow {ref.flow.value!r}; leave `flow` out, or name one that does"
     if kinds and ref.flow is None and described.made_by(ref.instance) is None:
         return f"is {a(upstream.type)}, which leaves no rows to read"
@@ -276,7 +276,7 @@ def _role_problems(spec: RunnableSpec, accepted: Iterable[Role], who: str) -> It
             )
 
 
-def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator[tuple[str, str]]:
+def _cycle_problems(specs: Iterable[AnySpec], described: _Descriptions) -> Iterator[tuple[str, str]]:
     cycle = find_cycle(
         (f"{edge.upstream[0]}.{edge.upstream[1]}", f"{spec.name}.{kind}")
         for spec in specs
@@ -289,7 +289,7 @@ def _cycle_problems(specs: Iterable[AnySpec], described: _Described) -> Iterator
         yield name, f"the lineage has a cycle: {' -> '.join(cycle or ())}; remove one of these upstream_refs"
 
 
-def _flow(spec: AnySpec, kind: FlowKind, described: _Described) -> ResolvedFlow:
+def _flow(spec: AnySpec, kind: FlowKind, described: _Descriptions) -> ResolvedFlow:
     assert isinstance(spec, RunnableSpec)
     shape = SHAPES[kind]
     edges = tuple(described.edges(spec, kind))
@@ -306,13 +306,15 @@ def _flow(spec: AnySpec, kind: FlowKind, described: _Described) -> ResolvedFlow:
     return ResolvedFlow(spec.name, kind, config_hash, edges)
 
 
-def _neutral_values(edges: Iterable[ResolvedEdge], roles: Collection[str], described: _Described) -> dict[str, float]:
+def _neutral_values(
+    edges: Iterable[ResolvedEdge], roles: Collection[str], described: _Descriptions
+) -> dict[str, float]:
     """Return the neutral values of the signals that play one of these roles."""
     specs = [described.specs.get(edge.upstream[0]) for edge in edges if edge.ref.role in roles]
     return {spec.name: spec.signal_spec.neutral for spec in specs if isinstance(spec, SignalInstanceSpec)}
 
 
-def _content(name: str, described: _Described) -> dict[str, Any]:
+def _content(name: str, described: _Descriptions) -> dict[str, Any]:
     """Return what an instance's own definition and config say, defaults filled in."""
     spec, definition = described.specs[name], described.found[name]
     assert isinstance(spec, DefinedSpec)

@@ -10,7 +10,7 @@ from definitions.contract import FlowKind
 from definitions.work.portfolios.portfolio_settings import TRADES
 
 
-class Leaves(StrEnum):
+class Output(StrEnum):
     """What the version of a flow's output is a version of."""
 
     ROWS = "rows"
@@ -44,7 +44,7 @@ class FlowShape:
     """
 
     run_kind: str
-    leaves: Leaves
+    leaves: Output
     computed_from: tuple[str, ...] = ()
     for_readers: Mapping[str, set[str]] = field(default_factory=dict)
     neutral_of: frozenset[str] = frozenset()
@@ -63,36 +63,36 @@ SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
     {
         FlowKind.REFRESH: FlowShape(
             "RefreshRun",
-            Leaves.ROWS,
+            Output.ROWS,
             computed_from=("signal_spec",),
             for_readers=MappingProxyType({"signal_spec": {"neutral"}}),
         ),
-        FlowKind.PREVIEW: FlowShape("PreviewRun", Leaves.NOTHING, computed_from=("date_range",)),
+        FlowKind.PREVIEW: FlowShape("PreviewRun", Output.NOTHING, computed_from=("date_range",)),
         FlowKind.TRAIN: FlowShape(
             "TrainingRun",
-            Leaves.MODEL,
+            Output.MODEL,
             computed_from=("target", "validation", "promotion"),
             follow_inputs=False,
             max_age=dt.timedelta(days=7),
         ),
         FlowKind.INFER: FlowShape(
             "InferenceRun",
-            Leaves.ROWS,
+            Output.ROWS,
             by_definition=False,
             roles=frozenset({"features"}),
             own_edges=(CHAMPION,),
         ),
         FlowKind.MONITOR: FlowShape(
             "MonitoringRun",
-            Leaves.NOTHING,
+            Output.NOTHING,
             computed_from=("target", "monitoring"),
             by_definition=False,
             own_edges=(CHAMPION, PREDICTIONS),
         ),
-        FlowKind.OPTIMIZE: FlowShape("OptimizationRun", Leaves.ROWS, computed_from=("settings",)),
+        FlowKind.OPTIMIZE: FlowShape("OptimizationRun", Output.ROWS, computed_from=("settings",)),
         FlowKind.BACKTEST: FlowShape(
             "BacktestRun",
-            Leaves.ROWS,
+            Output.ROWS,
             computed_from=("assets", "date_range", "config"),
             neutral_of=frozenset({"secondary"}),
             second_stores=(TRADES,),

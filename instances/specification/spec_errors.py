@@ -47,7 +47,7 @@ _WITH_CONTEXT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
+def spec_problems(error: ValidationError) -> Iterator[tuple[str, str]]:
     """Yield the place of each problem of a spec, as 'schedule.timezone', and what is wrong there.
 
     The place is empty where it is the whole that is wrong.
@@ -63,7 +63,7 @@ def complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 def told(name: str, error: ValidationError) -> list[str]:
     """Return a sentence for each problem of the spec of that name."""
-    return [": ".join(filter(None, (name, place, what))) for place, what in complaints(error)]
+    return [": ".join(filter(None, (name, place, what))) for place, what in spec_problems(error)]
 
 
 def _what(item: ErrorDetails) -> str:

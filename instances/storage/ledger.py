@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.storage.handles import set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 from instances.world.facts import FlowId, Provenance, Request, RunId
@@ -129,7 +129,7 @@ class Ledger:
             ).scalar_one()
             flow = session.get_one(FlowRow, flow_id)
             handles: dict[str, Any] = dict(outcome.handles)
-            if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Leaves.ROWS:
+            if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Output.ROWS:
                 handles |= {
                     "last_data_date": outcome.watermark,
                     "row_count": outcome.row_count,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, with_polymorphic
 
 from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance
-from instances.specification.applied import Applied, FlowRecord
+from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.specs import AnySpec, ComponentSpec, FlowSettings, spec_adapter
 from instances.specification.types import TYPES
 from instances.storage.tables import DEFINED, HANDLES, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
@@ -40,7 +40,7 @@ class Repository:
                 )
             return spec_adapter.validate_python(stored)
 
-    def applied(self, names: Collection[str]) -> dict[str, Applied]:
+    def applied(self, names: Collection[str]) -> dict[str, AppliedInstance]:
         """Return the named instances as they were applied, with their parts; unknown names are left out.
 
         Two statements, whatever their number.
@@ -151,11 +151,11 @@ def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
     return select(everything.c.id)
 
 
-def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> Applied:
+def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInstance:
     instance_type = TYPES[row.type]
     parts = {type_: _spec(by_id[getattr(row, f"{part}_id")]) for part, type_ in instance_type.parts.items()}
     handles = {name: getattr(row, name, None) for name in HANDLES}
-    return Applied(
+    return AppliedInstance(
         spec=_spec(row),
         parts={type_: part for type_, part in parts.items() if isinstance(part, ComponentSpec)},
         handles={name: value for name, value in handles.items() if value is not None},

@@ -13,7 +13,7 @@ from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.storage.tables import DEFINED, EdgeRow, FlowRow, InstanceRow
 
 
-def wanted_row(instance: ResolvedInstance) -> Fields:
+def desired_row(instance: ResolvedInstance) -> Fields:
     """Return what the row of an instance is to hold."""
     fields = instance.spec.model_dump(mode="json", exclude={"name"})
     if instance.definition is not None:
@@ -32,7 +32,7 @@ def _wanted_flow(flow: ResolvedFlow) -> Fields:
     return {"config_hash": flow.config_hash, "reads": reads}
 
 
-def rows_on_record(engine: Engine) -> dict[str, Fields]:
+def recorded_rows(engine: Engine) -> dict[str, Fields]:
     """Return what the rows of all instances hold, by name; four statements, whatever their number."""
     with Session(engine) as session:
         found: dict[str, dict[str, Any]] = {}

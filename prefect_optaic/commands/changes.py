@@ -37,14 +37,14 @@ def plan(
     async def work() -> bool:
         scope = _scope(manifest, prune=prune)
         async with session() as open_session:
-            planned = await actions.plan(open_session, scope)
+            changeset = await actions.plan(open_session, scope)
         if as_json:
-            typer.echo(json.dumps(show.plan_json(planned.plan), indent=2))
+            typer.echo(json.dumps(show.plan_json(changeset.plan), indent=2))
         else:
-            show.show_plan(Console(), planned.plan)
+            show.show_plan(Console(), changeset.plan)
         if out is not None:
-            write_plan(out, scope, planned)
-        return bool(planned.plan.changes)
+            write_plan(out, scope, changeset)
+        return bool(changeset.plan.changes)
 
     if asyncio.run(work()):
         raise typer.Exit(2)
@@ -84,7 +84,7 @@ def destroy(
 
     async def work() -> None:
         async with session() as open_session:
-            scope = await actions.to_destroy(open_session, tuple(instances or ()), data=data)
+            scope = await actions.destroy_scope(open_session, tuple(instances or ()), data=data)
             await apply_in(open_session, scope, yes=yes or bool(instances))
 
     asyncio.run(work())
@@ -142,15 +142,15 @@ async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: 
 
     console = Console()
     async with open_session.services.exclusive(waits=_waiting) as check:
-        planned = await actions.plan(open_session, scope)
+        changeset = await actions.plan(open_session, scope)
         if kept is not None:
-            check_same(kept, planned)
+            check_same(kept, changeset)
         if not yes:
-            planned.check_fuse()
-        show.show_plan(console, planned.plan)
-        if not planned.plan.changes:
+            changeset.check_fuse()
+        show.show_plan(console, changeset.plan)
+        if not changeset.plan.changes:
             return
         with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("applying", total=len(planned.plan.changes))
-            await actions.apply(open_session, planned, lambda step: progress.advance(task), check)
-        console.print(f"[green]✓[/] applied {len(planned.plan.changes)} changes", highlight=False)
+            task = progress.add_task("applying", total=len(changeset.plan.changes))
+            await actions.apply(open_session, changeset, lambda step: progress.advance(task), check)
+        console.print(f"[green]✓[/] applied {len(changeset.plan.changes)} changes", highlight=False)

@@ -20,7 +20,7 @@ def status(
 
     async def work() -> bool:
         async with session() as open_session:
-            lines = await actions.read_lines(open_session)
+            lines = await actions.read_statuses(open_session)
         if as_json:
             typer.echo(json.dumps(show.as_json(lines), indent=2))
         else:
@@ -60,16 +60,16 @@ def run(
         async with session() as open_session:
             kind = flow or open_session.services.repository.only_flow(instance)
             label = f"{instance}.{kind}"
-            last: actions.Seen | None = None
+            last: actions.RunSnapshot | None = None
             with console.status(f"{label} ..."):
                 async for seen in actions.run(open_session, instance, kind, parameters):
                     if last is None:
                         console.print(f"  {open_session.target.ui_url}/runs/flow-run/{seen.run_id}", highlight=False)
-                    show.show_seen(console, label, seen)
+                    show.show_run(console, label, seen)
                     last = seen
             assert last is not None  # a run has at least one state
             code = show.exit_code(last)
-            unforeseen = code == 1 and not actions.explains_itself(last)
+            unforeseen = code == 1 and not actions.has_own_message(last)
             if unforeseen and (errors := await actions.errors_of(open_session, last.run_id)):
                 console.print(errors, markup=False, highlight=False, style="dim")
             return code
@@ -94,7 +94,7 @@ def why(
         async with session() as open_session:
             repository = open_session.services.repository
             flow_id = repository.flow_id(instance, flow or repository.only_flow(instance))
-            judged = await actions.read_judged(open_session)
+            judged = await actions.read_snapshot(open_session)
         explanation = explain(judged.world[flow_id], judged.world, judged.now)
         console = Console()
         console.print(show.cause_tree(explanation))
@@ -113,7 +113,7 @@ def freshness() -> None:
 
     async def work() -> None:
         async with session() as open_session:
-            judged = await actions.read_judged(open_session)
+            judged = await actions.read_snapshot(open_session)
         facts = [judged.world[flow.flow_id] for flow in judged.flows]
         Console().print(show.freshness_table(facts, judged.world, judged.now))
 

@@ -39,7 +39,7 @@ def graph(
 
     async def work() -> "Graph":
         async with session() as open_session:
-            judged = await actions.read_judged(open_session)
+            judged = await actions.read_snapshot(open_session)
         return lineage_graph(judged.world, judged.now)
 
     drawn = asyncio.run(work())

@@ -61,7 +61,7 @@ def _answers(state: State, record: Record) -> bool:
         case name if name in PAGES:
             return pages.healthy(record)
         case _:
-            return state.api_url is not None and worker.heard_of(record, state.api_url)
+            return state.api_url is not None and worker.has_heartbeat(record, state.api_url)
 
 
 def _address(state: State, record: Record) -> str:

@@ -33,7 +33,7 @@ from instances.specification.specs import (
     SignalInstanceSpec,
 )
 
-ALL: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
+RESOURCE_KINDS: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
 LOGOS = Path(__file__).parents[2] / "docs" / "logos"
 SPECS: dict[type[InstanceBlock], type[InstanceSpec]] = {
     PipelineInstance: ComponentSpec,
@@ -49,7 +49,7 @@ SPECS: dict[type[InstanceBlock], type[InstanceSpec]] = {
 BASES = (InstanceBlock, DefinedBlock, RunnableBlock, OneFlowBlock)
 COMPONENTS = [PipelineInstance, StoreInstance, AccessorInstance]
 
-every_block = pytest.mark.parametrize("block", ALL, ids=blocks.__all__)
+every_block = pytest.mark.parametrize("block", RESOURCE_KINDS, ids=blocks.__all__)
 every_instance = pytest.mark.parametrize("block", SPECS, ids=lambda block: block.__name__)
 
 
@@ -70,9 +70,9 @@ def a_dataset(block: type[DatasetInstance], **fields: Any) -> DatasetInstance:
 
 
 def test_every_block_is_registered_with_prefect() -> None:
-    assert ALL
-    assert all(issubclass(block, Block) and block not in BASES for block in ALL)
-    assert set(SPECS) == {block for block in ALL if issubclass(block, InstanceBlock)}
+    assert RESOURCE_KINDS
+    assert all(issubclass(block, Block) and block not in BASES for block in RESOURCE_KINDS)
+    assert set(SPECS) == {block for block in RESOURCE_KINDS if issubclass(block, InstanceBlock)}
 
 
 @every_block
@@ -88,8 +88,8 @@ def test_it_has_a_description_that_ends_in_a_period(block: type[Block]) -> None:
 def test_it_has_a_name_and_a_slug_of_its_own(block: type[Block]) -> None:
     assert block._block_type_slug
     assert block._block_type_slug.startswith("optaic-")
-    assert [b._block_type_name for b in ALL].count(block._block_type_name) == 1
-    assert [b._block_type_slug for b in ALL].count(block._block_type_slug) == 1
+    assert [b._block_type_name for b in RESOURCE_KINDS].count(block._block_type_name) == 1
+    assert [b._block_type_slug for b in RESOURCE_KINDS].count(block._block_type_slug) == 1
 
 
 @every_block

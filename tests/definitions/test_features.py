@@ -77,9 +77,9 @@ def test_the_inputs_that_come_most_often_say_which_rows_there_are() -> None:
 
 
 def test_one_feature_keeps_its_name_unless_another_is_missing() -> None:
-    alone = one("mood", {(0, "A"): 1.0})
-    assert feature_table([alone]).columns == ["date", "entity", "value"]
-    assert feature_table([alone], missing=["late"]).columns == ["date", "entity", "mood_value"]
+    champion_lock = one("mood", {(0, "A"): 1.0})
+    assert feature_table([champion_lock]).columns == ["date", "entity", "value"]
+    assert feature_table([champion_lock], missing=["late"]).columns == ["date", "entity", "mood_value"]
 
 
 def test_errors_say_what_and_the_remedy() -> None:

@@ -12,7 +12,7 @@ from definitions.stores.delta import DeltaStore
 from definitions.work.refresh import refresh
 from tests.definitions.resources import FakeCredentials, make, number, resources
 
-ALL = "SELECT date, entity, close FROM prices"
+RESOURCE_KINDS = "SELECT date, entity, close FROM prices"
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def read(pipeline: Pipeline, since: Watermark | None = None) -> list[tuple[objec
 
 
 def test_reads_the_whole_query(url: str) -> None:
-    given = pipeline({"url": url, "query": ALL})
+    given = pipeline({"url": url, "query": RESOURCE_KINDS})
 
     given.check()
 
@@ -47,7 +47,7 @@ def test_reads_the_whole_query(url: str) -> None:
 
 
 def test_since_reads_new_dates_and_a_full_read_all(url: str) -> None:
-    given = pipeline({"url": url, "query": f"{ALL} WHERE date > :since"})
+    given = pipeline({"url": url, "query": f"{RESOURCE_KINDS} WHERE date > :since"})
 
     assert read(given, Watermark(dt.date(2024, 1, 1))) == [(dt.date(2024, 1, 2), "A", 2.0)]
     assert len(read(given)) == 2
@@ -64,7 +64,7 @@ def test_known_since_reads_new_revisions(url: str) -> None:
 
 def test_refreshes_a_store_step_by_step(url: str, tmp_path: Path) -> None:
     store = DeltaStore(str(tmp_path / "prices"))
-    given = pipeline({"url": url, "query": f"{ALL} WHERE date > :since"})
+    given = pipeline({"url": url, "query": f"{RESOURCE_KINDS} WHERE date > :since"})
     refresh(given, store)
     with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
         database.execute("INSERT INTO prices VALUES ('2024-01-03', 'A', 3.0, NULL)")
@@ -78,7 +78,7 @@ def test_refreshes_a_store_step_by_step(url: str, tmp_path: Path) -> None:
 
 
 def test_the_database_is_named_by_a_connector_block(url: str) -> None:
-    config = {"connector": "warehouse", "query": ALL}
+    config = {"connector": "warehouse", "query": RESOURCE_KINDS}
 
     assert len(read(pipeline(config, FakeCredentials(urls={"warehouse": url})))) == 2
     with pytest.raises(MissingSecret, match="there is no SqlAlchemyConnector block named 'warehouse'"):
@@ -87,7 +87,7 @@ def test_the_database_is_named_by_a_connector_block(url: str) -> None:
 
 def test_the_password_comes_from_a_secret_block_and_is_never_shown() -> None:
     url = "postgresql+psycopg://me@127.0.0.1:1/db"
-    config = {"url": url, "password_secret": "db-password", "query": ALL}
+    config = {"url": url, "password_secret": "db-password", "query": RESOURCE_KINDS}
     given = pipeline(config, FakeCredentials(secrets={"db-password": "hunter2"}))
 
     given.check()
@@ -110,7 +110,7 @@ def test_the_password_comes_from_a_secret_block_and_is_never_shown() -> None:
 )
 def test_a_password_in_the_config_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(InvalidConfig) as caught:
-        pipeline({"url": url, "query": ALL})
+        pipeline({"url": url, "query": RESOURCE_KINDS})
 
     assert str(caught.value) == (
         "the config does not fit pipeline sql@1: config.url: the URL holds a password, which a config must not: "
@@ -134,7 +134,7 @@ def test_a_password_in_the_config_is_refused_and_not_shown(url: str) -> None:
 )
 def test_a_config_without_sense_is_refused(config: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidConfig, match=problem):
-        pipeline({"query": ALL, **config})
+        pipeline({"query": RESOURCE_KINDS, **config})
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_a_query_changes_nothing(url: str) -> None:
     with pytest.raises(SourceError):
         pipeline({"url": url, "query": "DELETE FROM prices"}).extract(ExtractRequest())
 
-    assert len(read(pipeline({"url": url, "query": ALL}))) == 2
+    assert len(read(pipeline({"url": url, "query": RESOURCE_KINDS}))) == 2
 
 
 def test_a_driver_that_is_not_installed_is_named() -> None:
     with pytest.raises(SourceError, match="the database driver is not installed: No module named 'MySQLdb'"):
-        pipeline({"url": "mysql://host/db", "query": ALL}).check()
+        pipeline({"url": "mysql://host/db", "query": RESOURCE_KINDS}).check()

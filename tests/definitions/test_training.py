@@ -11,7 +11,7 @@ import pytest
 from definitions.contract import Input, Kind, Regressor
 from definitions.errors import ModuleError
 from definitions.work.models.prediction import predict
-from definitions.work.models.training import Trained, train
+from definitions.work.models.training import TrainingResult, train
 from definitions.work.models.training_table import TrainingTable, training_table
 from research.models.labels import TargetSpec
 from research.models.model_metrics import model_metrics
@@ -31,7 +31,7 @@ def table_of(prices: pl.DataFrame) -> TrainingTable:
 
 
 @cache
-def trained(name: str) -> Trained:
+def trained(name: str) -> TrainingResult:
     return train(make(Kind.ML_MODULE, name, CHEAP[name]), table_of(real_prices()), VALIDATION)
 
 

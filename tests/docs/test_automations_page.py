@@ -18,8 +18,8 @@ import pytest
 from prefect import get_client
 from prefect.states import Failed, Running
 
-from flows.running.events import Overdue
-from instances.rules.deadlines import Missed
+from flows.running.events import OverdueFlow
+from instances.rules.deadlines import MissedDeadline
 from instances.world.facts import FlowId
 from prefect_optaic.stack import Target
 from tests.docs.test_docs import ROOT, fenced
@@ -63,7 +63,7 @@ def test_the_example_notifies_of_a_failure_and_of_a_missed_deadline(
     asyncio.run(fail())
     moment = datetime(2024, 1, 4, tzinfo=UTC)
     late = replace(flow("prices"), flow_id=FlowId(uuid4()))
-    Overdue(late, Missed(moment, "its data ends at 2024-01-02, more than 1 day ago")).emit()
+    OverdueFlow(late, MissedDeadline(moment, "its data ends at 2024-01-02, more than 1 day ago")).emit()
     end = time.monotonic() + 60
     while len(received) < 2 and time.monotonic() < end:
         time.sleep(0.3)

@@ -18,7 +18,7 @@ from prefect import get_client
 
 from flows.integrations.services import load_platform, opened
 from flows.planning.deployment_spec import Storage
-from flows.planning.planner import Scope, carry_out, make_plan
+from flows.planning.planner import Scope, apply_plan, make_plan
 from flows.planning.resources import Tools
 from instances.plans.plan import Step
 from prefect_optaic.manifest import read_manifest
@@ -34,9 +34,9 @@ async def apply(manifest: Path) -> None:
         with opened(await load_platform()) as services:
             async with services.exclusive() as check:
                 tools = Tools(services, client)
-                planned = await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
-                _say(f"planned {len(planned.plan.changes)}")
-                await carry_out(planned, tools, lambda step: _say(_line(step)), check=check)
+                changeset = await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
+                _say(f"planned {len(changeset.plan.changes)}")
+                await apply_plan(changeset, tools, lambda step: _say(_line(step)), check=check)
     _say("applied")
 
 

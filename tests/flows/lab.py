@@ -31,9 +31,9 @@ from blocks.documents import BlockWriter, in_place, read_blocks
 from definitions.contract import FlowKind
 from flows.integrations.services import Services, load_platform, opened
 from flows.planning.deployment_spec import Storage, flow_function
-from flows.planning.planner import Planned, Scope, carry_out, make_plan
+from flows.planning.planner import Changeset, Scope, apply_plan, make_plan
 from flows.planning.resources import Tools
-from flows.reading.status_reader import read_all
+from flows.reading.status_reader import read_all_flows
 from instances.plans.plan import Plan
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import Verdict, judge
@@ -114,16 +114,16 @@ class Lab:
     def storage(self) -> Storage:
         return Storage(POOL, "default", {}, None, (), "flows")
 
-    async def plan(self, **scope: Any) -> Planned:
+    async def plan(self, **scope: Any) -> Changeset:
         """Return what must change so that the world matches the blocks."""
         tools = Tools(self.services, self.client)
         return await make_plan(tools, self.storage, Scope(**scope), dt.datetime.now(dt.UTC))
 
     async def bootstrap(self, **scope: Any) -> Plan:
         """Make the world match the blocks."""
-        planned = await self.plan(**scope)
-        await carry_out(planned, Tools(self.services, self.client), lambda step: None)
-        return planned.plan
+        changeset = await self.plan(**scope)
+        await apply_plan(changeset, Tools(self.services, self.client), lambda step: None)
+        return changeset.plan
 
     def flow_id(self, name: str) -> FlowId:
         instance, kind = _key(name)
@@ -179,7 +179,7 @@ class Lab:
         return count
 
     async def world(self) -> World:
-        return (await read_all(self.services, self.client, dt.datetime.now(dt.UTC)))[1]
+        return (await read_all_flows(self.services, self.client, dt.datetime.now(dt.UTC)))[1]
 
     async def verdict(self, name: str) -> Verdict:
         world = await self.world()

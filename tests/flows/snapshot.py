@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from blocks.documents import _documents
 from flows.planning.resources.automations import common_automations, retraining_name
-from flows.reading.deployment_reader import FoundDeployment
-from instances.storage.row_fields import rows_on_record
+from flows.reading.deployment_reader import DeploymentSnapshot
+from instances.storage.row_fields import recorded_rows
 from instances.storage.tables import AutomationRow, EdgeRow, FlowRow
 
 READS = ("/filter", "/count", "/paginate")  # what a POST that only reads ends with
@@ -81,7 +81,7 @@ async def snapshot(client: PrefectClient, engine: Engine, prefix: str = "") -> S
                 "data": _without_ids(document["data"]),
             }
             counts["block"] += 1
-    rows = {name: fields for name, fields in rows_on_record(engine).items() if name.startswith(prefix)}
+    rows = {name: fields for name, fields in recorded_rows(engine).items() if name.startswith(prefix)}
     deployments: dict[str, Any] = {}
     with Session(engine) as session:
         noted = dict(session.execute(select(AutomationRow.name, AutomationRow.prefect_automation_id)).tuples().all())
@@ -91,7 +91,7 @@ async def snapshot(client: PrefectClient, engine: Engine, prefix: str = "") -> S
     counts["flow"] = len(pairs)
     for deployment in await all_deployments(client):
         if deployment["name"].startswith(prefix):
-            found = FoundDeployment.of(deployment)
+            found = DeploymentSnapshot.of(deployment)
             deployments[f"{await _flow_name(client, deployment['flow_id'])}/{found.name}"] = found.fields | {
                 "paused": found.paused,
                 "paused_schedules": found.paused_schedules,

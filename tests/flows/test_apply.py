@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 import flows.planning.resources.deployments
 from flows.integrations.services import DatabaseLost, NotAlone, opened
-from flows.planning.planner import Planned, carry_out
+from flows.planning.planner import Changeset, apply_plan
 from flows.planning.resources import Tools
 from flows.planning.resources.automations import common_automations
-from flows.planning.resources.resource import Refused
+from flows.planning.resources.resource import StepsRefused
 from instances.plans.plan import Step
 from instances.specification.types import PARTS
 from tests.flows.lab import Lab, Play
@@ -22,8 +22,8 @@ from tests.flows.snapshot import snapshot
 from tests.flows.test_plan import CRON, Specs, changed, deployment_of, described, said, with_fields
 
 
-async def carried_out(lab: Lab, planned: Planned) -> None:
-    await carry_out(planned, Tools(lab.services, lab.client), lambda step: None)
+async def carried_out(lab: Lab, changeset: Changeset) -> None:
+    await apply_plan(changeset, Tools(lab.services, lab.client), lambda step: None)
 
 
 def after_its_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[object]]) -> None:
@@ -53,9 +53,9 @@ def test_what_an_operator_pauses_during_an_apply_stays_so(play: Play, monkeypatc
 
         for fields in ({"description": "Changed."}, {"schedule": CRON | {"expression": "0 7 * * *"}}):
             with monkeypatch.context() as patched:
-                planned = await lab.plan(manifest=with_fields(specs, "prices", **fields))
+                changeset = await lab.plan(manifest=with_fields(specs, "prices", **fields))
                 after_its_reading(patched, pause)
-                await carried_out(lab, planned)
+                await carried_out(lab, changeset)
             after = await deployment_of(lab, "prices")
             assert after.paused
             (schedule,) = after.schedules
@@ -73,7 +73,7 @@ def test_a_deployment_of_others_that_appears_after_the_plan_is_not_overwritten(
     async def scenario(lab: Lab) -> None:
         specs = (*described(lab, "prices"), *described(lab, "other"))
         full = f"{lab.prefix}prices"
-        planned = await lab.plan(manifest=specs)
+        changeset = await lab.plan(manifest=specs)
 
         async def make() -> None:
             flow = await lab.client.create_flow_from_name("refresh")
@@ -83,8 +83,8 @@ def test_a_deployment_of_others_that_appears_after_the_plan_is_not_overwritten(
             after_its_reading(monkeypatch, make)
         else:
             await make()
-        with pytest.raises(Refused) as caught:
-            await carried_out(lab, planned)
+        with pytest.raises(StepsRefused) as caught:
+            await carried_out(lab, changeset)
         assert str(caught.value) == (
             f"Prefect refused to create the deployment refresh/{full}: there is one of that name that is not ours. "
             f"Delete it, or adopt it with `optaic import {full}`\n"
@@ -106,7 +106,7 @@ def test_a_deployment_of_others_in_the_place_of_ours_is_not_touched(play: Play) 
         await lab.client.delete_deployment(lab.deployment("prices"))
         flow = await lab.client.create_flow_from_name("refresh")
         await lab.client.create_deployment(flow_id=flow, name=f"{lab.prefix}prices", version="theirs")
-        with pytest.raises(Refused, match="there is one of that name that is not ours"):
+        with pytest.raises(StepsRefused, match="there is one of that name that is not ours"):
             await carried_out(lab, changed_plan)
         await carried_out(lab, destroying)
         assert (await deployment_of(lab, "prices")).version == "theirs"
@@ -198,14 +198,14 @@ def test_what_is_refused_keeps_nothing_else_from_being_done(play: Play) -> None:
         )
         for automation in await automations(lab):
             await lab.client.delete_automation(automation.id)
-        planned = await lab.plan(manifest=specs)
+        changeset = await lab.plan(manifest=specs)
         done: list[Step] = []
-        with pytest.raises(Refused) as caught:
-            await carry_out(planned, Tools(lab.services, lab.client), done.append)
+        with pytest.raises(StepsRefused) as caught:
+            await apply_plan(changeset, Tools(lab.services, lab.client), done.append)
         refused = {f"refresh/{lab.prefix}d0", f"refresh/{lab.prefix}d3"}
         assert {refusal.step.name for refusal in caught.value.refusals} == refused
         assert "'many' is not valid under any of the given schemas" in str(caught.value)
-        left = {step.label for step in planned.plan.changes} - {step.label for step in done}
+        left = {step.label for step in changeset.plan.changes} - {step.label for step in done}
         assert left == {f"deployment {name}" for name in refused}
         assert len(await automations(lab)) == len(common_automations())
         right = with_fields(with_fields(specs, "d0", job_variables={"cpu": 1}), "d3", job_variables={"cpu": 1})
@@ -228,13 +228,13 @@ def test_what_does_not_go_is_still_found_by_its_rows(play: Play, monkeypatch: py
                 await lab.client.request("GET", "/flow_runs/{id}", path_params={"id": deployment_id})
             await delete(deployment_id)
 
-        planned = await lab.plan(destroy=tuple(spec.name for spec in specs))
+        changeset = await lab.plan(destroy=tuple(spec.name for spec in specs))
         with monkeypatch.context() as patched:
             patched.setattr(lab.client, "delete_deployment", refuse)
             with pytest.raises(
-                Refused, match=rf"refused to delete the deployment refresh/{lab.prefix}prices: Flow run not found"
+                StepsRefused, match=rf"refused to delete the deployment refresh/{lab.prefix}prices: Flow run not found"
             ):
-                await carried_out(lab, planned)
+                await carried_out(lab, changeset)
         left = await snapshot(lab.client, lab.services.engine, lab.prefix)
         own = {f"{lab.prefix}prices", *(f"{lab.prefix}prices-{type_}" for type_ in PARTS.values())}
         assert left.rows.keys() == own
@@ -257,13 +257,13 @@ def end_holders(lab: Lab) -> None:
 
 def test_an_apply_that_has_lost_its_lock_stops(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        planned = await lab.plan(manifest=described(lab, "prices"))
+        changeset = await lab.plan(manifest=described(lab, "prices"))
         async with lab.services.exclusive() as check:
             check()
             end_holders(lab)
             for _ in range(2):  # it does not come back
                 with pytest.raises(NotAlone, match="the connection that keeps other applies waiting was lost"):
-                    await carry_out(planned, Tools(lab.services, lab.client), lambda step: None, check=check)
+                    await apply_plan(changeset, Tools(lab.services, lab.client), lambda step: None, check=check)
         left = await snapshot(lab.client, lab.services.engine, lab.prefix)
         assert (left.blocks, left.rows) == ({}, {})
         async with lab.services.exclusive(dt.timedelta(0)) as check:

@@ -25,7 +25,7 @@ from prefect.states import AwaitingRetry, Completed, Running
 from prefect.workers.process import ProcessWorker
 
 from flows.planning.resources.automations import SILENT_AFTER, common_automations
-from flows.running.events import OVERDUE, Overdue, emit_overdue
+from flows.running.events import OVERDUE, OverdueFlow, emit_overdue
 from flows.running.stuck_runs import HEARTBEAT
 from flows.sweep import sweep
 from instances.plans.plan import Action
@@ -215,11 +215,11 @@ def test_a_missed_deadline_is_told_once_and_fires_the_automation_once(play: Play
     play(scenario)
 
 
-async def overdue(lab: Lab, name: str) -> Overdue | None:
+async def overdue(lab: Lab, name: str) -> OverdueFlow | None:
     world = await lab.world()
     flow = world[lab.services.repository.flow_id(lab.prefix + name, "refresh")]
     missed = missed_deadline(flow, datetime.now(UTC))
-    return Overdue(flow, missed) if missed else None
+    return OverdueFlow(flow, missed) if missed else None
 
 
 async def firings(client: PrefectClient, event_id: str) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from sqlalchemy import create_engine, text
 from blocks.documents import read_blocks
 from flows.integrations.services import Services
 from instances.plans.plan import Action
-from instances.storage.row_fields import rows_on_record
+from instances.storage.row_fields import recorded_rows
 from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, lab
 from tests.flows.snapshot import Snapshot, snapshot
@@ -183,7 +183,7 @@ async def look(client: PrefectClient, services: Services) -> Snapshot:
 
 def of_models(services: Services) -> tuple[dict[str, bool], dict[str, bool]]:
     """Return the experiments, and the projects by their ids, that are there: whether a row has the id."""
-    models = [name for name in rows_on_record(services.engine) if name.startswith(f"{PREFIX}model-")]
+    models = [name for name in recorded_rows(services.engine) if name.startswith(f"{PREFIX}model-")]
     handles = [each.handles for each in services.repository.applied(models).values()]
     experiments = {name: each for name, each in services.tracking.experiments().items() if name.startswith(PREFIX)}
     projects = [each for each in services.monitoring._all() if each.name.startswith(PREFIX)]
@@ -194,7 +194,7 @@ def of_models(services: Services) -> tuple[dict[str, bool], dict[str, bool]]:
 
 
 async def destroy_all(opened_lab: Lab) -> None:
-    names = (await read_blocks(opened_lab.client)).names | rows_on_record(opened_lab.services.engine).keys()
+    names = (await read_blocks(opened_lab.client)).names | recorded_rows(opened_lab.services.engine).keys()
     await opened_lab.bootstrap(destroy=tuple(name for name in names if name.startswith(PREFIX)))
 
 

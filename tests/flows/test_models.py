@@ -172,8 +172,8 @@ def test_a_model_has_its_experiment_and_its_project_from_the_apply_on(play: Play
 
         tracking.delete_experiment(name)
         monitoring.delete(name)
-        planned = (await lab.plan(manifest=specs)).plan
-        assert steps(planned) == [
+        changeset = (await lab.plan(manifest=specs)).plan
+        assert steps(changeset) == [
             (Action.UPDATE, "MLflow experiment", name),
             (Action.CREATE, "Evidently project", name),
         ]
@@ -184,12 +184,12 @@ def test_a_model_has_its_experiment_and_its_project_from_the_apply_on(play: Play
 
         lab.services.writer.set_handle(name, "mlflow_experiment_id", None)
         assert steps((await lab.plan(manifest=specs)).plan) == [(Action.UPDATE, "MLflow experiment", name)]
-        gone = tuple(spec.name for spec in specs)
-        await lab.bootstrap(destroy=gone)
+        deleted = tuple(spec.name for spec in specs)
+        await lab.bootstrap(destroy=deleted)
         assert tracking.find(name) == experiment  # they stay unless asked
         await lab.bootstrap(manifest=specs)
         assert model_row(lab).mlflow_experiment_id == experiment.id
-        await lab.bootstrap(destroy=gone, data=True)
+        await lab.bootstrap(destroy=deleted, data=True)
         left = tracking.find(name)
         assert left is not None
         assert left.deleted
@@ -218,13 +218,13 @@ def test_what_a_model_has_left_is_looked_for_by_its_name(
         assert experiment is not None
         for handle in ("mlflow_experiment_id", "evidently_project_id"):
             lab.services.writer.set_handle(name, handle, None)
-        planned = (await lab.plan(destroy=(name,), data=True)).plan
-        (step,) = [step for step in planned.changes if step.kind == "data"]
+        changeset = (await lab.plan(destroy=(name,), data=True)).plan
+        (step,) = [step for step in changeset.changes if step.kind == "data"]
         assert {(change.field, change.before) for change in step.changes} == {
             ("mlflow_experiment_id", experiment.id),
             ("evidently_project_id", str(lab.services.monitoring.project_id(name))),
         }
-        dead = Tracking("http://127.0.0.1:1", artifacts="/nowhere", mark=lab.services.mark)
+        dead = Tracking("http://127.0.0.1:1", artifacts="/nowhere", owner_tag=lab.services.owner_tag)
         monkeypatch.setitem(vars(lab.services), "tracking", dead)
         with pytest.raises(InvalidSpec, match=r"returns: MLflow at http://127\.0\.0\.1:1 could not list experiments"):
             await lab.plan(destroy=(name,), data=True)

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from blocks.documents import read_blocks
 from flows.integrations.services import ApplyUnderWay, load_platform, opened
-from flows.planning.planner import Scope, WouldRemoveMost, carry_out, make_plan
+from flows.planning.planner import Scope, WouldRemoveMost, apply_plan, make_plan
 from flows.planning.resources import Tools
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plans.plan import Action, Plan
@@ -146,10 +146,10 @@ def test_what_was_changed_by_hand_is_in_the_plan_and_repaired(play: Play) -> Non
         found = await deployment_of(lab, "prices")
 
         async def repaired(expected: str, fields: dict[str, tuple[Any, Any]] | None = None) -> None:
-            planned = await lab.plan()
-            assert said(planned.plan) == [expected]
+            changeset = await lab.plan()
+            assert said(changeset.plan) == [expected]
             if fields is not None:
-                assert changed(planned.plan) == fields
+                assert changed(changeset.plan) == fields
             assert said(await lab.bootstrap()) == [expected]
             assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
             assert said(await lab.bootstrap()) == []
@@ -234,9 +234,9 @@ def test_a_row_or_a_block_removed_by_hand_comes_back(play: Play) -> None:
 
         block = (await read_blocks(lab.client)).by_name[full]
         await lab.client.delete_block_document(block.document_id)
-        planned = await lab.plan()
-        assert said(planned.plan) == []  # the blocks describe what is wanted: it is kept, and said to be
-        assert set(planned.plan.kept) >= {full, *(f"{full}-{type_}" for type_ in PARTS.values())}
+        changeset = await lab.plan()
+        assert said(changeset.plan) == []  # the blocks describe what is wanted: it is kept, and said to be
+        assert set(changeset.plan.kept) >= {full, *(f"{full}-{type_}" for type_ in PARTS.values())}
         assert said(await lab.bootstrap(manifest=specs)) == [f"create block {full}"]
         assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
 
@@ -316,8 +316,8 @@ def test_an_instance_may_say_where_its_runs_go(play: Play) -> None:
         specs = (*described(lab, "own", **own), *described(lab, "usual"), *described(lab, "pool", work_pool="gpu"))
         inherited = replace(lab.storage, job_variables={"working_dir": "/srv"}, pull_steps=({"a.step": {"b": 1}},))
         tools = Tools(lab.services, lab.client)
-        planned = await make_plan(tools, inherited, Scope(specs), dt.datetime.now(dt.UTC))
-        await carry_out(planned, tools, lambda step: None)
+        changeset = await make_plan(tools, inherited, Scope(specs), dt.datetime.now(dt.UTC))
+        await apply_plan(changeset, tools, lambda step: None)
 
         found = await deployment_of(lab, "own")
         assert (found.work_pool_name, found.work_queue_name) == ("gpu", "urgent")
@@ -427,15 +427,15 @@ def test_a_prune_removes_what_is_described_no_more_and_nothing_else(play: Play) 
 
         kept = await lab.plan()
         assert (said(kept.plan), set(kept.plan.kept)) == ([], {full, *parts})
-        planned = await lab.plan(prune=True)
-        planned.check_fuse()
-        assert said(planned.plan)[0] == f"delete deployment refresh/{full}"
-        assert set(said(planned.plan)[1:]) == {f"delete instance {name}" for name in (full, *parts)}
+        changeset = await lab.plan(prune=True)
+        changeset.check_fuse()
+        assert said(changeset.plan)[0] == f"delete deployment refresh/{full}"
+        assert set(said(changeset.plan)[1:]) == {f"delete instance {name}" for name in (full, *parts)}
         await lab.bootstrap(prune=True)
         after = await snapshot(lab.client, lab.services.engine)
-        gone = {full, *parts}
+        deleted = {full, *parts}
         assert after.blocks == {name: block for name, block in before.blocks.items() if name != full}
-        assert after.rows == {name: row for name, row in before.rows.items() if name not in gone}
+        assert after.rows == {name: row for name, row in before.rows.items() if name not in deleted}
         assert after.deployments == {n: d for n, d in before.deployments.items() if n != f"refresh/{full}"}
         assert after.automations == before.automations
         assert after.counts == before.counts | {
@@ -479,9 +479,9 @@ def test_a_prune_of_more_than_half_needs_a_word(play: Play) -> None:
         names = [f"d{number}" for number in range(8)]
         specs = tuple(spec for name in names for spec in described(lab, name, project=project))
         await only_of(lab, specs)
-        planned = await lab.plan(manifest=specs[:4], prune=True)
+        changeset = await lab.plan(manifest=specs[:4], prune=True)
         with pytest.raises(WouldRemoveMost) as caught:
-            planned.check_fuse()
+            changeset.check_fuse()
         assert str(caught.value) == (
             f"this would delete 28 of 32 instances of the project {project!r}, more than half. "
             "If that is what you want, say --yes; else look at `optaic plan --prune`."
@@ -528,7 +528,7 @@ def test_destroyed_instances_leave_their_data_unless_asked(play: Play, stack: Ta
         assert await lab.drain("signal") == 1
         signal, prices = f"{lab.prefix}signal", f"{lab.prefix}prices"
         session = Session(stack, lab.client, lab.services)
-        scope = await actions.to_destroy(session, (signal,), data=False)
+        scope = await actions.destroy_scope(session, (signal,), data=False)
         assert set(scope.destroy) == {signal, *(f"{signal}-{type_}" for type_ in PARTS.values())}
         services = lab.services
         applied = services.repository.applied([signal])[signal]
@@ -558,8 +558,8 @@ def test_a_flow_that_the_definition_calls_for_no_more_goes_with_its_deployment(p
         await lab.bootstrap(manifest=described(lab, "prices"))
         full = f"{lab.prefix}prices"
         flow = await lab.client.create_flow_from_name("train")
-        mark = Tools(lab.services, lab.client).mark
-        extra = await lab.client.create_deployment(flow_id=flow, name=full, version=mark)
+        owner_tag = Tools(lab.services, lab.client).owner_tag
+        extra = await lab.client.create_deployment(flow_id=flow, name=full, version=owner_tag)
         with lab.services.engine.begin() as connection:
             connection.execute(
                 text(
@@ -658,8 +658,8 @@ def test_of_two_applies_at_once_one_waits_and_the_last_one_counts(play: Play) ->
                         together.wait()
                         async with services.exclusive():
                             begun = time.monotonic()
-                            planned = await make_plan(tools, lab.storage, Scope(wanted), dt.datetime.now(dt.UTC))
-                            await carry_out(planned, tools, lambda step: None)
+                            changeset = await make_plan(tools, lab.storage, Scope(wanted), dt.datetime.now(dt.UTC))
+                            await apply_plan(changeset, tools, lambda step: None)
                             spans[word] = (begun, time.monotonic())
 
             asyncio.run(main())
@@ -715,8 +715,8 @@ def test_members_of_a_plan_are_described_or_on_record(play: Play) -> None:
         await lab.bootstrap()
         specs = described(lab, "prices")
         before = (await lab.plan()).members
-        planned = await lab.plan(manifest=specs)
-        assert planned.members == {**before, **dict.fromkeys((spec.name for spec in specs), "default")}
-        assert planned.plan.count(Action.DELETE) == 0
+        changeset = await lab.plan(manifest=specs)
+        assert changeset.members == {**before, **dict.fromkeys((spec.name for spec in specs), "default")}
+        assert changeset.plan.count(Action.DELETE) == 0
 
     play(scenario)

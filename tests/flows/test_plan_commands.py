@@ -132,9 +132,9 @@ def test_instances_are_destroyed_with_their_data_where_that_is_asked_for(
 
     done("apply", manifest(tmp_path, prefix))
     done("destroy", f"{prefix}-signal")
-    gone = done("destroy", f"{prefix}-prices", "--data")
-    assert f"- deployment refresh/{prefix}-prices" in gone
-    assert f"- block {prefix}-prices" in gone
+    deleted = done("destroy", f"{prefix}-prices", "--data")
+    assert f"- deployment refresh/{prefix}-prices" in deleted
+    assert f"- block {prefix}-prices" in deleted
     assert not list(data.glob("**/*.parquet"))
     assert optaic("run", f"{prefix}-prices").stderr.startswith(f"error: there is no instance named '{prefix}-prices'")
 

@@ -65,7 +65,9 @@ def test_a_block_that_cannot_be_read_stops_all_but_what_puts_it_right(
         assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
 
         await edit_block(lab, "signal", on_stale="perhaps")
-        scope = await actions.to_destroy(Session(stack, lab.client, lab.services), (f"{lab.prefix}signal",), data=False)
+        scope = await actions.destroy_scope(
+            Session(stack, lab.client, lab.services), (f"{lab.prefix}signal",), data=False
+        )
         assert set(scope.destroy) == with_parts(f"{lab.prefix}signal")
         await lab.bootstrap(destroy=scope.destroy)
         left = await snapshot(lab.client, lab.services.engine, lab.prefix)
@@ -137,10 +139,10 @@ def test_a_prune_by_a_file_leaves_what_other_projects_have_on_record(play: Play)
         ids = (await read_blocks(lab.client)).ids
         for name in ("b", "x"):
             await lab.client.delete_block_document(ids[lab.prefix + name])
-        planned = await lab.plan(manifest=specs[:4], prune=True)
-        assert set(planned.wanted.gone) == with_parts(f"{lab.prefix}b")
-        assert set(planned.plan.kept) == with_parts(f"{lab.prefix}x")
-        planned.check_fuse()
+        changeset = await lab.plan(manifest=specs[:4], prune=True)
+        assert set(changeset.state.deleted) == with_parts(f"{lab.prefix}b")
+        assert set(changeset.plan.kept) == with_parts(f"{lab.prefix}x")
+        changeset.check_fuse()
         await lab.bootstrap(manifest=specs[:4], prune=True)
         assert (await deployment_of(lab, "x")).name == f"{lab.prefix}x"
 
@@ -154,8 +156,8 @@ def test_an_empty_file_prunes_its_own_project_only(play: Play, tmp_path: Path) -
         await lab.bootstrap(manifest=specs)
         with pytest.raises(NothingDescribed, match="names no project, so nothing says what to prune"):
             await lab.plan(**file_scope(tmp_path, {"instances": []}, prune=True))
-        planned = await lab.plan(**file_scope(tmp_path, {"project": ours, "instances": []}, prune=True))
-        assert set(planned.wanted.gone) == with_parts(f"{lab.prefix}a")
+        changeset = await lab.plan(**file_scope(tmp_path, {"project": ours, "instances": []}, prune=True))
+        assert set(changeset.state.deleted) == with_parts(f"{lab.prefix}a")
         without_prune = await lab.plan(**file_scope(tmp_path, {"instances": []}))
         assert [step for step in without_prune.plan.changes if step.action is Action.DELETE] == []
         assert Scope().projects is None
@@ -171,7 +173,7 @@ def test_a_part_described_in_place_and_an_unknown_name_are_told(play: Play, stac
         await lab.bootstrap(manifest=described(lab, "prices"))
         session, full = Session(stack, lab.client, lab.services), f"{lab.prefix}prices"
         with pytest.raises(actions.PartOf, match=rf"^{full}-store is a part of {full}, described in its block: "):
-            await actions.to_destroy(session, (f"{full}-store",), data=False)
+            await actions.destroy_scope(session, (f"{full}-store",), data=False)
         with pytest.raises(UnknownInstance, match=f"there is no instance named '{lab.prefix}nosuch'"):
             await actions.adopt(session, (full, f"{lab.prefix}nosuch"))
 

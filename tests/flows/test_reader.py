@@ -128,18 +128,18 @@ def test_runs_are_live_that_are_under_way_or_due(ask: Callable[[Look], None]) ->
 
 def test_of_a_deleted_deployment_there_are_no_runs(ask: Callable[[Look], None]) -> None:
     async def look(client: PrefectClient) -> None:
-        gone, there = await deployed(client), await deployed(client)
+        deleted, there = await deployed(client), await deployed(client)
         states: States = (Running(), Completed(), Failed())
-        for deployment in (gone, there):
+        for deployment in (deleted, there):
             for state in states:
                 await run_in(client, deployment, state)
-        await client.delete_deployment(gone)
-        both = [gone, there]
+        await client.delete_deployment(deleted)
+        both = [deleted, there]
         runs = await PrefectReader(client).runs(both, deciding=both, now=now())
         for found in (runs.live, runs.decisive, runs.completed, runs.last_ended, runs.recent):
-            assert set(found) - {there} <= {gone}
+            assert set(found) - {there} <= {deleted}
             assert there in found
-            assert not found.get(gone)
+            assert not found.get(deleted)
         assert {found.deployment_id for found in await deployments_with_ids(client, both)} == {there}
 
     ask(look)

@@ -7,7 +7,7 @@ from typing import cast
 import polars as pl
 
 from definitions.contract import Regressor
-from definitions.work.models.training import Fold, Trained
+from definitions.work.models.training import Fold, TrainingResult
 from flows.model import _training_summary
 from flows.running.champion import Challenge
 from research.models.walk_forward import Split
@@ -24,7 +24,7 @@ def fold(number: int, **metrics: float) -> Fold:
 def test_counts_are_whole_numbers_and_a_fold_takes_five_columns() -> None:
     folds = (fold(1, **METRICS), fold(2, rows=12.0, rmse=0.05, mae=0.04))
     reference = pl.DataFrame()
-    trained = Trained(cast(Regressor, None), ("momentum",), 123456, folds, METRICS, reference, ())
+    trained = TrainingResult(cast(Regressor, None), ("momentum",), 123456, folds, METRICS, reference, ())
 
     lines = _training_summary(trained, cast(Challenge, SimpleNamespace(message="Trained.")), "a link").splitlines()
 

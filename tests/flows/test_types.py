@@ -8,7 +8,7 @@ from blocks.documents import INSTANCE_BLOCKS
 from definitions.builtin import definitions
 from definitions.contract import FlowKind, Kind
 from flows.planning.deployment_spec import flow_function
-from instances.specification.shapes import SHAPES, Leaves
+from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, InstanceSpec
 from instances.specification.types import TYPES
 from instances.storage.handles import handles_of
@@ -45,7 +45,7 @@ def test_every_kind_of_flow_has_a_shape_a_flow_and_a_type() -> None:
             spec = type_.spec.model_fields
             assert {own.max_age_field for own in shape.own_edges} - {None} <= set(spec)
             assert {own.upstream for own in shape.own_edges} <= set(type_.flows)
-            if shape.leaves is Leaves.ROWS:
+            if shape.leaves is Output.ROWS:
                 assert set(DATA_HANDLES) <= set(handles_of(ROWS[type_.name]))
 
 

@@ -61,7 +61,7 @@ EXPRESSION = definition(
 LOOSE = definition(Kind.PIPELINE, "loose", flows=(FlowKind.REFRESH,), roles=(Role("input", required=False, many=True),))
 DELTA = definition(Kind.STORE, "delta")
 SIMPLE = definition(Kind.ACCESSOR, "simple")
-ALL = (CSV, CSV_2, EXPRESSION, LOOSE, DELTA, SIMPLE)
+RESOURCE_KINDS = (CSV, CSV_2, EXPRESSION, LOOSE, DELTA, SIMPLE)
 
 
 class FewDefinitions:
@@ -79,7 +79,7 @@ class FewDefinitions:
         return named[version or max(named)]
 
 
-DEFINITIONS = FewDefinitions(*ALL)
+DEFINITIONS = FewDefinitions(*RESOURCE_KINDS)
 
 
 def component(name: str, type_: str, definition_name: str, **fields: Any) -> ComponentSpec:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from definitions.contract import FlowKind
-from instances.rules.admission import Admission, admit, to_refresh
+from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.rules.cascade import Start, decide, withdrawn_at
 from instances.rules.readiness import FreshnessReport, assess
 from instances.specification.specs import OnStale
@@ -289,7 +289,7 @@ class House:
         return report
 
     def asked_upstream(self, report: FreshnessReport) -> tuple[FlowId, ...]:
-        return to_refresh(report, self.world([report.flow_id, *self.ancestors(report.flow_id)], deciding=False))
+        return flows_to_refresh(report, self.world([report.flow_id, *self.ancestors(report.flow_id)], deciding=False))
 
     def ancestors(self, flow_id: FlowId) -> set[FlowId]:
         """Return all flows upstream over required edges."""

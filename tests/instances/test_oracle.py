@@ -7,8 +7,8 @@ from random import Random
 from hypothesis import HealthCheck, event, given, settings
 from sqlalchemy import Engine
 
-from instances.rules.admission import admit, to_refresh
-from instances.rules.cascade import Leave, Start, decide
+from instances.rules.admission import admit, flows_to_refresh
+from instances.rules.cascade import Hold, Start, decide
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
 from instances.specification.specs import OnStale, UpstreamRef
@@ -121,7 +121,7 @@ def test_a_run_is_admitted_by_the_text(case: Case) -> None:
                 admission = admit(case.world[report.flow_id], report, on_stale=on_stale, force=force)
                 event(f"admission {admission}")
                 assert admission == case.oracle.admission(report.flow_id, on_stale=on_stale, force=force)
-        asked = to_refresh(report, case.world)
+        asked = flows_to_refresh(report, case.world)
         assert set(asked) == case.oracle.asked_upstream(report.flow_id)
         assert len(set(asked)) == len(asked)
 
@@ -138,8 +138,8 @@ def test_a_flow_is_started_or_left_by_the_text(case: Case) -> None:
             assert decision.fingerprint == assess(case.world[flow_id], case.world, case.now).fingerprint
 
 
-def _answer(case: Case, decision: Start | Leave) -> Answer | None:
-    if isinstance(decision, Leave):
+def _answer(case: Case, decision: Start | Hold) -> Answer | None:
+    if isinstance(decision, Hold):
         return None
     return Answer(case.oracle.signature(decision.flow_id), decision.after, decision.parameters)
 
@@ -163,9 +163,9 @@ def test_the_worlds_hold_all_that_matters() -> None:
                 seen["cancelled, claimed for other inputs"] += "it is " in decision.reason
     statuses = [f"{kind} {status}" for kind in ("status", "blocks:") for status in FlowStatus]
     claims = ["cancelled, compared by its claim", "cancelled, claimed for other inputs"]
-    for what in [*statuses, *claims, "all ready: True", "all ready: False", "Start", "Leave", *REASONS]:
+    for what in [*statuses, *claims, "all ready: True", "all ready: False", "Start", "Hold", *REASONS]:
         assert seen[what] >= 4, f"{what}: {seen[what]}"
-    assert min(seen["all ready: False"], seen["Start"], seen["Leave"]) > 300
+    assert min(seen["all ready: False"], seen["Start"], seen["Hold"]) > 300
 
 
 @settings(SETTINGS, max_examples=500)

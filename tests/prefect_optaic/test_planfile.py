@@ -6,8 +6,8 @@ import pytest
 
 from blocks.documents import SavedBlocks
 from flows.planning.deployment_spec import Storage
-from flows.planning.planner import Planned, Scope, WouldRemoveMost
-from flows.planning.resources import Wanted
+from flows.planning.planner import Changeset, Scope, WouldRemoveMost
+from flows.planning.resources import DesiredState
 from instances.errors import InvalidSpec
 from instances.plans.plan import Action, Change, Plan, Step
 from prefect_optaic.planfile import CannotWrite, WorldChanged, check_same, is_plan, read_scope, write_plan
@@ -26,8 +26,8 @@ SCOPE = Scope(
 )
 
 
-def planned(*steps: Step, gone: tuple[str, ...] = (), members: Mapping[str, str] | None = None) -> Planned:
-    return Planned(Plan(steps), Wanted((), STORAGE, SavedBlocks({}), gone=gone), members or {})
+def changeset(*steps: Step, deleted: tuple[str, ...] = (), members: Mapping[str, str] | None = None) -> Changeset:
+    return Changeset(Plan(steps), DesiredState((), STORAGE, SavedBlocks({}), deleted=deleted), members or {})
 
 
 STEP = Step("instance", "a", Action.UPDATE, (Change("description", "", "A."),), {"description": "A."})
@@ -35,25 +35,25 @@ STEP = Step("instance", "a", Action.UPDATE, (Change("description", "", "A."),), 
 
 def test_a_kept_plan_gives_back_what_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    write_plan(path, SCOPE, planned(STEP))
+    write_plan(path, SCOPE, changeset(STEP))
     assert is_plan(path)
     assert read_scope(path) == SCOPE
     assert [type(spec) for spec in read_scope(path).specs] == [type(spec) for spec in SCOPE.specs]
     assert json.loads(path.read_text())["summary"] == "0 to create, 1 to update, 0 to delete, 0 unchanged"
-    check_same(path, planned(STEP))
+    check_same(path, changeset(STEP))
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        planned(),
-        planned(STEP, STEP),
-        planned(Step("instance", "a", Action.UPDATE, (Change("description", "B.", "A."),), {"description": "A."})),
+        changeset(),
+        changeset(STEP, STEP),
+        changeset(Step("instance", "a", Action.UPDATE, (Change("description", "B.", "A."),), {"description": "A."})),
     ],
 )
-def test_it_is_refused_when_it_would_do_something_else_now(tmp_path: Path, other: Planned) -> None:
+def test_it_is_refused_when_it_would_do_something_else_now(tmp_path: Path, other: Changeset) -> None:
     path = tmp_path / "plan.json"
-    write_plan(path, SCOPE, planned(STEP))
+    write_plan(path, SCOPE, changeset(STEP))
     with pytest.raises(WorldChanged) as caught:
         check_same(path, other)
     assert str(caught.value) == (
@@ -73,14 +73,14 @@ def test_a_plan_is_known_by_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     assert not is_plan(tmp_path / "broken.json")
     path = tmp_path / "saturday"
-    write_plan(path, SCOPE, planned(STEP))
+    write_plan(path, SCOPE, changeset(STEP))
     assert is_plan(path)
 
 
 def test_without_a_file_is_another_scope_than_with_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "plan"
     for scope in (Scope(), Scope(()), Scope((), project="lab", data=True, destroy=("a",))):
-        write_plan(path, scope, planned(STEP))
+        write_plan(path, scope, changeset(STEP))
         assert read_scope(path) == scope
 
 
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_plan_of_this_version_says_so(tmp_path: Path) -> None:
     assert problem(path, '{"format": "optaic-plan-1"}') == (
         f"the plan {path} has the format 'optaic-plan-1', and this version reads 'optaic-plan-2': {remedy}"
     )
-    write_plan(path, SCOPE, planned(STEP))
+    write_plan(path, SCOPE, changeset(STEP))
     content = json.loads(path.read_text())
     for field in ("digest", "manifest"):
         rest = {name: value for name, value in content.items() if name != field}
@@ -114,31 +114,31 @@ def test_a_file_that_is_no_plan_of_this_version_says_so(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "plan.json"
     with pytest.raises(CannotWrite) as caught:
-        write_plan(path, SCOPE, planned(STEP))
+        write_plan(path, SCOPE, changeset(STEP))
     assert str(caught.value) == f"{path} cannot be written: No such file or directory. Choose another file."
 
 
 @pytest.mark.parametrize(("gone", "members", "burns"), [(0, 0, False), (1, 2, False), (2, 3, True), (1, 1, True)])
-def test_the_fuse_burns_at_more_than_half(gone: int, members: int, burns: bool) -> None:
-    plan = planned(
-        gone=tuple(f"i{n}" for n in range(gone)), members=dict.fromkeys((f"i{n}" for n in range(members)), "")
+def test_the_fuse_burns_at_more_than_half(deleted: int, members: int, burns: bool) -> None:
+    plan = changeset(
+        deleted=tuple(f"i{n}" for n in range(deleted)), members=dict.fromkeys((f"i{n}" for n in range(members)), "")
     )
     if not burns:
         plan.check_fuse()
         return
-    with pytest.raises(WouldRemoveMost, match=rf"this would delete {gone} of {members} instances, more than half"):
+    with pytest.raises(WouldRemoveMost, match=rf"this would delete {deleted} of {members} instances, more than half"):
         plan.check_fuse()
 
 
 def test_the_fuse_burns_for_a_small_project_too() -> None:
     members = {"a": "small", "b": "small", **{f"i{n}": "large" for n in range(98)}}
-    planned(gone=("a", "i1"), members=members).check_fuse()
+    changeset(deleted=("a", "i1"), members=members).check_fuse()
     with pytest.raises(WouldRemoveMost) as caught:
-        planned(gone=("a", "b"), members=members).check_fuse()
+        changeset(deleted=("a", "b"), members=members).check_fuse()
     assert str(caught.value).startswith("this would delete 2 of 2 instances of the project 'small', more than half.")
     members |= {"c": "tiny"}
     with pytest.raises(WouldRemoveMost) as caught:
-        planned(gone=("a", "b", "c"), members=members).check_fuse()
+        changeset(deleted=("a", "b", "c"), members=members).check_fuse()
     assert str(caught.value).startswith(
         "this would delete 2 of 2 instances of the project 'small' and 1 of 1 instances of the project 'tiny', "
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.running.run_starter import Round
+from flows.running.run_starter import CascadeResult
 from instances.errors import InvalidSpec
 from instances.rules.cascade import decide
 from instances.rules.readiness import assess
@@ -61,7 +61,7 @@ _LEFT = (
 def looked_at(infer: FlowFacts, *, failed: str | None = None) -> list[str]:
     facts = world(TRAIN, infer)
     failures = {infer.flow_id: failed} if failed else {}
-    return list(not_started(Round(facts, (decide(infer, facts, NOW),), {}, failures), NOW))
+    return list(not_started(CascadeResult(facts, (decide(infer, facts, NOW),), {}, failures), NOW))
 
 
 def test_an_infer_that_waits_for_its_own_schedule_is_told() -> None:

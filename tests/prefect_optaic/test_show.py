@@ -6,20 +6,20 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from instances.rules.instance_status import FlowLine, InstanceLine
+from instances.rules.instance_status import FlowVerdict, InstanceStatus
 from instances.rules.status import FlowStatus, Verdict
-from prefect_optaic.show import in_a_line, show_status
+from prefect_optaic.show import one_line_reason, show_status
 from tests.instances.sample_world import NOW
 
 REASON = "failed at 17:40 UTC, run db02c1f6: the source has a row twice, (2024-02-08, AAA): leave one of them out"
 LINES = [
-    InstanceLine(
+    InstanceStatus(
         "prices",
         "dataset",
         FlowStatus.ERROR,
         REASON,
         NOW,
-        (FlowLine("refresh", Verdict(FlowStatus.ERROR, REASON, since=NOW), uuid4()),),
+        (FlowVerdict("refresh", Verdict(FlowStatus.ERROR, REASON, since=NOW), uuid4()),),
     )
 ]
 HEAD = "instance  type     flow     status  since"
@@ -64,4 +64,4 @@ def test_a_reason_is_a_column_on_a_wide_terminal() -> None:
     ],
 )
 def test_a_reason_of_many_lines_is_told_by_what_it_says(text: str, line: str) -> None:
-    assert in_a_line(text) == line
+    assert one_line_reason(text) == line

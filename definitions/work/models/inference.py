@@ -12,7 +12,7 @@ KEYS = ("date", "entity")
 
 
 def feature_names(reference: pl.DataFrame) -> tuple[str, ...]:
-    """Return the features that a model was trained on, from its training's reference; see `Trained`."""
+    """Return the features that a model was trained on, from its training's reference; see `TrainingResult`."""
     return tuple(name for name in reference.columns if name not in (*KEYS, "prediction", "target"))
 
 

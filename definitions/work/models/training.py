@@ -26,7 +26,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A model fitted on all rows with a label, and what it is worth out of sample.
 
     `reference` holds the test rows of all folds, sorted by date and entity: `date`, `entity`, the features,
@@ -61,7 +61,7 @@ class Trained:
         )
 
 
-def train(module: Module, table: TrainingTable, validation: Validation) -> Trained:
+def train(module: Module, table: TrainingTable, validation: Validation) -> TrainingResult:
     """Return a model fitted on all rows of `table` whose label is complete, validated by walking forward.
 
     A fold's model learns from rows whose label ended before its test window; the days are those on which
@@ -87,7 +87,7 @@ def train(module: Module, table: TrainingTable, validation: Validation) -> Train
     )
     reference = pl.concat([test for _, test in tested])
     measured = reference.drop_nulls("target")
-    return Trained(
+    return TrainingResult(
         model=_fitted(module, rows, table.feature_names),
         feature_names=table.feature_names,
         training_rows=rows.height,

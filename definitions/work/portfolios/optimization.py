@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownPanels:
     """All that is given, as panels; of which a day's decision sees what lies at or before it."""
 
     prices: "pd.DataFrame"
@@ -90,12 +90,12 @@ def optimize(
     )
 
 
-def _known(prices: Input, signal: Input | None, covariance: Input | None) -> _Known:
+def _known(prices: Input, signal: Input | None, covariance: Input | None) -> _KnownPanels:
     closes = carried(panel(prices.frame, value_column(prices.frame, "close", what=f"the prices ({prices.instance})")))
     scores = None
     if signal is not None:
         scores = panel(signal.frame, value_column(signal.frame, "value", what=f"the signal {signal.instance}"))
-    return _Known(
+    return _KnownPanels(
         prices=closes,
         returns=closes.pct_change(fill_method=None),
         scores=scores,
@@ -103,7 +103,7 @@ def _known(prices: Input, signal: Input | None, covariance: Input | None) -> _Kn
     )
 
 
-def _decisions(optimizer: Optimizer, known: _Known, settings: OptimizationSettings) -> Iterator[_Decision]:
+def _decisions(optimizer: Optimizer, known: _KnownPanels, settings: OptimizationSettings) -> Iterator[_Decision]:
     before: _Decision | None = None
     span = settings.date_range
     days = [day.date() for day in known.prices.index]
@@ -119,7 +119,7 @@ def _decisions(optimizer: Optimizer, known: _Known, settings: OptimizationSettin
 
 
 def _request(
-    known: _Known, date: dt.date, settings: OptimizationSettings, before: _Decision | None
+    known: _KnownPanels, date: dt.date, settings: OptimizationSettings, before: _Decision | None
 ) -> AllocationRequest | None:
     """Return what is known at the close of `date`, None when there is nothing to choose from."""
     window = known.returns.loc[: str(date)].iloc[-settings.lookback :]

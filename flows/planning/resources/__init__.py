@@ -1,6 +1,6 @@
 """The kinds of things that instances need in the world, each a module: how it is compared, how it is made.
 
-A new kind is one more module with a `Things`, and its place in `ALL`.
+A new kind is one more module with a `ResourceKind`, and its place in `RESOURCE_KINDS`.
 """
 
 from flows.planning.resources.automations import Automations
@@ -12,20 +12,20 @@ from flows.planning.resources.instance_data import Data
 from flows.planning.resources.instance_rows import Flows, Rows
 from flows.planning.resources.mlflow_experiments import Experiments
 from flows.planning.resources.model_resources import ModelResource, PerModel
-from flows.planning.resources.resource import Things, Tools, Wanted
+from flows.planning.resources.resource import DesiredState, ResourceKind, Tools
 
-RESOURCES: tuple[ModelResource, ...] = (Experiments(), Projects())
+MODEL_RESOURCES: tuple[ModelResource, ...] = (Experiments(), Projects())
 
 # In this order they are made; they are deleted in the reverse one.
-ALL: tuple[Things, ...] = (
+RESOURCE_KINDS: tuple[ResourceKind, ...] = (
     Blocks(),
     Rows(),
     Flows(),
-    Data(RESOURCES),
-    *map(PerModel, RESOURCES),
+    Data(MODEL_RESOURCES),
+    *map(PerModel, MODEL_RESOURCES),
     Champions(),
     Deployments(),
     Automations(),
 )
 
-__all__ = ["ALL", "Things", "Tools", "Wanted"]
+__all__ = ["RESOURCE_KINDS", "DesiredState", "ResourceKind", "Tools"]

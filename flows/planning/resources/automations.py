@@ -9,10 +9,10 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, R
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.planning.resources.resource import Proposed, Tools, Wanted, a_few_at_once
+from flows.planning.resources.resource import DesiredState, Proposal, Tools, run_concurrently
 from flows.reading.run_reader import PAGE
 from flows.running.events import DRIFT_DETECTED, OVERDUE, instance_resource
-from flows.running.stuck_runs import HEARTBEAT, Patience
+from flows.running.stuck_runs import HEARTBEAT, StuckTimeouts
 from instances.plans.plan import Action, Fields, Step, compare
 from instances.specification.specs import ModelSpec
 from instances.world.wording import span
@@ -21,12 +21,12 @@ from instances.world.wording import span
 _ENDS = ("Completed", "Skipped", "Failed", "TimedOut", "Cancelled", "Blocked", "Crashed")
 _RESTS = ("Paused", "Suspended", "AwaitingRetry")
 TAG = "optaic"
-SILENT_AFTER = Patience().heartbeat
+SILENT_AFTER = StuckTimeouts().heartbeat
 
 
-def wanted_automations(wanted: Wanted) -> Mapping[str, AutomationCore]:
+def desired_automations(state: DesiredState) -> Mapping[str, AutomationCore]:
     """Return the automations that there must be, by name."""
-    models = [i.spec.name for i in wanted.instances if isinstance(i.spec, ModelSpec) and i.spec.retrain_on_drift]
+    models = [i.spec.name for i in state.instances if isinstance(i.spec, ModelSpec) and i.spec.retrain_on_drift]
     return {**common_automations(), **{retraining_name(name): _retraining(name) for name in models}}
 
 
@@ -97,17 +97,19 @@ class Automations:
 
     kind = "automation"
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        recorded, wishes = tools.services.repository.automations(), wanted_automations(wanted)
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        recorded, wishes = tools.services.repository.automations(), desired_automations(state)
         actual = {
             name: _fields(automation, wishes.get(name, automation)) | {"on_record": recorded.get(name) == automation.id}
-            for name, automation in (await _ours(tools, _names(wanted, recorded))).items()
+            for name, automation in (await _ours(tools, _names(state, recorded))).items()
         }
         desired = {name: _fields(wish, wish) | {"on_record": True} for name, wish in wishes.items()}
-        return Proposed(compare(self.kind, desired, actual, gone=actual.keys() - wishes.keys()))
+        return Proposal(compare(self.kind, desired, actual, deleted=actual.keys() - wishes.keys()))
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
-        wishes = wanted_automations(wanted)
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
+        wishes = desired_automations(state)
         ours = await _ours(tools, {step.name for step in steps})
 
         async def one(step: Step) -> None:
@@ -128,14 +130,14 @@ class Automations:
             tools.services.writer.note_automation(step.name, automation_id)
             done(step)
 
-        await a_few_at_once(one, steps)
+        await run_concurrently(one, steps)
 
 
-def _names(wanted: Wanted, recorded: Iterable[str]) -> set[str]:
+def _names(state: DesiredState, recorded: Iterable[str]) -> set[str]:
     """Return the names that automations of ours may have, also those that a killed apply has left off the record."""
-    instances = {instance.spec.name for instance in wanted.instances} | set(wanted.gone)
-    models = instances - {i.spec.name for i in wanted.instances if not isinstance(i.spec, ModelSpec)}
-    return {*recorded, *wanted_automations(wanted), *map(retraining_name, models)}
+    instances = {instance.spec.name for instance in state.instances} | set(state.deleted)
+    models = instances - {i.spec.name for i in state.instances if not isinstance(i.spec, ModelSpec)}
+    return {*recorded, *desired_automations(state), *map(retraining_name, models)}
 
 
 async def _ours(tools: Tools, names: Collection[str]) -> dict[str, Automation]:

@@ -5,10 +5,10 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from definitions.contract import FlowKind
-from flows.planning.resources.resource import Proposed, Tools, Wanted
+from flows.planning.resources.resource import DesiredState, Proposal, Tools
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
-from flows.running.champion import mend
+from flows.running.champion import repair_champion
 from instances.errors import OptaicError
 from instances.plans.plan import Step, compare
 from instances.specification.specs import ModelSpec
@@ -20,18 +20,18 @@ class Champions:
 
     kind = "champion"
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        models = [instance.spec.name for instance in wanted.instances if isinstance(instance.spec, ModelSpec)]
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        models = [instance.spec.name for instance in state.instances if isinstance(instance.spec, ModelSpec)]
         trained = await _trained(models, tools) if models else {}
         if not trained:
-            return Proposed(())
+            return Proposal(())
         try:
             champions = await asyncio.to_thread(lambda: tools.services.tracking.champions())
         except OptaicError:
-            return Proposed(())  # said of the experiments already
+            return Proposal(())  # said of the experiments already
         recorded = {name: run.provenance.version for name, run in trained.items() if run.provenance is not None}
         wrong = [name for name, version in recorded.items() if version != champions.get(name)]
-        return Proposed(
+        return Proposal(
             compare(
                 self.kind,
                 {name: {"version": champions.get(name)} for name in wrong},
@@ -39,10 +39,12 @@ class Champions:
             )
         )
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
         trained = await _trained([step.name for step in steps], tools)
         for step in steps:
-            await asyncio.to_thread(mend, tools.services, step.name, trained[step.name].run_id)
+            await asyncio.to_thread(repair_champion, tools.services, step.name, trained[step.name].run_id)
             done(step)
 
 

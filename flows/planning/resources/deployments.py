@@ -9,8 +9,8 @@ from prefect.exceptions import ObjectNotFound
 
 from definitions.contract import FlowKind
 from flows.planning.deployment_spec import DesiredDeployment, create_deployment, desired_deployment, update_deployment
-from flows.planning.resources.resource import Proposed, Refusal, Refused, Tools, Wanted, a_few_at_once
-from flows.reading.deployment_reader import FoundDeployment, deployments_named, deployments_with_ids
+from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, Tools, run_concurrently
+from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
 from flows.reading.run_reader import PAGE
 from instances.plans.plan import Action, Step, compare
 from instances.specification.specs import RunnableSpec
@@ -24,21 +24,25 @@ class Deployments:
 
     kind = "deployment"
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        found = await _found(wanted, tools)
-        desired = {d.full_name: d.fields() | {"on_record": True} for d in _desired(wanted, tools)}
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        found = await _found(state, tools)
+        desired = {d.full_name: d.fields() | {"on_record": True} for d in _desired(state, tools)}
         actual = {
             name: deployment.fields | {"on_record": deployment.deployment_id in found.recorded}
             for name, deployment in found.ours.items()
         }
-        known = {*wanted.gone, *(instance.spec.name for instance in wanted.instances)}
-        gone = [name for name in actual if name.partition("/")[2] in known]  # also of a flow that is called for no more
-        steps = compare(self.kind, desired, actual, gone=gone)
-        return Proposed(steps, (*_foreign(found), *await _nowhere(wanted, tools)), _lost(steps, found))
+        known = {*state.deleted, *(instance.spec.name for instance in state.instances)}
+        deleted = [
+            name for name in actual if name.partition("/")[2] in known
+        ]  # also of a flow that is called for no more
+        steps = compare(self.kind, desired, actual, deleted=deleted)
+        return Proposal(steps, (*_foreign(found), *await _nowhere(state, tools)), _lost(steps, found))
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
-        found = await _found(wanted, tools)
-        desired = {each.full_name: each for each in _desired(wanted, tools)}
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
+        found = await _found(state, tools)
+        desired = {each.full_name: each for each in _desired(state, tools)}
         repository = tools.services.repository
         flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in repository.flows()}
         made = [step.name for step in steps if step.action is not Action.DELETE and step.name not in found.ours]
@@ -53,7 +57,7 @@ class Deployments:
                 await asyncio.to_thread(repository.set_deployment, flow_ids[step.name], deployment)
             done(step)
 
-        await a_few_at_once(one, steps)
+        await run_concurrently(one, steps)
 
 
 class _Maker:
@@ -63,7 +67,7 @@ class _Maker:
     next few names just before, for others may have been at work since the plan was made.
     """
 
-    def __init__(self, tools: Tools, found: "_Found", names: Sequence[str]) -> None:
+    def __init__(self, tools: Tools, found: "_ExistingDeployments", names: Sequence[str]) -> None:
         self.tools = tools
         self.found = found
         self.names = list(names)
@@ -72,11 +76,11 @@ class _Maker:
         self.lock = asyncio.Lock()
 
     async def make(self, step: Step, wish: DesiredDeployment) -> UUID:
-        """Update the deployment if there is one, else create it. Raises `Refused` when it is not ours."""
+        """Update the deployment if there is one, else create it. Raises `StepsRefused` when it is not ours."""
         if step.name not in self.found.ours:
             await self._look(step.name)
         if step.name in self.found.foreign:
-            raise Refused(
+            raise StepsRefused(
                 [Refusal(step, f"there is one of that name that is not ours. {_remedy(step.name).capitalize()}")]
             )
         existing = self.found.ours.get(step.name)
@@ -101,54 +105,54 @@ class _Maker:
         return self.flow_ids[flow_name]
 
 
-class _Found:
+class _ExistingDeployments:
     """The deployments with the names that flows are to have, and those of flows on record."""
 
-    def __init__(self, recorded: Mapping[UUID, str], mark: str) -> None:
+    def __init__(self, recorded: Mapping[UUID, str], owner_tag: str) -> None:
         self.recorded = set(recorded)
         self.recorded_names = set(recorded.values())
-        self.mark = mark
-        self.ours: dict[str, FoundDeployment] = {}
+        self.owner_tag = owner_tag
+        self.ours: dict[str, DeploymentSnapshot] = {}
         self.foreign: set[str] = set()
 
-    def add(self, name: str, deployment: FoundDeployment) -> None:
-        if deployment.deployment_id in self.recorded or deployment.mark == self.mark:
+    def add(self, name: str, deployment: DeploymentSnapshot) -> None:
+        if deployment.deployment_id in self.recorded or deployment.owner_tag == self.owner_tag:
             self.ours[name] = deployment
         else:
             self.foreign.add(name)
 
 
-async def _found(wanted: Wanted, tools: Tools) -> _Found:
+async def _found(state: DesiredState, tools: Tools) -> _ExistingDeployments:
     flows = tools.services.repository.flows()
     ids = {flow.deployment_id: f"{flow.kind}/{flow.instance}" for flow in flows if flow.deployment_id}
-    found = _Found(ids, tools.mark)
+    found = _ExistingDeployments(ids, tools.owner_tag)
     for deployment in await deployments_with_ids(tools.client, ids):
         found.add(ids[deployment.deployment_id], deployment)
-    called_for = {f"{flow.kind}/{flow.instance}" for instance in wanted.instances for flow in instance.flows}
+    called_for = {f"{flow.kind}/{flow.instance}" for instance in state.instances for flow in instance.flows}
     for name, deployment in (await deployments_named(tools.client, called_for - found.ours.keys())).items():
         found.add(name, deployment)
     # An apply that was killed may have left some that no flow on record is paired with.
-    left = {f"{kind}/{name}" for name, kinds in _kinds(wanted).items() for kind in kinds} - called_for
+    left = {f"{kind}/{name}" for name, kinds in _kinds(state).items() for kind in kinds} - called_for
     for name, deployment in (await deployments_named(tools.client, left - found.ours.keys())).items():
-        if deployment.mark == tools.mark:
+        if deployment.owner_tag == tools.owner_tag:
             found.add(name, deployment)
     return found
 
 
-def _kinds(wanted: Wanted) -> dict[str, tuple[FlowKind, ...]]:
+def _kinds(state: DesiredState) -> dict[str, tuple[FlowKind, ...]]:
     """Return the kinds of flows that an instance may have had: those of its type, and any of one that goes."""
-    staying = {instance.spec.name: type_of(instance.spec).flows for instance in wanted.instances}
-    return {name: tuple(FlowKind) for name in wanted.gone} | staying
+    staying = {instance.spec.name: type_of(instance.spec).flows for instance in state.instances}
+    return {name: tuple(FlowKind) for name in state.deleted} | staying
 
 
-def _foreign(found: _Found) -> list[str]:
+def _foreign(found: _ExistingDeployments) -> list[str]:
     return [
         f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; {_remedy(name)}"
         for name in sorted(found.foreign)
     ]
 
 
-def _lost(steps: Sequence[Step], found: _Found) -> tuple[str, ...]:
+def _lost(steps: Sequence[Step], found: _ExistingDeployments) -> tuple[str, ...]:
     """Return a warning for each deployment that was deleted by hand: its runs tell nothing any more."""
     again = [step for step in steps if step.action is Action.CREATE and step.name in found.recorded_names]
     return tuple(
@@ -162,21 +166,21 @@ def _remedy(name: str) -> str:
     return f"delete it, or adopt it with `optaic import {name.partition('/')[2]}`"
 
 
-async def _nowhere(wanted: Wanted, tools: Tools) -> list[str]:
+async def _nowhere(state: DesiredState, tools: Tools) -> list[str]:
     pools = {pool.name for pool in await tools.client.read_work_pools(limit=PAGE)}
     return [
         f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
         f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}"
-        for wish in _desired(wanted, tools)
+        for wish in _desired(state, tools)
         if wish.storage.work_pool is not None and wish.storage.work_pool not in pools
     ]
 
 
-def _desired(wanted: Wanted, tools: Tools) -> list[DesiredDeployment]:
-    mark = tools.mark
+def _desired(state: DesiredState, tools: Tools) -> list[DesiredDeployment]:
+    owner_tag = tools.owner_tag
     return [
-        desired_deployment(flow.kind, instance.spec, wanted.storage, mark)
-        for instance in wanted.instances
+        desired_deployment(flow.kind, instance.spec, state.storage, owner_tag)
+        for instance in state.instances
         if isinstance(instance.spec, RunnableSpec)
         for flow in instance.flows
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from flows.integrations.services import Services
-from flows.planning.resources.model_resources import Found
+from flows.planning.resources.model_resources import ModelResourceSnapshot
 from instances.plans.plan import Fields
 
 
@@ -17,12 +17,13 @@ class Projects:
     handle = "evidently_project_id"
 
     @property
-    def wanted(self) -> Fields:
+    def state(self) -> Fields:
         return {"whole": True}
 
-    def found(self, services: Services) -> Mapping[str, Found]:
+    def existing(self, services: Services) -> Mapping[str, ModelResourceSnapshot]:
         return {
-            name: Found(str(each.id), {"whole": each.whole}) for name, each in services.monitoring.projects().items()
+            name: ModelResourceSnapshot(str(each.id), {"whole": each.whole})
+            for name, each in services.monitoring.projects().items()
         }
 
     def taken(self, services: Services, name: str) -> str | None:

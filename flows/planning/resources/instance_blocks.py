@@ -6,7 +6,7 @@ from uuid import UUID
 from prefect.exceptions import ObjectNotFound
 
 from blocks.documents import BlockWriter, in_place, named_parts
-from flows.planning.resources.resource import Proposed, Refusal, Refused, Tools, Wanted, a_few_at_once
+from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, Tools, run_concurrently
 from instances.plans.plan import Action, Fields, Step, compare
 from instances.specification.specs import AnySpec, ComponentSpec
 from instances.specification.types import TYPES
@@ -18,56 +18,58 @@ class Blocks:
 
     kind = "block"
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        specs = {spec.name: spec for spec in wanted.to_save}
-        inside = _inside(wanted)
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        specs = {spec.name: spec for spec in state.to_save}
+        inside = _inside(state)
         desired = {name: _fields(spec, in_place(spec, specs)) for name, spec in specs.items() if name not in inside}
         actual = {
             name: _fields(saved.spec, in_place(saved.spec, {part.name: part for part in saved.parts}))
-            for name, saved in wanted.blocks.by_name.items()
+            for name, saved in state.blocks.by_name.items()
         }
-        actual |= {name: {"unreadable": saved.problem} for name, saved in wanted.blocks.unreadable.items()}
-        return Proposed(compare(self.kind, desired, actual, gone=wanted.gone), _taken_names(wanted))
+        actual |= {name: {"unreadable": saved.problem} for name, saved in state.blocks.unreadable.items()}
+        return Proposal(compare(self.kind, desired, actual, deleted=state.deleted), _taken_names(state))
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
-        specs = {spec.name: spec for spec in wanted.to_save}
-        inside = {name: specs[name] for name in _inside(wanted)}
-        writer = BlockWriter(tools.client, wanted.blocks)
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
+        specs = {spec.name: spec for spec in state.to_save}
+        inside = {name: specs[name] for name in _inside(state)}
+        writer = BlockWriter(tools.client, state.blocks)
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
-                await _delete(tools, wanted.blocks.ids[step.name])
+                await _delete(tools, state.blocks.ids[step.name])
             else:
                 spec = specs[step.name]
                 own = in_place(spec, inside)
                 if missing := [name for name in named_parts(spec, own) if name not in writer.ids]:
-                    raise Refused([Refusal(step, f"there is no block {missing[0]}, which it refers to.")])
+                    raise StepsRefused([Refusal(step, f"there is no block {missing[0]}, which it refers to.")])
                 await writer.save(spec, own)
             done(step)
 
         # A dataset's block refers to those of its parts: they are there before it, and go after it.
-        parts = [step for step in steps if _is_part(step, wanted, specs)]
+        parts = [step for step in steps if _is_part(step, state, specs)]
         others = [step for step in steps if step not in parts]
         deleting = any(step.action is Action.DELETE for step in steps)
         if deleting:
-            await a_few_at_once(one, others)
-            await a_few_at_once(one, parts)
+            await run_concurrently(one, others)
+            await run_concurrently(one, parts)
             return
         refusals: list[Refusal] = []
         for group in (parts, others):
             try:
-                await a_few_at_once(one, group)
-            except Refused as error:
+                await run_concurrently(one, group)
+            except StepsRefused as error:
                 refusals.extend(error.refusals)
         if refusals:
-            raise Refused(refusals)
+            raise StepsRefused(refusals)
 
 
-def _taken_names(wanted: Wanted) -> tuple[str, ...]:
-    types = wanted.blocks.types
+def _taken_names(state: DesiredState) -> tuple[str, ...]:
+    types = state.blocks.types
     return tuple(
         f"{spec.name}: there is {a(types[spec.name])} of this name already; choose another name"
-        for spec in wanted.to_save
+        for spec in state.to_save
         if types.get(spec.name, spec.type) != spec.type
     )
 
@@ -79,15 +81,15 @@ async def _delete(tools: Tools, document_id: UUID) -> None:
         return  # somebody was faster
 
 
-def _inside(wanted: Wanted) -> set[str]:
+def _inside(state: DesiredState) -> set[str]:
     """Return the names of the parts that get no block of their own, and have none yet."""
-    specs = {spec.name: spec for spec in wanted.to_save}
-    parts = (part for spec in wanted.to_save for part in in_place(spec, specs).values())
-    return {part.name for part in parts} - wanted.blocks.ids.keys()
+    specs = {spec.name: spec for spec in state.to_save}
+    parts = (part for spec in state.to_save for part in in_place(spec, specs).values())
+    return {part.name for part in parts} - state.blocks.ids.keys()
 
 
-def _is_part(step: Step, wanted: Wanted, specs: dict[str, AnySpec]) -> bool:
-    type_ = specs[step.name].type if step.name in specs else wanted.blocks.types[step.name]
+def _is_part(step: Step, state: DesiredState, specs: dict[str, AnySpec]) -> bool:
+    type_ = specs[step.name].type if step.name in specs else state.blocks.types[step.name]
     return issubclass(TYPES[type_].spec, ComponentSpec)
 
 

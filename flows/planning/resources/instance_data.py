@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flows.integrations.services import Services
 from flows.planning.resources.model_resources import ModelResource
-from flows.planning.resources.resource import Proposed, Tools, Wanted
+from flows.planning.resources.resource import DesiredState, Proposal, Tools
 from instances.errors import OptaicError
 from instances.plans.plan import Fields, Step, compare
-from instances.specification.applied import Applied
+from instances.specification.applied import AppliedInstance
 from instances.specification.plugins import stores
 from instances.specification.specs import ModelSpec
 
@@ -24,35 +24,37 @@ class Data:
     def __init__(self, resources: Sequence[ModelResource]) -> None:
         self.resources = tuple(resources)
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        if not wanted.data:
-            return Proposed(())
-        applied = tools.services.repository.applied(wanted.gone)
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        if not state.data:
+            return Proposal(())
+        applied = tools.services.repository.applied(state.deleted)
         try:
             actual = await asyncio.to_thread(self._left, applied, tools.services)
         except OptaicError as error:
-            return Proposed((), (f"{', '.join(applied)}: {error}",))
+            return Proposal((), (f"{', '.join(applied)}: {error}",))
         there = {name: fields for name, fields in actual.items() if fields}
-        return Proposed(compare(self.kind, {}, there, gone=there))
+        return Proposal(compare(self.kind, {}, there, deleted=there))
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
         applied = tools.services.repository.applied({step.name for step in steps})
         for step in steps:
             await asyncio.to_thread(self._delete, applied[step.name], tools.services)
             done(step)
 
-    def _left(self, applied: Mapping[str, Applied], services: Services) -> dict[str, Fields]:
+    def _left(self, applied: Mapping[str, AppliedInstance], services: Services) -> dict[str, Fields]:
         left = {name: _versions(each, services) | dict(each.handles) for name, each in applied.items()}
         models = [name for name, each in applied.items() if isinstance(each.spec, ModelSpec)]
         for resource in self.resources if models else ():
-            found = resource.found(services)
+            found = resource.existing(services)
             for name in models:
                 left[name].pop(resource.handle, None)  # the id of what is not there any more
                 if name in found:
                     left[name][resource.handle] = found[name].id
         return dict(left)
 
-    def _delete(self, applied: Applied, services: Services) -> None:
+    def _delete(self, applied: AppliedInstance, services: Services) -> None:
         for store in stores(applied, services.registry, services.resources):
             store.delete()
         if isinstance(applied.spec, ModelSpec):
@@ -60,7 +62,7 @@ class Data:
                 resource.delete(services, applied.spec.name)
 
 
-def _versions(applied: Applied, services: Services) -> dict[str, object]:
+def _versions(applied: AppliedInstance, services: Services) -> dict[str, object]:
     heads = [store.head() for store in stores(applied, services.registry, services.resources)]
     versions = [head.version for head in heads if head is not None]
     return {"versions": versions} if versions else {}

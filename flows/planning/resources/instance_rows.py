@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from definitions.contract import FlowKind
-from flows.planning.resources.resource import Proposed, Tools, Wanted
+from flows.planning.resources.resource import DesiredState, Proposal, Tools
 from instances.plans.plan import Action, Step, compare
-from instances.storage.row_fields import rows_on_record, wanted_row, without_flows
+from instances.storage.row_fields import desired_row, recorded_rows, without_flows
 
 
 class Rows:
@@ -13,17 +13,19 @@ class Rows:
 
     kind = "instance"
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        desired = {instance.spec.name: wanted_row(instance) for instance in wanted.instances}
-        actual = without_flows(rows_on_record(tools.services.engine), surplus_flows(wanted, tools))
-        steps = compare(self.kind, desired, actual, gone=wanted.gone)
-        return Proposed(steps, tuple(tools.services.writer.problems(wanted.instances)))
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        desired = {instance.spec.name: desired_row(instance) for instance in state.instances}
+        actual = without_flows(recorded_rows(tools.services.engine), surplus_flows(state, tools))
+        steps = compare(self.kind, desired, actual, deleted=state.deleted)
+        return Proposal(steps, tuple(tools.services.writer.problems(state.instances)))
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
         writer = tools.services.writer
         written = {step.name for step in steps if step.action is not Action.DELETE}
         if written:
-            writer.save([instance for instance in wanted.instances if instance.spec.name in written])
+            writer.save([instance for instance in state.instances if instance.spec.name in written])
         deleted = [step.name for step in steps if step.action is Action.DELETE]
         if deleted:
             writer.remove(deleted)
@@ -36,20 +38,22 @@ class Flows:
 
     kind = "flow"
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        surplus = [f"{name}.{kind}" for name, kind in surplus_flows(wanted, tools)]
-        return Proposed(compare(self.kind, {}, {name: {} for name in surplus}, gone=surplus))
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        surplus = [f"{name}.{kind}" for name, kind in surplus_flows(state, tools)]
+        return Proposal(compare(self.kind, {}, {name: {} for name in surplus}, deleted=surplus))
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
         keys = [step.name.partition(".") for step in steps]
         tools.services.writer.remove_flows([(name, FlowKind(kind)) for name, _, kind in keys])
         for step in steps:
             done(step)
 
 
-def surplus_flows(wanted: Wanted, tools: Tools) -> list[tuple[str, FlowKind]]:
+def surplus_flows(state: DesiredState, tools: Tools) -> list[tuple[str, FlowKind]]:
     """Return the flows on record that instances which stay do not have any more."""
-    called_for = {flow.key for instance in wanted.instances for flow in instance.flows}
-    staying = [instance.spec.name for instance in wanted.instances]
+    called_for = {flow.key for instance in state.instances for flow in instance.flows}
+    staying = [instance.spec.name for instance in state.instances]
     on_record = [(flow.instance, flow.kind) for flow in tools.services.repository.flows(instances=staying)]
     return [key for key in on_record if key not in called_for]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from flows.integrations.services import Services
-from flows.planning.resources.model_resources import Found
+from flows.planning.resources.model_resources import ModelResourceSnapshot
 from instances.plans.plan import Fields
 
 
@@ -14,12 +14,12 @@ class Experiments:
     handle = "mlflow_experiment_id"
 
     @property
-    def wanted(self) -> Fields:
+    def state(self) -> Fields:
         return {"deleted": False}
 
-    def found(self, services: Services) -> Mapping[str, Found]:
+    def existing(self, services: Services) -> Mapping[str, ModelResourceSnapshot]:
         experiments = services.tracking.experiments()
-        return {name: Found(each.id, {"deleted": each.deleted}) for name, each in experiments.items()}
+        return {name: ModelResourceSnapshot(each.id, {"deleted": each.deleted}) for name, each in experiments.items()}
 
     def taken(self, services: Services, name: str) -> str | None:
         why = services.tracking.taken(name)

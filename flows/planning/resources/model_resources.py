@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flows.integrations.services import Services
-from flows.planning.resources.resource import AT_ONCE, Proposed, Tools, Wanted, a_few_at_once
+from flows.planning.resources.resource import CONCURRENCY, DesiredState, Proposal, Tools, run_concurrently
 from instances.errors import OptaicError
 from instances.plans.plan import Fields, Step, compare
 from instances.specification.specs import ModelSpec
 
 
 @dataclass(frozen=True)
-class Found:
+class ModelResourceSnapshot:
     """One thing that is there: its id, and what else of it is to be as it should."""
 
     id: str
@@ -28,11 +28,11 @@ class ModelResource(Protocol):
     handle: str
 
     @property
-    def wanted(self) -> Fields:
+    def state(self) -> Fields:
         """What of a thing is to be how, beside that its id is in the row."""
         ...
 
-    def found(self, services: Services) -> Mapping[str, Found]:
+    def existing(self, services: Services) -> Mapping[str, ModelResourceSnapshot]:
         """Return those that this installation made, by name."""
         ...
 
@@ -56,36 +56,38 @@ class PerModel:
         self.kind = resource.kind
         self.resource = resource
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
-        models = [instance.spec.name for instance in wanted.instances if isinstance(instance.spec, ModelSpec)]
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+        models = [instance.spec.name for instance in state.instances if isinstance(instance.spec, ModelSpec)]
         if not models:  # what is not needed is not asked either
-            return Proposed(())
+            return Proposal(())
         try:
             return await asyncio.to_thread(self._compared, models, tools.services)
         except OptaicError as error:
-            return Proposed((), (f"{', '.join(models)}: {error}",))
+            return Proposal((), (f"{', '.join(models)}: {error}",))
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
         async def one(step: Step) -> None:
             await asyncio.to_thread(self._make, step.name, tools.services)
             done(step)
 
-        await a_few_at_once(one, steps)
+        await run_concurrently(one, steps)
 
-    def _compared(self, models: Sequence[str], services: Services) -> Proposed:
-        found, applied = self.resource.found(services), services.repository.applied(models)
+    def _compared(self, models: Sequence[str], services: Services) -> Proposal:
+        existing, applied = self.resource.existing(services), services.repository.applied(models)
         recorded = {name: each.handles.get(self.resource.handle) for name, each in applied.items()}
-        desired = {name: self.resource.wanted | {"id_in_row": True} for name in models}
+        desired = {name: self.resource.state | {"id_in_row": True} for name in models}
         actual = {
-            name: found[name].fields | {"id_in_row": recorded.get(name) == found[name].id}
+            name: existing[name].fields | {"id_in_row": recorded.get(name) == existing[name].id}
             for name in models
-            if name in found
+            if name in existing
         }
-        new = [name for name in models if name not in found]
-        with ThreadPoolExecutor(AT_ONCE) as threads:
+        new = [name for name in models if name not in existing]
+        with ThreadPoolExecutor(CONCURRENCY) as threads:
             taken = zip(new, threads.map(lambda name: self.resource.taken(services, name), new), strict=True)
             problems = tuple(f"{name}: {why}" for name, why in taken if why)
-        return Proposed(compare(self.kind, desired, actual), problems)
+        return Proposal(compare(self.kind, desired, actual), problems)
 
     def _make(self, name: str, services: Services) -> None:
         services.writer.set_handle(name, self.resource.handle, self.resource.ensure(services, name))

@@ -16,7 +16,7 @@ from instances.plans.plan import Step
 from instances.specification.resolution import ResolvedInstance
 from instances.specification.specs import AnySpec
 
-AT_ONCE = 4  # requests; more are slower: the server is the bottleneck
+CONCURRENCY = 4  # requests; more are slower: the server is the bottleneck
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Tools:
     client: PrefectClient
 
     @property
-    def mark(self) -> str:
+    def owner_tag(self) -> str:
         """What things made from this database carry, so that those of others are never touched."""
-        return self.services.mark
+        return self.services.owner_tag
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the world is to look like: the instances, upstream first, and the names of those that go.
 
     `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
@@ -44,12 +44,12 @@ class Wanted:
     storage: Storage
     blocks: SavedBlocks
     to_save: tuple[AnySpec, ...] = ()
-    gone: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
     data: bool = False
 
 
 @dataclass(frozen=True)
-class Proposed:
+class Proposal:
     """A step for each thing of one kind, why they can't be applied, each with its remedy, and what else to know."""
 
     steps: tuple[Step, ...]
@@ -57,16 +57,18 @@ class Proposed:
     warnings: tuple[str, ...] = ()
 
 
-class Things(Protocol):
+class ResourceKind(Protocol):
     """One kind of thing. Planning reads and writes nothing; applying does what the steps say, and no more."""
 
     kind: str
 
-    async def plan(self, wanted: Wanted, tools: Tools) -> Proposed:
+    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
         """Return what must be done for the things of this kind, from one reading of them."""
         ...
 
-    async def apply(self, steps: Sequence[Step], wanted: Wanted, tools: Tools, done: Callable[[Step], None]) -> None:
+    async def apply(
+        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+    ) -> None:
         """Carry out steps of one action group, creations and updates or deletions; `done` is told of each."""
         ...
 
@@ -82,7 +84,7 @@ class Refusal:
         return f"Prefect refused to {self.step.action} the {self.step.label}: {self.why}"
 
 
-class Refused(OptaicError):
+class StepsRefused(OptaicError):
     """Some things are not taken as they are to be; what does not need them was done."""
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
@@ -92,19 +94,19 @@ class Refused(OptaicError):
         )
 
 
-async def a_few_at_once(work: Callable[[Step], Awaitable[None]], steps: Iterable[Step]) -> None:
+async def run_concurrently(work: Callable[[Step], Awaitable[None]], steps: Iterable[Step]) -> None:
     """Do the work for all steps, a few at a time. What the server does not take keeps no other from being done.
 
-    Raises `Refused` in the end, for all that was not taken; any other error stops what has not begun.
+    Raises `StepsRefused` in the end, for all that was not taken; any other error stops what has not begun.
     """
-    slots = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(CONCURRENCY)
     refusals: list[Refusal] = []
 
     async def one(step: Step) -> None:
         async with slots:
             try:
                 await work(step)
-            except Refused as error:
+            except StepsRefused as error:
                 refusals.extend(error.refusals)
             except PrefectHTTPStatusError as error:
                 refusals.append(Refusal(step, _why(error)))
@@ -116,7 +118,7 @@ async def a_few_at_once(work: Callable[[Step], Awaitable[None]], steps: Iterable
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
     if refusals:
-        raise Refused(refusals)
+        raise StepsRefused(refusals)
 
 
 def _why(error: PrefectHTTPStatusError) -> str:

@@ -46,10 +46,10 @@ def _temporary() -> Path:
 
 def wait_ready(record: Record, api_url: str, *, needs: Record) -> None:
     """Wait until the server has heard of the worker. Raises `ServiceDied` or `ServiceSlow`."""
-    wait_until(record, lambda: heard_of(record, api_url), patience_seconds=120, needs=[needs])
+    wait_until(record, lambda: has_heartbeat(record, api_url), patience_seconds=120, needs=[needs])
 
 
-def heard_of(record: Record, api_url: str) -> bool:
+def has_heartbeat(record: Record, api_url: str) -> bool:
     """Has the server had a heartbeat of this very worker, and not too long ago?"""
     since = dt.datetime.fromisoformat(record.since)
     return any(

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def monitoring(folder: Path) -> Monitoring:
-    return Monitoring(str(folder), mark="optaic-here")
+    return Monitoring(str(folder), owner_tag="optaic-here")
 
 
 def rows(count: int = 2000, *, seed: int = 0, shift: float = 0.0) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def test_a_project_is_made_once_and_carries_the_mark(monitoring: Monitoring, fol
 
 
 def test_another_installation_has_projects_of_its_own(monitoring: Monitoring, folder: Path) -> None:
-    other = Monitoring(str(folder), mark="optaic-there")
+    other = Monitoring(str(folder), owner_tag="optaic-there")
     assert other.ensure("alpha").id != monitoring.ensure("alpha").id
     assert list(monitoring.projects()) == ["alpha"]
     other.delete("alpha")
@@ -81,16 +81,16 @@ def test_half_a_project_of_a_killed_process_is_made_whole(monitoring: Monitoring
 
 @pytest.mark.parametrize("left", ["", '{"id": '])
 def test_a_workspace_with_half_files_of_a_killed_process_is_opened(folder: Path, left: str) -> None:
-    before = Monitoring(str(folder), mark="optaic-here")
+    before = Monitoring(str(folder), owner_tag="optaic-here")
     alpha, beta = before.ensure("alpha"), before.ensure("beta")
     (folder / str(alpha.id) / "metadata.json").write_text(left)
     half = folder / str(beta.id) / "snapshots" / f"{uuid4()}.json"
     half.parent.mkdir(exist_ok=True)
     half.write_text(left)
-    after = Monitoring(str(folder), mark="optaic-here")
+    after = Monitoring(str(folder), owner_tag="optaic-here")
     assert list(after.projects()) == ["beta"]
     assert after.ensure("alpha") == alpha
-    assert set(Monitoring(str(folder), mark="optaic-here").projects()) == {"alpha", "beta"}
+    assert set(Monitoring(str(folder), owner_tag="optaic-here").projects()) == {"alpha", "beta"}
 
 
 def test_a_project_without_its_panels_is_made_whole(monitoring: Monitoring, folder: Path) -> None:
@@ -255,13 +255,13 @@ def _answers(url: str) -> bool:
 
 
 def test_a_service_keeps_projects_and_snapshots_too(service: str) -> None:
-    monitoring = Monitoring(service, mark="optaic-here")
+    monitoring = Monitoring(service, owner_tag="optaic-here")
     assert monitoring.find("alpha") is None
     made = monitoring.ensure("alpha")
     assert made.id == monitoring.project_id("alpha")
-    assert Monitoring(service, mark="optaic-here").ensure("alpha") == made
+    assert Monitoring(service, owner_tag="optaic-here").ensure("alpha") == made
     assert dict(monitoring.projects()) == {"alpha": made}
-    assert dict(Monitoring(service, mark="optaic-there").projects()) == {}
+    assert dict(Monitoring(service, owner_tag="optaic-there").projects()) == {}
     found = monitoring.check(
         "alpha", prefect_run=uuid4(), current=rows(seed=1, shift=1.0), reference=rows(), features=FEATURES, rules=RULES
     )
@@ -275,17 +275,17 @@ def test_a_service_keeps_projects_and_snapshots_too(service: str) -> None:
 
 def test_a_service_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(MonitoringError) as caught:
-        Monitoring("http://127.0.0.1:1", mark="optaic-here")
+        Monitoring("http://127.0.0.1:1", owner_tag="optaic-here")
     message = str(caught.value)
     assert message.startswith("Evidently at http://127.0.0.1:1 could not be opened: ")
     assert message.endswith("the field evidently_workspace of the Platform block says where it is.")
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MonitoringError, match=r"/file could not be opened: .*File exists"):
-        Monitoring(str(tmp_path / "file"), mark="optaic-here")
+        Monitoring(str(tmp_path / "file"), owner_tag="optaic-here")
 
 
 def test_passwords_are_not_shown() -> None:
     with pytest.raises(MonitoringError) as caught:
-        Monitoring("http://me:hidden-word@127.0.0.1:1", mark="optaic-here")
+        Monitoring("http://me:hidden-word@127.0.0.1:1", owner_tag="optaic-here")
     assert str(caught.value).startswith("Evidently at http://me:***@127.0.0.1:1 could not be opened: ")
     assert "hidden-word" not in str(caught.value)

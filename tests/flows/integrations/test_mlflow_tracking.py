@@ -20,7 +20,15 @@ from sqlalchemy import create_engine, make_url, text
 
 from flows.integrations.addresses import shown
 from flows.integrations.mlflow_client import translated
-from flows.integrations.mlflow_tracking import MARK, Gone, NoSuchVersion, NotOurs, Tracking, TrackingError, Training
+from flows.integrations.mlflow_tracking import (
+    OWNER_TAG,
+    DeletedInMlflow,
+    NoSuchVersion,
+    NotOurs,
+    Tracking,
+    TrackingError,
+    Training,
+)
 from research.frames.pictures import Picture
 
 FEATURES = ("momentum", "reversal")
@@ -49,7 +57,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tracking(uri: str, artifacts: Path) -> Tracking:
-    return Tracking(uri, artifacts=str(artifacts), mark="optaic-here")
+    return Tracking(uri, artifacts=str(artifacts), owner_tag="optaic-here")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +100,7 @@ def test_an_experiment_is_made_once_and_carries_the_mark(
     assert tracking.ensure("once") == made == tracking.find("once")
     assert tracking.experiments()["once"] == made
     stored = client.get_experiment(made.id)
-    assert stored.tags[MARK] == "optaic-here"
+    assert stored.tags[OWNER_TAG] == "optaic-here"
     assert stored.artifact_location == str(artifacts / "once")
 
 
@@ -105,7 +113,7 @@ def test_a_deleted_experiment_keeps_its_name_and_is_restored(tracking: Tracking)
 
 
 def test_the_experiment_of_another_installation_is_left_alone(tracking: Tracking, uri: str) -> None:
-    other = Tracking(uri, artifacts="/nowhere", mark="optaic-there")
+    other = Tracking(uri, artifacts="/nowhere", owner_tag="optaic-there")
     other.ensure("theirs")
     assert "theirs" not in tracking.experiments()
     found = tracking.find("theirs")
@@ -134,7 +142,7 @@ def test_processes_that_make_the_same_at_once_on_an_empty_database(postgres_url:
     assert [code for _, code in ended] == [0, 0], [err for (_, err), _ in ended]
     assert len({out for (out, _), _ in ended}) == 1
     assert "INFO" not in "".join(err for (_, err), _ in ended)  # it would stand between the lines of an apply
-    assert list(Tracking(uri, artifacts=str(tmp_path), mark="optaic-here").experiments()) == ["one"]
+    assert list(Tracking(uri, artifacts=str(tmp_path), owner_tag="optaic-here").experiments()) == ["one"]
 
 
 # Runs
@@ -267,7 +275,9 @@ def test_only_models_of_this_installation_are_deleted(tracking: Tracking, client
 
 def test_an_mlflow_that_does_not_answer_is_an_error_at_once() -> None:
     with pytest.raises(TrackingError) as caught:
-        Tracking("postgresql+psycopg://me:hidden-word@127.0.0.1:1/mlflow", artifacts="/nowhere", mark="optaic-here")
+        Tracking(
+            "postgresql+psycopg://me:hidden-word@127.0.0.1:1/mlflow", artifacts="/nowhere", owner_tag="optaic-here"
+        )
     message = str(caught.value)
     assert message.startswith("MLflow at postgresql+psycopg://me:***@127.0.0.1:1/mlflow could not be opened: ")
     assert message.endswith("the field mlflow_tracking_uri of the Platform block says where it is.")
@@ -276,7 +286,7 @@ def test_an_mlflow_that_does_not_answer_is_an_error_at_once() -> None:
 
 def test_what_cannot_be_written_names_the_run(uri: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    blocked = Tracking(uri, artifacts=str(tmp_path / "file"), mark="optaic-here")
+    blocked = Tracking(uri, artifacts=str(tmp_path / "file"), owner_tag="optaic-here")
     wanted = training()
     with pytest.raises(TrackingError, match=f"could not log the training run {wanted.prefect_run}: .*Not a directory"):
         blocked.log(blocked.ensure("blocked").id, wanted)
@@ -299,7 +309,7 @@ def test_passwords_are_not_shown(uri: str, expected: str) -> None:
 def test_passwords_in_what_mlflow_says_are_not_shown() -> None:
     uri = "http://me:hidden-word@127.0.0.1:1"
     with pytest.raises(TrackingError) as caught:
-        Tracking(uri, artifacts="/nowhere", mark="optaic-here").find("alpha")
+        Tracking(uri, artifacts="/nowhere", owner_tag="optaic-here").find("alpha")
     assert "http://me:***@127.0.0.1:1" in str(caught.value)
     assert "hidden-word" not in str(caught.value)
     with pytest.raises(TrackingError) as caught, translated("databricks", "be opened"):
@@ -308,7 +318,7 @@ def test_passwords_in_what_mlflow_says_are_not_shown() -> None:
 
 
 def test_what_was_deleted_in_mlflow_is_said_to_be_gone(tracking: Tracking, uri: str) -> None:
-    with pytest.raises(Gone) as caught, translated(uri, "read the model 'gone'"):
+    with pytest.raises(DeletedInMlflow) as caught, translated(uri, "read the model 'gone'"):
         tracking._client.get_run("f" * 32)
     message = str(caught.value)
     assert "could not read the model 'gone': Run with id=ffff" in message

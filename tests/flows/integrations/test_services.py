@@ -35,6 +35,6 @@ def test_both_are_opened_once_and_carry_the_mark_of_the_database(database: Engin
         assert services.tracking.ensure("alpha").ours
         assert services.monitoring is services.monitoring
         assert services.monitoring.ensure("alpha").name == "alpha"
-        assert services.mark.startswith("optaic-")
+        assert services.owner_tag.startswith("optaic-")
     with opened(platform(database, **fields)) as again:
         assert list(again.tracking.experiments()) == list(again.monitoring.projects()) == ["alpha"]

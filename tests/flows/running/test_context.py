@@ -13,15 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from definitions.contract import Input
 from flows.integrations.services import Services
 from flows.running.context import Context, NothingToRead
-from flows.running.guard import only_logged
-from instances.specification.applied import Applied
+from flows.running.guard import log_failure
+from instances.specification.applied import AppliedInstance
 from tests.instances.catalogue import dataset
 
 PRICES = Input("prices", "prices", pl.DataFrame())
 
 
 def context(*inputs: Input) -> Context:
-    return Context(cast(Services, None), uuid4(), Applied(dataset("s", "prices")), inputs)
+    return Context(cast(Services, None), uuid4(), AppliedInstance(dataset("s", "prices")), inputs)
 
 
 def test_what_a_run_needs_is_there_or_named() -> None:
@@ -36,5 +36,5 @@ def test_what_a_run_needs_is_there_or_named() -> None:
 
 @pytest.mark.parametrize("error", [SQLAlchemyError("gone"), httpx.ConnectError("gone"), PrefectException(), OSError()])
 def test_an_event_that_can_not_be_sent_does_not_decide_how_a_run_ends(error: Exception) -> None:
-    with disable_run_logger(), only_logged("the event"):
+    with disable_run_logger(), log_failure("the event"):
         raise error

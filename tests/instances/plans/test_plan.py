@@ -45,7 +45,7 @@ def test_a_field_that_differs_is_an_update() -> None:
 
 
 def test_what_is_gone_is_deleted_where_it_is_there() -> None:
-    steps = compare("thing", {"y": {}}, {"x": {"a": 1}, "y": {}}, gone=["x", "y", "z"])
+    steps = compare("thing", {"y": {}}, {"x": {"a": 1}, "y": {}}, deleted=["x", "y", "z"])
     assert steps[1:] == (Step("thing", "x", Action.DELETE, (Change("a", 1, None),), {}),)
     assert steps[0].action is Action.UNCHANGED  # described, so not gone
 
@@ -162,13 +162,13 @@ def without_nothing(world: Mapping[str, Fields]) -> dict[str, Fields]:
     return {name: {k: v for k, v in fields.items() if v is not None} for name, fields in world.items()}
 
 
-@given(desired=THINGS, actual=THINGS, gone=st.sets(st.sampled_from(["one", "two", "three", "four"])))
+@given(desired=THINGS, actual=THINGS, deleted=st.sets(st.sampled_from(["one", "two", "three", "four"])))
 def test_the_changes_of_a_plan_make_the_world_as_desired(
-    desired: dict[str, Fields], actual: dict[str, Fields], gone: set[str]
+    desired: dict[str, Fields], actual: dict[str, Fields], deleted: set[str]
 ) -> None:
-    steps = compare("thing", desired, actual, gone=gone)
+    steps = compare("thing", desired, actual, deleted=deleted)
     after = applied(steps, actual)
-    expected = {name: fields for name, fields in actual.items() if name not in gone} | desired
+    expected = {name: fields for name, fields in actual.items() if name not in deleted} | desired
     assert without_nothing(after) == without_nothing(expected)
     assert [each for each in compare("thing", desired, after) if each.action is not Action.UNCHANGED] == []
     assert all(

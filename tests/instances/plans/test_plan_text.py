@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from instances.plans.plan import ABSENT, Action, Change, Step, compare
-from instances.plans.plan_text import change_words, step_words, value_words
+from instances.plans.plan_text import change_text, step_text, value_text
 from instances.specification.specs import BacktestSpec
 
 
@@ -20,16 +20,16 @@ from instances.specification.specs import BacktestSpec
     ],
 )
 def test_a_value_is_one_line(value: object, words: str) -> None:
-    assert value_words(value) == words
+    assert value_text(value) == words
 
 
 @pytest.mark.parametrize("field", ["on_record", "id_in_row"])
 def test_what_postgres_does_not_know_yet_is_said_in_words(field: str) -> None:
-    assert change_words(Change(field, False, True)) == ("noted in Postgres", "no", "yes")
+    assert change_text(Change(field, False, True)) == ("noted in Postgres", "no", "yes")
 
 
 def created(kind: str, **after: Any) -> str:
-    return step_words(Step(kind, "x", Action.CREATE, (), after))
+    return step_text(Step(kind, "x", Action.CREATE, (), after))
 
 
 def test_what_is_made_is_said_with_what_it_mainly_is() -> None:
@@ -48,7 +48,7 @@ def test_what_is_made_is_said_with_what_it_mainly_is() -> None:
     manual = {"type": "manual", "expression": None, "interval_minutes": None, "timezone": "UTC"}
     assert created("block", type="dataset", schedule=manual) == "block x: dataset"
     assert created("automation") == "automation x"
-    assert step_words(Step("block", "x", Action.UPDATE, (), {"type": "dataset"})) == "block x"
+    assert step_text(Step("block", "x", Action.UPDATE, (), {"type": "dataset"})) == "block x"
 
 
 def test_a_backtest_is_said_with_all_that_it_reads() -> None:
@@ -70,11 +70,11 @@ def test_a_backtest_is_said_with_all_that_it_reads() -> None:
 
 
 def test_data_that_goes_is_said_to_its_last_thing() -> None:
-    def gone(**before: Any) -> str:
-        return step_words(*compare("data", {}, {"x": before}, gone=["x"]))
+    def deleted(**before: Any) -> str:
+        return step_text(*compare("data", {}, {"x": before}, deleted=["x"]))
 
-    assert gone(versions=["12-1a2b3c4d", "3"]) == "data x: all rows, now at v12 and v3"
-    assert gone(versions=["7"], mlflow_experiment_id="5", evidently_project_id="0a1b") == (
+    assert deleted(versions=["12-1a2b3c4d", "3"]) == "data x: all rows, now at v12 and v3"
+    assert deleted(versions=["7"], mlflow_experiment_id="5", evidently_project_id="0a1b") == (
         "data x: all rows, now at v7, MLflow experiment 5 with its runs and registered model, Evidently project 0a1b"
     )
-    assert step_words(*compare("block", {}, {"x": {"type": "dataset"}}, gone=["x"])) == "block x"
+    assert step_text(*compare("block", {}, {"x": {"type": "dataset"}}, deleted=["x"])) == "block x"

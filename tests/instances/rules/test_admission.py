@@ -2,7 +2,7 @@
 
 import pytest
 
-from instances.rules.admission import Admission, admit, to_refresh
+from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.rules.readiness import assess
 from instances.specification.specs import OnStale
 from instances.world.facts import FlowFacts, RunFact
@@ -91,7 +91,7 @@ def test_force_goes_on_whatever_the_guard_says(on_stale: OnStale) -> None:
 
 def asked(judged: FlowFacts, *others: FlowFacts) -> list[str]:
     facts = world(judged, *others)
-    return [facts[found].instance for found in to_refresh(assess(judged, facts, NOW), facts)]
+    return [facts[found].instance for found in flows_to_refresh(assess(judged, facts, NOW), facts)]
 
 
 def test_every_ancestor_that_is_not_ready_is_asked_for_root_causes_first() -> None:

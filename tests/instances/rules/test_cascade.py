@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from instances.rules.cascade import Leave, Start, decide, open_requests, withdrawn_at
+from instances.rules.cascade import Hold, Start, decide, open_requests, withdrawn_at
 from instances.rules.readiness import assess
 from instances.rules.status import judge
 from instances.world.facts import Calendar, Edge, FlowFacts, Policy, Request, RunFact, RunState
@@ -34,7 +34,7 @@ PRICES = flow("prices", completed(hours(2), version="7"))
 SESSION = Policy(follow_inputs=False, calendar=Calendar("XNYS"))  # at NOW, the data of 2026-03-10 was due
 
 
-def decision(judged: FlowFacts, *others: FlowFacts) -> Start | Leave:
+def decision(judged: FlowFacts, *others: FlowFacts) -> Start | Hold:
     return decide(judged, world(judged, *others), NOW)
 
 
@@ -46,7 +46,7 @@ def started(judged: FlowFacts, *others: FlowFacts) -> Start:
 
 def left(judged: FlowFacts, *others: FlowFacts) -> str:
     found = decision(judged, *others)
-    assert isinstance(found, Leave), found
+    assert isinstance(found, Hold), found
     assert (found.flow_id, found.label) == (judged.flow_id, judged.label)
     return found.reason
 
@@ -252,7 +252,7 @@ def test_a_person_s_cancellation_withdraws_what_was_asked_for_up_to_then() -> No
     assert withdrawn_at(judged) == run.at
     assert [request.request_id.int for request in open_requests(judged)] == [3]
     assert started(judged, PRICES).reason == "asked for at 17:51 UTC"
-    assert isinstance(decision(signal(run, auto=False, requests=(asked(1, ago=11),)), PRICES), Leave)
+    assert isinstance(decision(signal(run, auto=False, requests=(asked(1, ago=11),)), PRICES), Hold)
 
 
 @pytest.mark.parametrize("last", [blocked(minutes(1)), completed(minutes(1)), failed(minutes(1))])

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 
-from instances.rules.deadlines import Missed, missed_deadline
+from instances.rules.deadlines import MissedDeadline, missed_deadline
 from instances.world.facts import Calendar, Clock, FlowFacts, Policy, RunFact, RunState
 from tests.instances.sample_world import DAY, HOUR, NOW, completed, days, failed, flow, hours, live, minutes
 
@@ -37,7 +37,7 @@ def test_an_input_that_is_newer_is_no_missed_deadline() -> None:
 
 def test_a_schedule_is_missed_from_the_first_tick_without_a_run() -> None:
     missed = missed_deadline(source(AT_ONCE, completed(hours(2))), NOW)
-    assert missed == Missed(
+    assert missed == MissedDeadline(
         NOW - minutes(50), "no run has completed since its tick at 17:00 UTC, it was due by 17:10 UTC"
     )
     assert due(source(AT_ONCE, completed(days(3)))) == NOW - days(2) - minutes(50)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from instances.rules.freshness import Checked, Unmet, Unreadable, newest_version, unmet
+from instances.rules.freshness import FreshnessContext, UnmetRule, UnreadableFacts, newest_version, unmet_rules
 from instances.world.calendars import CalendarError
 from instances.world.clock import ClockError
 from instances.world.facts import Calendar, Clock, FlowFacts, Policy, RunFact
@@ -32,14 +32,14 @@ FOLLOWING = Policy(follow_inputs=True)
 EVENING = Clock(cron="0 17 * * *")  # an hour before NOW
 
 
-def check(judged: FlowFacts, *others: FlowFacts, now: dt.datetime = NOW) -> tuple[Unmet, ...]:
+def check(judged: FlowFacts, *others: FlowFacts, now: dt.datetime = NOW) -> tuple[UnmetRule, ...]:
     run = judged.completed
     assert run is not None
     assert run.provenance is not None
-    return unmet(Checked(judged, run, run.provenance, now), world(judged, *others))
+    return unmet_rules(FreshnessContext(judged, run, run.provenance, now), world(judged, *others))
 
 
-def only(found: tuple[Unmet, ...]) -> Unmet:
+def only(found: tuple[UnmetRule, ...]) -> UnmetRule:
     assert len(found) == 1, found
     return found[0]
 
@@ -57,7 +57,7 @@ def test_nothing_is_unmet_where_nothing_is_set() -> None:
 
 def test_a_changed_configuration_makes_stale() -> None:
     found = only(check(ran(Policy(), completed(hours(2), config_hash="config-0"))))
-    assert found == Unmet("its configuration has changed since its last completed run", NOW - hours(2))
+    assert found == UnmetRule("its configuration has changed since its last completed run", NOW - hours(2))
 
 
 # follow_inputs
@@ -138,20 +138,20 @@ def test_inputs_are_not_followed_where_the_policy_says_so() -> None:
 
 def test_an_unknown_input_cannot_be_followed() -> None:
     signal = flow("signal", completed(), edges=[strict("prices")])
-    with pytest.raises(Unreadable, match=f"^nothing is known of its upstream flow {flow_id('prices').hex[:8]}$"):
+    with pytest.raises(UnreadableFacts, match=f"^nothing is known of its upstream flow {flow_id('prices').hex[:8]}$"):
         check(signal)
 
 
 def test_an_unreadable_input_cannot_be_followed() -> None:
     signal = flow("signal", completed(inputs={"prices": "1"}), edges=[strict("prices")])
-    with pytest.raises(Unreadable, match=r"^its upstream prices\.refresh can't be read: no answer$"):
+    with pytest.raises(UnreadableFacts, match=r"^its upstream prices\.refresh can't be read: no answer$"):
         check(signal, flow("prices", completed(), unreadable="no answer"))
 
 
 def test_an_input_whose_row_is_missing_cannot_be_followed() -> None:
     signal = flow("signal", completed(inputs={"prices": "1"}), edges=[strict("prices")])
     run = replace(completed(), provenance=None)
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFacts) as caught:
         check(signal, flow("prices", run))
     assert str(caught.value) == (
         f"its upstream prices.refresh can't be read: run {run.run_id.hex[:8]} completed, but its row is missing"
@@ -179,7 +179,7 @@ def test_age_is_judged_on_the_watermark_where_there_is_one() -> None:
     policy = Policy(max_age=hours(42))  # data of the 9th is whole at 00:00 on the 10th, 42 hours before NOW
     assert check(ran(policy, completed(days(9), watermark="2026-03-09"))) == ()
     found = only(check(ran(policy, completed(hours(1), watermark="2026-03-09")), now=NOW + SECOND))
-    assert found == Unmet("its data ends at 2026-03-09, more than 42 hours ago", NOW, NOW)
+    assert found == UnmetRule("its data ends at 2026-03-09, more than 42 hours ago", NOW, NOW)
 
 
 def test_a_backfill_of_old_dates_does_not_make_fresh() -> None:
@@ -250,7 +250,7 @@ def test_the_data_must_reach_the_last_session() -> None:
     found = only(check(ran(policy, completed(watermark="2026-03-09"))))
     due = utc("2026-03-10 20:00")
     reason = "its data ends at 2026-03-09, the XNYS session of 2026-03-10 was due at 2026-03-10 20:00 UTC"
-    assert found == Unmet(reason, due, due)
+    assert found == UnmetRule(reason, due, due)
 
 
 def test_a_session_is_due_some_time_after_its_close() -> None:

@@ -12,10 +12,10 @@ from instances.specification.resolution import ResolvedFlow, resolve
 from instances.specification.schedules import Schedule
 from instances.specification.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, spec_adapter
 from tests.instances.catalogue import (
-    ALL,
     CSV_2,
     DEFINITIONS,
     PARTS,
+    RESOURCE_KINDS,
     FewDefinitions,
     NoParameters,
     component,
@@ -149,7 +149,7 @@ def test_upstreams_parts_and_checks_count(changed: DatasetSpec) -> None:
 
 def test_how_old_a_champion_may_be_does_not_count() -> None:
     module = module_definition(name="mean", version=1, summary="", parameters=NoParameters, factory=mean_module)
-    definitions = FewDefinitions(*ALL, module)
+    definitions = FewDefinitions(*RESOURCE_KINDS, module)
 
     def hashes(**fields: Any) -> dict[FlowKind, str]:
         roles = [{"instance": "prices", "role": role} for role in ("prices", "features")]
@@ -165,15 +165,15 @@ def test_the_neutral_value_of_a_filter_counts_for_the_backtest() -> None:
     given = {"name": "b", "type": "backtest", "assets": {"instance": "a"}}
     backtest = spec_adapter.validate_python(given | {"signals": {"primary": "s", "secondary": "filter"}})
 
-    def hashed(primary: float = 0.0, secondary: float = 0.0) -> str:
+    def content_hash(primary: float = 0.0, secondary: float = 0.0) -> str:
         signals = (
             signal("s", "a", signal_spec={"neutral": primary}),
             signal("filter", "a", signal_spec={"neutral": secondary}),
         )
         return resolve([*PARTS, dataset("a"), *signals, backtest], DEFINITIONS)[-1].flows[0].config_hash
 
-    assert hashed(primary=0.5) == hashed()
-    assert hashed(secondary=0.5) != hashed()
+    assert content_hash(primary=0.5) == content_hash()
+    assert content_hash(secondary=0.5) != content_hash()
 
 
 def test_the_definition_version_counts() -> None:

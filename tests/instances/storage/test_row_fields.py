@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from definitions.contract import FlowKind
 from instances.plans.plan import Action, compare
 from instances.specification.specs import ComponentSpec, DatasetSpec
-from instances.storage.row_fields import rows_on_record, wanted_row, without_flows
+from instances.storage.row_fields import desired_row, recorded_rows, without_flows
 from instances.storage.writer import Writer
 from tests.instances.catalogue import LOOSE_PART, component, dataset, resolved, signal
 from tests.instances.database import saved, statements
@@ -65,20 +65,20 @@ def test_rows_hold_what_they_are_to_hold_whatever_they_held_before(
 ) -> None:
     for specs in (first, second):
         instances = resolved(*specs)
-        wanted = {instance.spec.name: wanted_row(instance) for instance in instances}
+        wanted = {instance.spec.name: desired_row(instance) for instance in instances}
         Writer(database).save(instances)
-        on_record = rows_on_record(database)
+        on_record = recorded_rows(database)
         assert {name: on_record[name] for name in wanted} == wanted
         assert {step.action for step in compare("instance", wanted, on_record)} == {Action.UNCHANGED}
-    Writer(database).remove(list(rows_on_record(database)))
-    assert rows_on_record(database) == {}
+    Writer(database).remove(list(recorded_rows(database)))
+    assert recorded_rows(database) == {}
 
 
 def test_a_row_tells_its_flows_with_what_they_read(database: Engine) -> None:
     saved(
         database, dataset("a"), dataset("s", {"instance": "a", "max_age": "1d"}, {"instance": "a", "role": "universe"})
     )
-    reads = rows_on_record(database)["s"]["flows"]["refresh"]["reads"]
+    reads = recorded_rows(database)["s"]["flows"]["refresh"]["reads"]
     assert reads == {
         "a.refresh as input": {"required": True, "max_age_seconds": 86400.0},
         "a.refresh as universe": {"required": True, "max_age_seconds": None},
@@ -87,7 +87,7 @@ def test_a_row_tells_its_flows_with_what_they_read(database: Engine) -> None:
 
 def test_the_newest_version_is_what_is_applied_where_none_is_pinned(database: Engine) -> None:
     saved(database, dataset("a"), component("pinned", "pipeline", "csv", definition_version=1))
-    rows = rows_on_record(database)
+    rows = recorded_rows(database)
     assert (rows["csv"]["definition_version"], rows["csv"]["applied_version"]) == (None, 2)
     assert (rows["pinned"]["definition_version"], rows["pinned"]["applied_version"]) == (1, 1)
 
@@ -97,7 +97,7 @@ def test_reading_costs_the_same_number_of_statements_however_many_rows(database:
     for number in (1, 20):
         saved(database, *(dataset(f"d{n}") for n in range(number)))
         with statements(database) as sent:
-            rows_on_record(database)
+            recorded_rows(database)
         counts.append(len(sent))
     assert counts[0] == counts[1]
     assert counts[0] <= 6

@@ -80,7 +80,7 @@ def test_mlflow_is_told_that_its_artifacts_have_moved(postgres_url: str, tmp_pat
     engine.dispose()
     uri = make_url(postgres_url).set(database="moved").render_as_string(hide_password=False)
     move_artifacts(uri, before="/gone/mlflow", after="/here/mlflow")  # nothing there yet
-    tracking = Tracking(uri, artifacts="/gone/mlflow", mark="optaic-here")
+    tracking = Tracking(uri, artifacts="/gone/mlflow", owner_tag="optaic-here")
     experiment = tracking.ensure("alpha")
     move_artifacts(uri, before="/gone/mlflow", after="/here/mlflow")
     with create_engine(uri).connect() as connection:

@@ -181,11 +181,11 @@ def test_capital_scales_equity_and_nothing_else(capital: float) -> None:
 def test_a_missing_price_is_the_last_known() -> None:
     prices = stocks("2007", "2008")
     weights = targets(prices, Frequency.MONTHLY).iloc[:3]
-    gone = weights.columns[(weights.iloc[0] > 0).argmax()]
+    deleted = weights.columns[(weights.iloc[0] > 0).argmax()]
     after = weights.index[0] + (weights.index[1] - weights.index[0]) / 2
     holed, carried = prices.copy(), prices.copy()
-    holed.loc[after:, gone] = np.nan
-    carried.loc[after:, gone] = prices[gone].loc[:after].iloc[-1]
+    holed.loc[after:, deleted] = np.nan
+    carried.loc[after:, deleted] = prices[deleted].loc[:after].iloc[-1]
 
     one, other = (run_backtest(given, weights, initial_capital=CAPITAL, costs=charged()) for given in (holed, carried))
 

@@ -13,7 +13,7 @@ import pytest
 from prefect_optaic.stack.errors import ServiceDied, ServiceSlow
 from prefect_optaic.stack.machine.processes import Record, alive, end_orphans, spawn, stop, tail, wait_until
 
-AT_ONCE = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+CONCURRENCY = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 
 
 def start(folder: Path, code: str) -> Record:
@@ -24,7 +24,7 @@ def start(folder: Path, code: str) -> Record:
 def sleeper(tmp_path: Path) -> Iterator[Record]:
     record = start(tmp_path, "import time; time.sleep(60)")
     yield record
-    stop(record, AT_ONCE)
+    stop(record, CONCURRENCY)
 
 
 def test_a_session_of_its_own(sleeper: Record) -> None:
@@ -33,9 +33,9 @@ def test_a_session_of_its_own(sleeper: Record) -> None:
 
 def test_stop_ends_it_once(sleeper: Record) -> None:
     assert alive(sleeper)
-    assert stop(sleeper, AT_ONCE)
+    assert stop(sleeper, CONCURRENCY)
     assert not alive(sleeper)
-    assert not stop(sleeper, AT_ONCE)
+    assert not stop(sleeper, CONCURRENCY)
 
 
 def test_what_a_killed_process_has_left_is_ended(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_what_a_killed_process_has_left_is_ended(tmp_path: Path) -> None:
 def test_a_reused_pid_is_not_the_recorded_process(sleeper: Record) -> None:
     former = replace(sleeper, birth=sleeper.birth - 100)
     assert not alive(former)
-    assert not stop(former, AT_ONCE)
+    assert not stop(former, CONCURRENCY)
     assert alive(sleeper)
 
 
@@ -64,7 +64,7 @@ def test_stop_takes_descendants_along(tmp_path: Path) -> None:
     parent = start(tmp_path, f"{child} start_new_session=True); print(p.pid, flush=True); time.sleep(60)")
     wait_until(parent, lambda: bool(tail(Path(parent.log))), patience_seconds=10)
     grandchild = int(tail(Path(parent.log))[0])
-    stop(parent, AT_ONCE)
+    stop(parent, CONCURRENCY)
     # Gone, or a zombie where nobody reaps it.
     status = Path(f"/proc/{grandchild}/stat")
     assert not status.exists() or ") Z " in status.read_text()

@@ -73,7 +73,7 @@ def eventually(happens: Callable[[], bool], *, seconds: float = 10) -> bool:
 
 
 def test_a_project_deleted_on_the_page_and_made_again_is_listed(served: Served) -> None:
-    monitoring = Monitoring(str(served.folder), mark="optaic-here")
+    monitoring = Monitoring(str(served.folder), owner_tag="optaic-here")
     made = monitoring.ensure("alpha")
     assert eventually(lambda: served.projects() == ["alpha"])
     served.delete(made.id)
@@ -92,7 +92,7 @@ def test_half_a_file_is_read_when_it_is_whole(tmp_path: Path) -> None:
 
     from prefect_optaic.stack.servers.evidently_page import Watcher
 
-    monitoring = Monitoring(str(tmp_path), mark="optaic-here")
+    monitoring = Monitoring(str(tmp_path), owner_tag="optaic-here")
     state = LocalState.load(str(tmp_path), None)
     made = monitoring.ensure("alpha")
     file = tmp_path / str(made.id) / "metadata.json"

@@ -14,7 +14,7 @@ from blocks.platform import Platform
 from flows.integrations.services import NoPlatform
 from flows.running.run_starter import start_due
 from flows.sweep import sweep
-from instances.rules.cascade import Leave, Start
+from instances.rules.cascade import Hold, Start
 from instances.rules.status import FlowStatus
 from instances.world.facts import FlowId
 from tests.flows.lab import Lab, Play
@@ -95,7 +95,7 @@ def test_a_start_that_prefect_refuses_keeps_no_other_from_starting(play: Play) -
         assert len(await lab.waiting("first", "third")) == 2
         assert await lab.waiting("second") == []
         again = await start_due(lab.services, [flow_id(lab, "second")])
-        assert isinstance(again.decisions[0], Leave)
+        assert isinstance(again.decisions[0], Hold)
 
     play(scenario)
 
