@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert str(caught.value) == f"{path} cannot be written: No such file or directory. Choose another file."
 
 
-@pytest.mark.parametrize(("gone", "members", "burns"), [(0, 0, False), (1, 2, False), (2, 3, True), (1, 1, True)])
+@pytest.mark.parametrize(("deleted", "members", "burns"), [(0, 0, False), (1, 2, False), (2, 3, True), (1, 1, True)])
 def test_the_fuse_burns_at_more_than_half(deleted: int, members: int, burns: bool) -> None:
     plan = changeset(
         deleted=tuple(f"i{n}" for n in range(deleted)), members=dict.fromkeys((f"i{n}" for n in range(members)), "")
