@@ -17,8 +17,9 @@ from flows.running.champion import Challenge
 from flows.running.context import Context, PinnedModel
 from flows.running.events import DRIFT_DETECTED
 from flows.running.frame import Options, flow_of, guarded_run
+from instances.specification.fields import OnStale
 from instances.specification.plugins import defining
-from instances.specification.specs import ModelSpec, OnStale
+from instances.specification.specs import ModelSpec
 
 COUNTS = ("rows", "ic_dates")
 FOLD_METRICS = ("rows", "rmse", "ic_mean", "ic_ratio")

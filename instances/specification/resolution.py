@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
 from instances.errors import InvalidSpec
+from instances.specification.fields import UpstreamRef
 from instances.specification.shapes import SHAPES, Output
-from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
+from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.types import type_of
 from instances.world.lineage import find_cycle, topological
 from instances.world.wording import a
