@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
 from definitions.pipelines.columns import ColumnParameters, typed_rows
+from research.errors import first_line
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine, TextClause
@@ -156,8 +157,8 @@ def _translated(source: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        said = error.orig if isinstance(error, DBAPIError) else error
-        raise SourceError(f"{source} failed: {str(said).strip().partition(chr(10))[0]}") from error
+        said = (isinstance(error, DBAPIError) and error.orig) or error
+        raise SourceError(f"{source} failed: {first_line(said)}") from error
 
 
 def _frame(names: list[str], rows: list[tuple[Any, ...]], source: str) -> pl.DataFrame:

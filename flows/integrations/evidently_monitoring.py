@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from flows.integrations.addresses import shown
 from flows.integrations.evidently_drift import Drift, DriftRules, compare, read
 from instances.errors import OptaicError
+from research.errors import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,8 +173,7 @@ class Monitoring:
         try:
             yield
         except (EvidentlyError, OSError, ValueError) as error:
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MonitoringError(self._at, doing, why) from error
+            raise MonitoringError(self._at, doing, first_line(error)) from error
 
 
 def _opened(workspace: str) -> "WorkspaceBase":

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flows.integrations.addresses import shown
 from instances.errors import OptaicError
+from research.errors import first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,14 +71,14 @@ def translated(uri: str, doing: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError, ImportError) as error:
-        raise TrackingError(uri, doing, _first_line(error)) from error
+        raise TrackingError(uri, doing, first_line(error)) from error
     except Exception as error:
         from mlflow.exceptions import MlflowException
 
         if not isinstance(error, MlflowException):
             raise
         kind = DeletedInMlflow if error.error_code == "RESOURCE_DOES_NOT_EXIST" else TrackingError
-        raise kind(uri, doing, _first_line(error)) from error
+        raise kind(uri, doing, first_line(error)) from error
 
 
 @contextmanager
@@ -116,7 +117,3 @@ def _alone(uri: str) -> Iterator[None]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.scalar(select(func.pg_advisory_lock(TABLES_LOCK)))
         yield  # closing the connection frees the lock
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
