@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from flows.integrations.addresses import shown
+from definitions.addresses import redacted
 from flows.integrations.evidently_drift import Drift, DriftRules, compare, read
 from instances.errors import OptaicError
 from research.errors import first_line
@@ -32,8 +32,8 @@ class MonitoringError(OptaicError):
 
     def __init__(self, workspace: str, doing: str, why: str) -> None:
         super().__init__(
-            f"Evidently at {shown(workspace)} could not {doing}: {shown(why).strip().rstrip('.')}. Check that it can "
-            "be reached and written to; the field evidently_workspace of the Platform block says where it is."
+            f"Evidently at {redacted(workspace)} could not {doing}: {redacted(why).strip().rstrip('.')}. Check that it "
+            "can be reached and written to; the field evidently_workspace of the Platform block says where it is."
         )
 
 

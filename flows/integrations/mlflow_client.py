@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.integrations.addresses import shown
+from definitions.addresses import redacted
 from instances.errors import OptaicError
 from research.errors import first_line
 
@@ -35,7 +35,9 @@ class TrackingError(OptaicError):
     )
 
     def __init__(self, uri: str, doing: str, why: str) -> None:
-        super().__init__(f"MLflow at {shown(uri)} could not {doing}: {shown(why).strip().rstrip('.')}. {self.remedy}")
+        super().__init__(
+            f"MLflow at {redacted(uri)} could not {doing}: {redacted(why).strip().rstrip('.')}. {self.remedy}"
+        )
 
 
 class DeletedInMlflow(TrackingError):
