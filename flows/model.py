@@ -5,11 +5,12 @@ from prefect import State
 from prefect.utilities.urls import url_for
 
 from definitions.contract import FlowKind
+from definitions.markdown_table import frame_table
 from definitions.work.models import inference, training
 from definitions.work.models.monitoring import monitored_rows, rows_before
 from definitions.work.models.training import TrainingResult
 from definitions.work.models.training_table import training_table
-from definitions.work.outcome import Event, Outcome, table
+from definitions.work.outcome import Event, Outcome
 from flows.integrations.evidently_drift import Drift, DriftRules
 from flows.integrations.mlflow_tracking import Training
 from flows.running import champion
@@ -17,8 +18,9 @@ from flows.running.champion import Challenge
 from flows.running.context import Context, PinnedModel
 from flows.running.events import DRIFT_DETECTED
 from flows.running.frame import Options, flow_of, guarded_run
+from instances.specification.fields import OnStale
 from instances.specification.plugins import defining
-from instances.specification.specs import ModelSpec, OnStale
+from instances.specification.specs import ModelSpec
 
 COUNTS = ("rows", "ic_dates")
 FOLD_METRICS = ("rows", "rmse", "ic_mean", "ic_ratio")
@@ -162,9 +164,9 @@ def _training_summary(trained: TrainingResult, told: Challenge, run: str) -> str
             f"Trained on {trained.training_rows:,} rows of {', '.join(trained.feature_names)}; "
             f"out of sample, over {len(trained.folds)} folds:",
             "",
-            *table(metrics),
+            *frame_table(metrics),
             "",
-            *table(_folds(trained)),
+            *frame_table(_folds(trained)),
         ]
     )
 
@@ -203,7 +205,7 @@ def _drift_summary(drift: Drift, current: pl.DataFrame, report: str) -> str:
             "",
             f"As a file: `{drift.page}`",
             "",
-            *table(scores),
+            *frame_table(scores),
             "",
             *(f"- {name} {value:.6g}" for name, value in drift.performance.items()),
         ]

@@ -15,15 +15,9 @@ from flows.running.run_starter import CascadeResult, start_due
 from instances.errors import InvalidSpec, OptaicError
 from instances.rules.cascade import Hold
 from instances.rules.readiness import assess
+from instances.specification.fields import SignalSpec
 from instances.specification.spec_errors import told
-from instances.specification.specs import (
-    AnySpec,
-    ComponentSpec,
-    ExperimentSpec,
-    ModelSpec,
-    SignalInstanceSpec,
-    SignalSpec,
-)
+from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
 from instances.specification.types import PARTS
 from instances.specification.values import Name
 from instances.world.clock import next_tick

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from flows.integrations.addresses import shown
+from definitions.addresses import redacted
 from flows.integrations.evidently_drift import Drift, DriftRules, compare, read
 from instances.errors import OptaicError
+from research.errors import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +32,8 @@ class MonitoringError(OptaicError):
 
     def __init__(self, workspace: str, doing: str, why: str) -> None:
         super().__init__(
-            f"Evidently at {shown(workspace)} could not {doing}: {shown(why).strip().rstrip('.')}. Check that it can "
-            "be reached and written to; the field evidently_workspace of the Platform block says where it is."
+            f"Evidently at {redacted(workspace)} could not {doing}: {redacted(why).strip().rstrip('.')}. Check that it "
+            "can be reached and written to; the field evidently_workspace of the Platform block says where it is."
         )
 
 
@@ -172,8 +173,7 @@ class Monitoring:
         try:
             yield
         except (EvidentlyError, OSError, ValueError) as error:
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MonitoringError(self._at, doing, why) from error
+            raise MonitoringError(self._at, doing, first_line(error)) from error
 
 
 def _opened(workspace: str) -> "WorkspaceBase":

@@ -25,7 +25,7 @@ from flows.running.run_starter import cascade_hook, log_decisions, start_due
 from instances.errors import OptaicError
 from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.specification.applied import FlowRecord
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.storage.ledger import GuardedRun
 from instances.world.facts import BLOCKED, SKIPPED, RunId
 from instances.world.wording import moment, short, version_of

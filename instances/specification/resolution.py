@@ -8,17 +8,18 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
 from instances.errors import InvalidSpec
+from instances.specification.fields import UpstreamRef
 from instances.specification.shapes import SHAPES, Output
-from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
+from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.types import type_of
 from instances.world.lineage import find_cycle, topological
 from instances.world.wording import a
+from research.errors import nearest
 
 FlowKey = tuple[str, FlowKind]
 
@@ -214,9 +215,9 @@ def _part_problems(spec: AnySpec, described: _Descriptions) -> Iterable[str]:
 def _hint(name: str, described: _Descriptions, wanted: str | None = None) -> str:
     fitting = (lambda s: s.type == wanted) if wanted else (lambda s: isinstance(s, RunnableSpec))
     names = sorted(n for n, s in described.specs.items() if fitting(s))
-    near = get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
     return f"describe it, or choose one of: {', '.join(names) or 'none yet'}"
 
 

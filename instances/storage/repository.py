@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, with_polymorphic
 from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance
 from instances.specification.applied import AppliedInstance, FlowRecord
-from instances.specification.specs import AnySpec, ComponentSpec, FlowSettings, spec_adapter
+from instances.specification.fields import FlowSettings
+from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES
 from instances.storage.tables import DEFINED, HANDLES, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
 from instances.world.facts import Edge, FlowId

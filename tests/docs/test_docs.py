@@ -21,9 +21,9 @@ from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateR
 from flows.planning.resources.automations import common_automations, retraining_name
 from flows.running.events import DRIFT_DETECTED, OVERDUE
 from instances.rules.status import FlowStatus
+from instances.specification.fields import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.specification.resolution import resolve
 from instances.specification.schedules import RetryPolicy, Schedule
-from instances.specification.specs import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.specification.types import TYPES
 from instances.storage.tables import HANDLES
 from prefect_optaic.cli import app

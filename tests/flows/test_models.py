@@ -14,7 +14,8 @@ from flows.running.champion import promote_by_hand, settled
 from instances.errors import InvalidSpec
 from instances.plans.plan import Action, Plan
 from instances.rules.status import FlowStatus
-from instances.specification.specs import ComponentSpec, SignalInstanceSpec, SignalSpec
+from instances.specification.fields import SignalSpec
+from instances.specification.specs import ComponentSpec, SignalInstanceSpec
 from instances.storage.tables import ModelInstanceRow, RunInputRow, RunRow
 from prefect_optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal
 from prefect_optaic.session import Session as CommandSession

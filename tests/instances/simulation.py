@@ -16,7 +16,7 @@ from definitions.contract import FlowKind
 from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.rules.cascade import Start, decide, withdrawn_at
 from instances.rules.readiness import FreshnessReport, assess
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.world.clock import last_tick
 from instances.world.facts import (
     BLOCKED,

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from instances.rules.admission import Admission
 from instances.rules.readiness import FreshnessReport
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.world.facts import BLOCKED, SKIPPED, Clock, Edge, FlowId, Policy, RunState
 from tests.instances.oracle import was_cancelled_by_a_person
 from tests.instances.sample_world import days, hours, minutes

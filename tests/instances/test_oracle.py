@@ -11,7 +11,7 @@ from instances.rules.admission import admit, flows_to_refresh
 from instances.rules.cascade import Hold, Start, decide
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
-from instances.specification.specs import OnStale, UpstreamRef
+from instances.specification.fields import OnStale, UpstreamRef
 from instances.world.facts import Edge, FlowId, World
 from tests.instances.catalogue import LOOSE_PART, dataset
 from tests.instances.database import refresh_ids, saved

@@ -9,7 +9,8 @@ from flows.running.run_starter import CascadeResult
 from instances.errors import InvalidSpec
 from instances.rules.cascade import decide
 from instances.rules.readiness import assess
-from instances.specification.specs import ExperimentSpec, SignalSpec
+from instances.specification.fields import SignalSpec
+from instances.specification.specs import ExperimentSpec
 from instances.world.facts import Clock, FlowFacts, Policy
 from prefect_optaic.promotion import CannotPromote, bounds_of, not_started, previous_version, signal_of
 from tests.instances.sample_world import NOW, completed, flow, strict, world

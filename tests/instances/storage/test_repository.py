@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance
 from instances.specification.applied import FlowRecord
+from instances.specification.fields import UpstreamRef
 from instances.specification.schedules import Schedule
-from instances.specification.specs import ComponentSpec, DatasetSpec, UpstreamRef
+from instances.specification.specs import ComponentSpec, DatasetSpec
 from instances.storage.repository import Repository
 from instances.storage.tables import EdgeRow
 from instances.world.facts import Edge, FlowId
