@@ -12,6 +12,7 @@ from uuid import UUID
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import FlowFacts, FlowId, Request, RunFact, RunId, RunState, World
+from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span
 
 MAX_CRASHES = 3  # in a row, whatever their fingerprints
@@ -52,6 +53,7 @@ Decision = Start | Hold
 
 def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
     """Return what to do with `flow` at `now`, by the rules of design.md, section 5."""
+    now = plain_moment("now", now)
     obstacle = _obstacle(flow)
     if obstacle is not None or flow.deployment_id is None:
         obstacle = obstacle or "it has no deployment yet"

@@ -8,6 +8,7 @@ from instances.rules.freshness import FreshnessContext, missed
 from instances.world.calendars import CalendarError, next_session
 from instances.world.clock import ClockError, next_tick
 from instances.world.facts import FlowFacts
+from instances.world.moments import plain_moment
 from instances.world.wording import span
 
 _DAY = dt.timedelta(days=1)
@@ -53,6 +54,7 @@ def next_deadline(flow: FlowFacts, now: dt.datetime) -> Deadline | None:
     A deadline that has passed is what the flow's status and reason tell. Raises nothing: what can't be
     computed is left out, and makes the flow's status UNKNOWN.
     """
+    now = plain_moment("now", now)
     try:
         ahead = [deadline for deadline in _deadlines(flow, now) if deadline.due > now]
     except (ClockError, CalendarError):

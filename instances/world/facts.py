@@ -11,6 +11,7 @@ from typing import NewType
 from uuid import UUID
 
 from definitions.contract import FlowKind
+from instances.world.moments import plain_moment
 
 FlowId = NewType("FlowId", UUID)
 RunId = NewType("RunId", UUID)
@@ -70,6 +71,9 @@ class RunFact:
     message: str = ""
     provenance: Provenance | None = None
     claimed: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", plain_moment("the moment of a run", self.at))
 
     @property
     def crashed(self) -> bool:
@@ -142,6 +146,9 @@ class Request:
     request_id: UUID
     created_at: dt.datetime
     parameters: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "created_at", plain_moment("the moment of a request", self.created_at))
 
 
 @dataclass(frozen=True)
