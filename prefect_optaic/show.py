@@ -218,7 +218,7 @@ def freshness_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) 
         table.add_column(column, overflow="fold", no_wrap=column in {"flow", "status"})
     for flow in flows:
         status = judge(flow, world, now).status
-        run, deadline = flow.completed, next_deadline(flow, now)
+        run, deadline = flow.completed, next_deadline(flow, world, now)
         watermark = run.provenance.watermark if run and run.provenance else None
         due = f"{moment(deadline.due, now)}, in {about(deadline.due - now)}: {deadline.rule}" if deadline else ""
         table.add_row(

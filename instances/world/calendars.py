@@ -54,6 +54,16 @@ def next_session(exchange: str, after: dt.datetime, after_close: dt.timedelta) -
     )
 
 
+def session_after(exchange: str, date: dt.date) -> Session:
+    """Return the first session of a later date. Raises `CalendarError`."""
+    for year in (date.year, date.year + 1):
+        sessions, _ = _sessions(exchange, year)
+        place = bisect_right([session.date for session in sessions], date)
+        if place < len(sessions):
+            return sessions[place]
+    raise CalendarError(f"the calendar {exchange!r} has no session after {date} yet. Upgrade exchange-calendars.")
+
+
 @lru_cache(maxsize=256)
 def _sessions(exchange: str, year: int) -> tuple[tuple[Session, ...], dt.date]:
     """Return the sessions of a year and the year before, and the last date that they speak for.

@@ -65,7 +65,8 @@ def test_a_flow_with_an_interval_is_judged_by_prefects_own_moments() -> None:
     missed = missed_deadline(facts, now)
     assert missed is not None
     assert missed.due == NOW - hours(2) + minutes(10)
-    assert next_deadline(flow("prices", completed(), policy=facts.policy), now) is not None
+    fresh = flow("prices", completed(), policy=facts.policy)
+    assert next_deadline(fresh, world(fresh), now) is not None
     assert next_tick(HOURLY, prefects_own(NOW)) == NOW + hours(1)
     assert last_tick(HOURLY, prefects_own(NOW - MINUTE)) == NOW - hours(1)
 
