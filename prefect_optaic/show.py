@@ -203,7 +203,8 @@ def cause_tree(explanation: Explanation) -> Tree:
     for cause in explanation.causes:
         del nodes[cause.depth :]
         text = f"{escape(cause.label)} is [{COLOURS[cause.status]}]{cause.status}[/]: {escape(cause.reason)}"
-        if cause.depth and cause.root and cause.status is not FlowStatus.RUNNING:
+        itself = not cause.depth and cause.status is not FlowStatus.UNKNOWN  # then there is nothing to tell apart
+        if cause.root and not itself and cause.status is not FlowStatus.RUNNING:
             text = f"{text} [bold](root cause)[/]"
         if cause.repeated:
             text = f"{text} [dim](see above)[/]"
