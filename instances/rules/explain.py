@@ -41,7 +41,9 @@ def explain(flow: FlowFacts, world: World, now: dt.datetime) -> Explanation:
     report = assess(flow, world, now)
     blockers = {upstream.flow_id: upstream for upstream in report.blockers}
     verdict = judge(flow, world, now)
-    causes = [Cause(0, flow.flow_id, flow.label, verdict.status, verdict.reason, root=not blockers)]
+    # One that can't be read is a cause by itself, whatever else is behind it.
+    root = flow.unreadable is not None or not blockers
+    causes = [Cause(0, flow.flow_id, flow.label, verdict.status, verdict.reason, root=root)]
     direct = [edge.upstream for edge in flow.edges if edge.strict or edge.upstream in blockers]
     causes.extend(_behind(direct, world, blockers))
     return Explanation(tuple(causes), _next(flow, world, now))
