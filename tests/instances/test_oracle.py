@@ -17,9 +17,9 @@ from tests.instances.catalogue import LOOSE_PART, dataset
 from tests.instances.database import refresh_ids, saved
 from tests.instances.oracle import Answer, Oracle
 from tests.instances.sample_world import NOW
-from tests.instances.simulation import House
+from tests.instances.simulated_house import House
 from tests.instances.strategies import Case, WorldMaker, cases
-from tests.instances.test_model import draw_flows
+from tests.instances.test_random_walks import draw_flows
 
 SETTINGS = settings(
     max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]

@@ -18,8 +18,8 @@ from flows.planning.resources.resource import StepsRefused
 from instances.plans.plan import Step
 from instances.specification.types import PARTS
 from tests.flows.lab import Lab, Play
+from tests.flows.planning.test_planner import CRON, Specs, changed, deployment_of, described, said, with_fields
 from tests.flows.snapshot import snapshot
-from tests.flows.test_plan import CRON, Specs, changed, deployment_of, described, said, with_fields
 
 
 async def carried_out(lab: Lab, changeset: Changeset) -> None:

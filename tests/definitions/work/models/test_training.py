@@ -16,8 +16,8 @@ from definitions.work.models.training_table import TrainingTable, training_table
 from research.models.labels import TargetSpec
 from research.models.model_metrics import model_metrics
 from research.models.walk_forward import Validation
-from tests.definitions.models import Constant, Witness, features_of, prices_input, real_prices
 from tests.definitions.resources import make
+from tests.definitions.work.models.training_samples import Constant, Witness, features_of, prices_input, real_prices
 
 HORIZON = 5
 TARGET = TargetSpec(horizon=HORIZON, column="close")

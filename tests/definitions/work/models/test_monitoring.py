@@ -6,7 +6,7 @@ import polars as pl
 
 from definitions.work.models.monitoring import monitored_rows, rows_before
 from research.models.labels import TargetSpec
-from tests.definitions.models import features_of, prices_input, real_prices
+from tests.definitions.work.models.training_samples import features_of, prices_input, real_prices
 
 
 def test_the_newest_days_are_compared_with_those_before_them() -> None:

@@ -10,7 +10,7 @@ from definitions.contract import Input
 from definitions.errors import ModuleError
 from definitions.joining import joined
 from definitions.work.models.features import feature_table
-from tests.definitions.models import features_of, real_prices
+from tests.definitions.work.models.training_samples import features_of, real_prices
 
 DAY = dt.date(2024, 1, 1)
 

@@ -17,7 +17,7 @@ from instances.specification.fields import OnStale
 from instances.world.facts import BLOCKED, SKIPPED, Clock, Edge, FlowId, Policy, RunState
 from tests.instances.oracle import was_cancelled_by_a_person
 from tests.instances.sample_world import days, hours, minutes
-from tests.instances.simulation import Flow, House, Reading, Run
+from tests.instances.simulated_house import Flow, House, Reading, Run
 
 WEEKLY = Policy(follow_inputs=False, max_age=days(7))  # as of a model's train
 CLOCKS = (Clock(cron="0 17 * * *"), Clock(interval=hours(6)))

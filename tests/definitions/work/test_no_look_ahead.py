@@ -17,8 +17,8 @@ from definitions.work.portfolios.optimization import optimize
 from definitions.work.portfolios.portfolio_settings import BacktestConfig, OptimizationSettings
 from research.models.labels import TargetSpec
 from research.models.walk_forward import Validation
-from tests.definitions.models import features_of, prices_input, real_prices
 from tests.definitions.resources import make, newest
+from tests.definitions.work.models.training_samples import features_of, prices_input, real_prices
 
 DAY = dt.date(2021, 6, 16)
 

@@ -1,6 +1,6 @@
 """Applies that can be killed: a process that has imported everything forks one for each apply.
 
-Started by the test of kills as `python -m tests.flows.killed`; reads a manifest's path a line, and answers
+Started by the test of kills as `python -m tests.end_to_end.forked_applies`; reads a manifest's path a line, and answers
 with the process id of the apply. The apply writes a line to the standard error for each step that is done.
 One that is to be killed (`kill` before the path) stays for a while when it is through, so that no kill comes late.
 """

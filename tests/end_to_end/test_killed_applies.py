@@ -80,7 +80,7 @@ class Applies:
 
 @contextmanager
 def applies() -> Iterator[Applies]:
-    command = [sys.executable, "-m", "tests.flows.killed"]
+    command = [sys.executable, "-m", "tests.end_to_end.forked_applies"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, text=True, cwd=Path(__file__).parents[2], **pipes)
     try:

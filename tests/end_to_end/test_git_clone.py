@@ -11,7 +11,7 @@ from uuid import UUID
 from prefect_optaic.stack.target import checkout
 from tests.flows.lab import Lab, Play
 
-PACKAGES = ("research", "definitions", "instances", "blocks", "flows", "optaic")
+PACKAGES = ("research", "definitions", "instances", "blocks", "flows", "prefect_optaic")
 PREFECT_YAML = """
 name: from-clone
 pull:

@@ -20,8 +20,8 @@ from prefect_optaic.commands.changes import _scope
 from prefect_optaic.session import Session
 from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, Play
+from tests.flows.planning.test_planner import Specs, deployment_of, described, only_of, said
 from tests.flows.snapshot import snapshot, writes
-from tests.flows.test_plan import Specs, deployment_of, described, only_of, said
 
 
 async def edit_block(lab: Lab, name: str, **data: Any) -> None:

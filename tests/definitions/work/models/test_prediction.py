@@ -6,7 +6,7 @@ import pytest
 from definitions.contract import Input
 from definitions.errors import ModuleError
 from definitions.work.models.prediction import predict
-from tests.definitions.models import Constant, First
+from tests.definitions.work.models.training_samples import Constant, First
 
 DAY = dt.date(2024, 1, 1)
 FRAME = pl.DataFrame(
