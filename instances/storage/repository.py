@@ -12,7 +12,8 @@ from instances.errors import UnknownFlow, UnknownInstance
 from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.specs import AnySpec, ComponentSpec, FlowSettings, spec_adapter
 from instances.specification.types import TYPES
-from instances.storage.tables import DEFINED, HANDLES, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
+from instances.storage.handles import outside_handles
+from instances.storage.tables import DEFINED, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
 from instances.world.facts import Edge, FlowId
 
 _EVERY_ROW = with_polymorphic(InstanceRow, "*")
@@ -154,11 +155,10 @@ def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
 def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInstance:
     instance_type = TYPES[row.type]
     parts = {type_: _spec(by_id[getattr(row, f"{part}_id")]) for part, type_ in instance_type.parts.items()}
-    handles = {name: getattr(row, name, None) for name in HANDLES}
     return AppliedInstance(
         spec=_spec(row),
         parts={type_: part for type_, part in parts.items() if isinstance(part, ComponentSpec)},
-        handles={name: value for name, value in handles.items() if value is not None},
+        handles=outside_handles(row),
     )
 
 
