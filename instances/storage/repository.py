@@ -53,22 +53,18 @@ class Repository:
             by_id = {part.id: part for part in parts}
             return {row.name: _applied(row, by_id) for row in rows}
 
-    def flow_id(self, instance: str, kind: str) -> FlowId:
-        """Return the id of an instance's flow; `UnknownInstance` or `UnknownFlow`."""
-        kinds = {flow.kind: flow.flow_id for flow in self.flows(instances=[instance])}
-        if not kinds:
-            self.spec(instance)
-        if kind not in kinds:
-            raise UnknownFlow(instance, kind, sorted(kinds))
-        return kinds[FlowKind(kind)]
+    def flow(self, instance: str, kind: str = "") -> FlowRecord:
+        """Return one flow of an instance: that of a kind, or the only one that it has.
 
-    def only_flow(self, instance: str) -> FlowKind:
-        """Return the kind of the one flow that an instance has; `UnknownInstance`, `UnknownFlow`."""
-        kinds = [flow.kind for flow in self.flows(instances=[instance])]
-        if len(kinds) != 1:
+        Raises `UnknownInstance`, `UnknownFlow`.
+        """
+        flows = self.flows(instances=[instance])
+        if not flows:
             self.spec(instance)
-            raise UnknownFlow(instance, "", kinds)
-        return kinds[0]
+        found = [flow for flow in flows if not kind or flow.kind == kind]
+        if len(found) != 1:
+            raise UnknownFlow(instance, kind, [flow.kind for flow in flows])
+        return found[0]
 
     def flows(self, *, instances: Collection[str] | None = None) -> tuple[FlowRecord, ...]:
         """Return all flows, or those of the named instances, by instance and kind."""

@@ -230,11 +230,11 @@ def test_a_flow_that_is_removed_takes_its_edges_and_its_history_along(database: 
     instances = resolved(dataset("a"), dataset("s", "a"))
     Writer(database).save([*instances[:-1], with_train(instances[-1])])
     repository = Repository(database)
-    train, refresh = repository.flow_id("s", "train"), repository.flow_id("s", "refresh")
-    with_history(database, train, repository.flow_id("a", "refresh"))
+    train, refresh = repository.flow("s", "train").flow_id, repository.flow("s", "refresh").flow_id
+    with_history(database, train, repository.flow("a", "refresh").flow_id)
     Writer(database).remove_flows([("s", FlowKind.TRAIN)])
     assert [(f.instance, f.kind) for f in repository.flows()] == [("a", FlowKind.REFRESH), ("s", FlowKind.REFRESH)]
-    assert repository.flow_id("s", "refresh") == refresh
+    assert repository.flow("s", "refresh").flow_id == refresh
     assert [count(database, table) for table in HISTORY] == [0, 0, 0, 0]
     assert count(database, EdgeRow) == 1
 
