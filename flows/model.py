@@ -17,7 +17,6 @@ from flows.running.champion import Challenge
 from flows.running.context import Context, PinnedModel
 from flows.running.events import DRIFT_DETECTED
 from flows.running.frame import Options, flow_of, guarded_run
-from instances.specification.plugins import defining
 from instances.specification.specs import ModelSpec, OnStale
 
 COUNTS = ("rows", "ic_dates")
@@ -118,9 +117,7 @@ def _champion(context: Context) -> PinnedModel:
 
 
 def _training(context: Context, trained: TrainingResult) -> Training:
-    spec, definition = _spec(context), defining(context.applied, context.services.registry)
-    assert definition is not None  # a model names its own
-    config = definition.parse(spec.config).model_dump(mode="json")
+    spec, definition = _spec(context), context.configured.definition
     settings = {"target": spec.target, "validation": spec.validation, "promotion": spec.promotion}
     params = {f"{name}.{key}": value for name, each in settings.items() for key, value in each.model_dump().items()}
     read = {f"reads.{each.role}.{each.instance}": str(each.version) for each in context.inputs}
@@ -131,13 +128,13 @@ def _training(context: Context, trained: TrainingResult) -> Training:
         reference=trained.reference.to_pandas(),
         params={
             "definition": f"{definition.name}@{definition.version}",
-            **{f"config.{key}": value for key, value in config.items()},
+            **{f"config.{key}": value for key, value in context.configured.config.items()},
             **params,
         },
         metrics=trained.metrics,
         folds=[fold.metrics for fold in trained.folds],
         pictures=trained.pictures,
-        requirements=context.requirements,
+        requirements=definition.requirements,
         tags=read,
         name=f"train {str(context.run_id)[:8]}",
         prefect_url=url_for("flow-run", context.run_id),

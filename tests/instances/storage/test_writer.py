@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
 from definitions.contract import FlowKind, Kind
+from instances.specification.plugins import ConfiguredDefinition
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.storage.repository import Repository
 from instances.storage.tables import (
@@ -26,7 +27,7 @@ from instances.storage.tables import (
 )
 from instances.storage.writer import Writer
 from instances.world.facts import Edge, FlowId
-from tests.instances.catalogue import CSV_2, DELTA, component, dataset, definition, resolved, signal
+from tests.instances.catalogue import CSV_2, DELTA, NoParameters, component, dataset, definition, resolved, signal
 from tests.instances.database import refresh_ids, saved, statements
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -182,7 +183,9 @@ def test_a_definition_that_changed_under_its_version_is_a_problem(database: Engi
     saved(database, dataset("prices"))
     changed = definition(Kind.STORE, "delta", parameters=CSV_2.parameters)
     described = [
-        replace(instance, definition=changed) if instance.definition == DELTA else instance
+        replace(instance, configured=ConfiguredDefinition(changed, NoParameters()))
+        if instance.definition == DELTA
+        else instance
         for instance in resolved(dataset("prices"))
     ]
     assert Writer(database).problems(described) == [
