@@ -320,10 +320,10 @@ def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
 
             return disturbed
 
-        monkeypatch.setattr("flows.running.frame.settled", promoting("1"))
+        monkeypatch.setattr("flows.running.champion.settled", promoting("1"))
         assert (await lab.run("returns.train", force=True)).is_completed()
         assert last_run(lab, "returns.train")[0].version == "1"
-        monkeypatch.setattr("flows.running.frame.settled", settled)
+        monkeypatch.setattr("flows.running.champion.settled", settled)
 
         # One that has recorded, and of which Prefect does not tell yet: the row is amended all the same.
         promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand")
