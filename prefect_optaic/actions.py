@@ -213,7 +213,9 @@ async def _look(session: Session, run_id: UUID) -> RunSnapshot:
 
 async def outcome(session: Session, instance: str, flow: str) -> str:
     """Return what the newest completed run of a flow says of what it left, as Markdown without its pictures."""
-    wanted = {"artifacts": {"key": {"any_": [f"{instance}-{flow}-outcome"]}}, "sort": "CREATED_DESC", "limit": 1}
+    from flows.running.run_names import outcome_key
+
+    wanted = {"artifacts": {"key": {"any_": [outcome_key(instance, flow)]}}, "sort": "CREATED_DESC", "limit": 1}
     found = (await session.client.request("POST", "/artifacts/filter", json=wanted)).json()
     text = str(found[0]["data"]) if found else "It has left nothing to read yet."
     return text.partition("![")[0].strip()
