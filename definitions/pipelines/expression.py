@@ -20,6 +20,19 @@ from research.expressions.parser import Expression, ExpressionError, check_macro
 from research.frames.panels import KEYS
 
 
+class ExpressionText(str):
+    """An expression as a config has it, with what it was parsed to: once, when the config was checked."""
+
+    parsed: Expression
+
+    @classmethod
+    def checked(cls, text: str, own: Mapping[str, "MacroParameters"]) -> "ExpressionText":
+        """Return the text of an expression that may call its `own` macros too. Raises `ExpressionError`."""
+        found = cls(text)
+        found.parsed = parse(text, *_language(own))
+        return found
+
+
 def _not_a_key(value: str) -> str:
     if value in KEYS:
         raise ValueError(f"{value!r} is a key of the rows: choose another name for the value")
@@ -57,9 +70,9 @@ class ExpressionParameters(Parameters):
     @field_validator("expression")
     @classmethod
     def _of_the_language(cls, value: str, info: ValidationInfo) -> str:
-        if "macros" in info.data:  # else their own error is enough
-            _parsed(value, info.data["macros"])
-        return value
+        if "macros" not in info.data:  # their own error is enough
+            return value
+        return ExpressionText.checked(value, info.data["macros"])
 
 
 def _language(own: Mapping[str, MacroParameters]) -> tuple[Operators, Macros]:
@@ -70,8 +83,9 @@ def _language(own: Mapping[str, MacroParameters]) -> tuple[Operators, Macros]:
     return operators, macros_by_name((*macro_table(registry).values(), *added), operators)
 
 
-def _parsed(text: str, own: Mapping[str, MacroParameters]) -> Expression:
-    return parse(text, *_language(own))
+def _parsed(parameters: ExpressionParameters) -> Expression:
+    assert isinstance(parameters.expression, ExpressionText)  # as its validator makes it
+    return parameters.expression.parsed
 
 
 class ExpressionPipeline:
@@ -79,7 +93,7 @@ class ExpressionPipeline:
 
     def __init__(self, parameters: ExpressionParameters) -> None:
         self.parameters = parameters
-        self.expression = _parsed(parameters.expression, parameters.macros)
+        self.expression = _parsed(parameters)
 
     def check(self) -> None:
         """Do nothing: the expression was checked with the config, and the inputs are only there in a run."""
@@ -112,7 +126,7 @@ def _used(parameters: ExpressionParameters) -> tuple[str, ...]:
     Those behind a macro are among them. A macro comes with its expression, since that is what it computes; the
     macros of the config are no definitions.
     """
-    registry, expression = default_registry(), _parsed(parameters.expression, parameters.macros)
+    registry, expression = default_registry(), _parsed(parameters)
     operators = (d.ref for d in registry.newest(Kind.OPERATOR) if d.name in expression.operators)
     table = macro_table(registry)
     macros = (

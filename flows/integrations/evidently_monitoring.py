@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from definitions.addresses import redacted
-from flows.integrations.evidently_drift import Drift, DriftRules, compare, read
+from definitions.work.models.drift import Drift
+from definitions.work.models.model_settings import DriftSettings
+from flows.integrations.evidently_drift import compare, read
 from instances.errors import OptaicError
 from research.errors import first_line
 
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from evidently.core.report import Snapshot
     from evidently.ui.workspace import Project as EvidentlyProject
     from evidently.ui.workspace import WorkspaceBase
-
-__all__ = ["Drift", "DriftRules", "Monitoring", "MonitoringError", "Project"]
-
 
 _WRITTEN_WITHIN = 2.0  # seconds
 
@@ -104,7 +103,7 @@ class Monitoring:
         current: "pd.DataFrame",
         reference: "pd.DataFrame",
         features: Sequence[str],
-        rules: DriftRules,
+        rules: DriftSettings,
     ) -> Drift:
         """Compare current rows with the reference, and keep snapshot and report in the project of that name.
 

@@ -54,14 +54,17 @@ class Hold:
 Decision = Start | Hold
 
 
-def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
-    """Return what to do with `flow` at `now`, by the rules of design.md, section 5."""
+def decide(flow: FlowFacts, world: World, now: dt.datetime, report: FreshnessReport | None = None) -> Decision:
+    """Return what to do with `flow` at `now`, by the rules of design.md, section 5.
+
+    `report` is what `assess` says of it at that moment, where that is there already.
+    """
     now = plain_moment("now", now)
     obstacle = _obstacle(flow)
     if obstacle is not None or flow.deployment_id is None:
         obstacle = obstacle or "it has no deployment yet"
         return Hold(flow.flow_id, flow.label, obstacle)
-    report = assess(flow, world, now)
+    report = report or assess(flow, world, now)
     wish = _asked(flow, now) or _wanted(flow, world, report, now)
     if isinstance(wish, Hold):
         return wish

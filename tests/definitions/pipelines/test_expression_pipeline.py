@@ -7,7 +7,8 @@ import pytest
 from definitions.contract import ExtractRequest, Input, Kind, Role
 from definitions.errors import InvalidConfig, SourceError, UnknownVersion
 from definitions.registry import default_registry
-from tests.definitions.resources import make
+from research.expressions.parser import Expression, parse
+from tests.definitions.resources import make, resources
 
 
 def day(n: int) -> dt.date:
@@ -65,6 +66,24 @@ def test_a_bad_expression_is_refused_when_saved() -> None:
     )
     with pytest.raises(InvalidConfig, match="'date' is a key of the rows: choose another name for the value"):
         definition.parse({"expression": "close", "value_column": "date"})
+
+
+def test_an_expression_is_parsed_once_for_all_that_asks_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def counted(text: str, *language: Any) -> Expression:
+        parsed.append(text)
+        return parse(text, *language)
+
+    monkeypatch.setattr("definitions.pipelines.expression.parse", counted)
+    definition = default_registry().get(Kind.PIPELINE, "expression")
+    parameters = definition.parse({"expression": " RANK(\n  close)"})
+    assert definition.uses(parameters) == ("operator RANK@1",)
+    pipeline = definition.factory(parameters, resources())
+    assert pipeline.extract(ExtractRequest(inputs=(Input("prices", "input", PRICES),))).height == 2
+    assert parsed == [" RANK(\n  close)"]
+    # As the config has it: its hash, which decides on staleness, is made of that.
+    assert parameters.model_dump(mode="json")["expression"] == " RANK(\n  close)"
 
 
 def test_an_unknown_column_is_shown_in_the_run() -> None:
