@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import accumulate
 
 from flows.drawing.layers import Columns
-from flows.drawing.packing import Box, packed
+from flows.drawing.packing import Rectangle, pack
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import Edge, FlowId, World
 from instances.world.lineage import topological
@@ -101,12 +101,12 @@ def layout(world: World, statuses: Mapping[FlowId, FlowStatus]) -> Graph:
     pieces = [
         _layered({f: edges[f] for f in group}, world, statuses, cell if len(group) == 1 else 0.0) for group in groups
     ]
-    sheet = packed([Box(piece.width, piece.height) for piece in pieces], APART)
-    moved = [piece.moved(*place) for piece, place in zip(pieces, sheet.places, strict=True)]
+    packing = pack([Rectangle(piece.width, piece.height) for piece in pieces], APART)
+    moved = [piece.moved(*place) for piece, place in zip(pieces, packing.corners, strict=True)]
     nodes = sorted((node for piece in moved for node in piece.nodes), key=lambda node: (node.layer, node.y, node.x))
     links = {(link.downstream, link.upstream): link for piece in moved for link in piece.links}
     ordered = tuple(links[node.flow_id, upstream] for node in nodes for upstream in edges[node.flow_id])
-    return Graph(tuple(nodes), ordered, sheet.width, sheet.height)
+    return Graph(tuple(nodes), ordered, packing.width, packing.height)
 
 
 def _groups(edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]]) -> list[list[FlowId]]:
