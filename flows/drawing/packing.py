@@ -46,6 +46,7 @@ def _place(sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     page = max(sqrt(area / ASPECT), least)  # its height
     while True:
         try:
-            return rpack.pack(sizes, max_width=ceil(page * ASPECT), max_height=ceil(page))
+            corners: list[tuple[int, int]] = rpack.pack(sizes, max_width=ceil(page * ASPECT), max_height=ceil(page))
+            return corners
         except rpack.PackingImpossibleError:
             page *= _GROWTH
