@@ -9,7 +9,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.states import Failed
 
 from definitions.markdown_table import Code, markdown_table
-from flows.drawing.lineage_layout import lineage_graph
+from flows.drawing.lineage_layout import lay_out_lineage
 from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.services import load_platform, opened
 from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, storage_of_bootstrap
@@ -64,7 +64,7 @@ async def _bootstrap(prune: bool) -> BootstrapResult:
                 if changeset.plan.changes:
                     now = dt.datetime.now(dt.UTC)
                     _, world = await read_all_flows(services, client, now)
-                    await save_lineage(client, lineage_graph(world, now))
+                    await save_lineage(client, lay_out_lineage(world, now))
     counts = Counter(step.action for step in changeset.plan.steps)
     logger.info(changeset.plan.summary)
     return BootstrapResult(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from prefect import flow, get_client, get_run_logger
 
-from flows.drawing.lineage_layout import lineage_graph
+from flows.drawing.lineage_layout import lay_out_lineage
 from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.services import Services, load_platform, opened
 from flows.reading.status_reader import read_all_flows
@@ -47,7 +47,7 @@ async def sweep_once(services: Services, patience: StuckTimeouts) -> int:
             logger.warning("overdue: %s: %s", overdue.flow.label, overdue.missed.reason)
         _withdraw(services, world)
         looked = await start_due_in(world, services, client, [flow.flow_id for flow in flows], now)
-        await save_lineage(client, lineage_graph(looked.world, now))
+        await save_lineage(client, lay_out_lineage(looked.world, now))
     log_decisions(replace(looked, decisions=tuple(d for d in looked.decisions if isinstance(d, Start))), logger)
     logger.info("looked at %d flows, started %d", len(flows), len(looked.started))
     return len(looked.started)
