@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from blocks.documents import SavedBlocks, read_blocks
 from flows.planning.deployment_spec import Storage
 from flows.planning.resources import RESOURCE_KINDS, DesiredState, Tools
-from flows.planning.resources.resource import Refusal, StepsRefused
+from flows.planning.resources.resource import Record, Refusal, StepsRefused
 from instances.errors import InvalidSpec, OptaicError, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
@@ -142,7 +142,8 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     Raises `InvalidSpec` with every problem found.
     """
     blocks = await read_blocks(tools.client)
-    on_record = recorded_rows(tools.services.engine)
+    record = Record(recorded_rows(tools.services.engine), tools.services.repository.flows())
+    on_record = record.rows
     described = blocks.merged(scope.specs, without=scope.broken)
     deleted, kept = _leaving(scope, blocks, described, on_record)
     staying = [spec for spec in described if spec.name not in deleted]
@@ -159,7 +160,9 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     )
     problems.extend(resolved.problems)
     to_save = tuple(spec for spec in scope.specs if spec.name not in deleted)
-    state = DesiredState(resolved.instances, storage, blocks, to_save, tuple(sorted(deleted)), data=scope.data)
+    state = DesiredState(
+        resolved.instances, storage, blocks, to_save, tuple(sorted(deleted)), data=scope.data, record=record
+    )
     proposed = [await kind_of_resource.plan(state, tools) for kind_of_resource in RESOURCE_KINDS]
     problems.extend(problem for each in proposed for problem in each.problems)
     if problems:

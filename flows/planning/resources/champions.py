@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from definitions.contract import FlowKind
 from flows.planning.resources.resource import DesiredState, Proposal, Tools
@@ -11,6 +11,7 @@ from flows.reading.world_reader import read_world
 from flows.running.champion import repair_champion
 from instances.errors import OptaicError
 from instances.plans.plan import Step, compare
+from instances.specification.applied import FlowRecord
 from instances.specification.specs import ModelSpec
 from instances.world.facts import RunFact
 
@@ -22,7 +23,7 @@ class Champions:
 
     async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
         models = [instance.spec.name for instance in state.instances if isinstance(instance.spec, ModelSpec)]
-        trained = await _trained(models, tools) if models else {}
+        trained = await _trained(models, state.record.flows, tools) if models else {}
         if not trained:
             return Proposal(())
         try:
@@ -42,19 +43,18 @@ class Champions:
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
     ) -> None:
-        trained = await _trained([step.name for step in steps], tools)
+        models = [step.name for step in steps]
+        trained = await _trained(models, tools.services.repository.flows(instances=models), tools)
         for step in steps:
             await asyncio.to_thread(repair_champion, tools.services, step.name, trained[step.name].run_id)
             done(step)
 
 
-async def _trained(models: Sequence[str], tools: Tools) -> Mapping[str, RunFact]:
+async def _trained(models: Sequence[str], on_record: Iterable[FlowRecord], tools: Tools) -> Mapping[str, RunFact]:
     """Return the last completed training of each model that has one on record."""
-    services = tools.services
+    services, named = tools.services, set(models)
     flows = {
-        flow.flow_id: flow.instance
-        for flow in services.repository.flows(instances=models)
-        if flow.kind is FlowKind.TRAIN
+        flow.flow_id: flow.instance for flow in on_record if flow.kind is FlowKind.TRAIN and flow.instance in named
     }
     if not flows:
         return {}

@@ -1,7 +1,7 @@
 """The deployments of flows: one for each, found again by its id or, after a crash, by its name and mark."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from flows.planning.resources.resource import DesiredState, Proposal, Refusal, S
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
 from flows.reading.run_reader import PAGE
 from instances.plans.plan import Action, Step, compare
+from instances.specification.applied import FlowRecord
 from instances.specification.specs import RunnableSpec
 from instances.specification.types import type_of
 
@@ -25,8 +26,9 @@ class Deployments:
     kind = "deployment"
 
     async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
-        found = await _found(state, tools)
-        desired = {d.full_name: d.fields() | {"on_record": True} for d in _desired(state, tools)}
+        found = await _found(state, tools, state.record.flows)
+        wishes = _desired(state, tools)
+        desired = {wish.full_name: wish.fields() | {"on_record": True} for wish in wishes}
         actual = {
             name: deployment.fields | {"on_record": deployment.deployment_id in found.recorded}
             for name, deployment in found.ours.items()
@@ -36,15 +38,16 @@ class Deployments:
             name for name in actual if name.partition("/")[2] in known
         ]  # also of a flow that is called for no more
         steps = compare(self.kind, desired, actual, deleted=deleted)
-        return Proposal(steps, (*_foreign(found), *await _nowhere(state, tools)), _lost(steps, found))
+        return Proposal(steps, (*_foreign(found), *await _nowhere(wishes, tools)), _lost(steps, found))
 
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
     ) -> None:
-        found = await _found(state, tools)
-        desired = {each.full_name: each for each in _desired(state, tools)}
         repository = tools.services.repository
-        flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in repository.flows()}
+        flows = repository.flows()  # with those that this apply has written
+        found = await _found(state, tools, flows)
+        desired = {each.full_name: each for each in _desired(state, tools)}
+        flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in flows}
         made = [step.name for step in steps if step.action is not Action.DELETE and step.name not in found.ours]
         maker = _Maker(tools, found, made)
 
@@ -122,8 +125,7 @@ class _ExistingDeployments:
             self.foreign.add(name)
 
 
-async def _found(state: DesiredState, tools: Tools) -> _ExistingDeployments:
-    flows = tools.services.repository.flows()
+async def _found(state: DesiredState, tools: Tools, flows: Iterable[FlowRecord]) -> _ExistingDeployments:
     ids = {flow.deployment_id: f"{flow.kind}/{flow.instance}" for flow in flows if flow.deployment_id}
     found = _ExistingDeployments(ids, tools.owner_tag)
     for deployment in await deployments_with_ids(tools.client, ids):
@@ -166,12 +168,12 @@ def _remedy(name: str) -> str:
     return f"delete it, or adopt it with `optaic import {name.partition('/')[2]}`"
 
 
-async def _nowhere(state: DesiredState, tools: Tools) -> list[str]:
+async def _nowhere(wishes: Iterable[DesiredDeployment], tools: Tools) -> list[str]:
     pools = {pool.name for pool in await tools.client.read_work_pools(limit=PAGE)}
     return [
         f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
         f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}"
-        for wish in _desired(state, tools)
+        for wish in wishes
         if wish.storage.work_pool is not None and wish.storage.work_pool not in pools
     ]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from definitions.contract import FlowKind
 from flows.planning.resources.resource import DesiredState, Proposal, Tools
 from instances.plans.plan import Action, Step, compare
-from instances.storage.row_fields import desired_row, recorded_rows, without_flows
+from instances.storage.row_fields import desired_row, without_flows
 
 
 class Rows:
@@ -15,7 +15,7 @@ class Rows:
 
     async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
         desired = {instance.spec.name: desired_row(instance) for instance in state.instances}
-        actual = without_flows(recorded_rows(tools.services.engine), surplus_flows(state, tools))
+        actual = without_flows(state.record.rows, state.surplus_flows)
         steps = compare(self.kind, desired, actual, deleted=state.deleted)
         return Proposal(steps, tuple(tools.services.writer.problems(state.instances)))
 
@@ -39,7 +39,7 @@ class Flows:
     kind = "flow"
 
     async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
-        surplus = [f"{name}.{kind}" for name, kind in surplus_flows(state, tools)]
+        surplus = [f"{name}.{kind}" for name, kind in state.surplus_flows]
         return Proposal(compare(self.kind, {}, {name: {} for name in surplus}, deleted=surplus))
 
     async def apply(
@@ -49,11 +49,3 @@ class Flows:
         tools.services.writer.remove_flows([(name, FlowKind(kind)) for name, _, kind in keys])
         for step in steps:
             done(step)
-
-
-def surplus_flows(state: DesiredState, tools: Tools) -> list[tuple[str, FlowKind]]:
-    """Return the flows on record that instances which stay do not have any more."""
-    called_for = {flow.key for instance in state.instances for flow in instance.flows}
-    staying = [instance.spec.name for instance in state.instances]
-    on_record = [(flow.instance, flow.kind) for flow in tools.services.repository.flows(instances=staying)]
-    return [key for key in on_record if key not in called_for]

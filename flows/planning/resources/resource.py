@@ -1,8 +1,9 @@
 """What every kind of thing is asked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from prefect.client.orchestration import PrefectClient
@@ -12,8 +13,9 @@ from blocks.documents import SavedBlocks
 from flows.integrations.services import Services
 from flows.planning.deployment_spec import Storage
 from instances.errors import OptaicError
-from instances.plans.plan import Step
-from instances.specification.resolution import ResolvedInstance
+from instances.plans.plan import Fields, Step
+from instances.specification.applied import FlowRecord
+from instances.specification.resolution import FlowKey, ResolvedInstance
 from instances.specification.specs import AnySpec
 
 CONCURRENCY = 4  # requests; more are slower: the server is the bottleneck
@@ -33,11 +35,19 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class Record:
+    """What Postgres has on record when a plan is made: what the rows of all instances hold, by name, and all flows."""
+
+    rows: Mapping[str, Fields] = field(default_factory=dict)
+    flows: tuple[FlowRecord, ...] = ()
+
+
+@dataclass(frozen=True)
 class DesiredState:
     """What the world is to look like: the instances, upstream first, and the names of those that go.
 
     `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
-    have left goes too.
+    have left goes too. `record` is for planning: an apply writes what it says.
     """
 
     instances: tuple[ResolvedInstance, ...]
@@ -46,6 +56,17 @@ class DesiredState:
     to_save: tuple[AnySpec, ...] = ()
     deleted: tuple[str, ...] = ()
     data: bool = False
+    record: Record = field(default_factory=Record)
+
+    @cached_property
+    def surplus_flows(self) -> tuple[FlowKey, ...]:
+        """The flows on record that instances which stay do not have any more."""
+        staying = {instance.spec.name: {flow.kind for flow in instance.flows} for instance in self.instances}
+        return tuple(
+            (flow.instance, flow.kind)
+            for flow in self.record.flows
+            if flow.instance in staying and flow.kind not in staying[flow.instance]
+        )
 
 
 @dataclass(frozen=True)
