@@ -1,12 +1,15 @@
 """What the blocks of all instances share: the words of their forms, and the way to and from a spec."""
 
+import os
+from abc import ABC
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import HttpUrl
+from pydantic import HttpUrl, ValidationError
 from pydantic.fields import FieldInfo
 
+from blocks.errors import InvalidDocsUrl
 from instances.specification.schedules import Schedule
 from instances.specification.specs import (
     AnySpec,
@@ -22,18 +25,26 @@ from instances.specification.specs import (
 )
 from instances.specification.values import Duration, Spec
 
-# Prefect takes only http addresses for a block type's logo and documentation.
-REPOSITORY = "optaic/optaic"
+
+def logo(name: str) -> HttpUrl | None:
+    """Return the address of one of the pictures in docs/logos, where docs is published."""
+    return _published(f"logos/{name}.svg")
 
 
-def logo(name: str) -> HttpUrl:
-    """Return the address of one of the pictures in docs/logos."""
-    return HttpUrl(f"https://raw.githubusercontent.com/{REPOSITORY}/main/docs/logos/{name}.svg")
+def documentation(place: str) -> HttpUrl | None:
+    """Return the address of a page or heading in docs, like 'instances.md#stores', where docs is published."""
+    return _published(place)
 
 
-def documentation(place: str) -> HttpUrl:
-    """Return the address of a page in docs, or of a heading on one, like 'instances.md#stores'."""
-    return HttpUrl(f"https://github.com/{REPOSITORY}/blob/main/docs/{place}")
+def _published(place: str) -> HttpUrl | None:
+    """Return the address of a file in docs under OPTAIC_DOCS_URL, or none: Prefect takes http addresses alone."""
+    address = os.environ.get("OPTAIC_DOCS_URL")
+    if not address:
+        return None  # the Prefect UI shows a neutral picture, and no link
+    try:
+        return HttpUrl(f"{address.rstrip('/')}/{place}")
+    except ValidationError as error:
+        raise InvalidDocsUrl(address) from error
 
 
 def like(spec: type[Spec], field: str) -> Any:
@@ -45,8 +56,11 @@ def like(spec: type[Spec], field: str) -> Any:
     return FieldInfo(**default, description=known.description, examples=known.examples, validate_default=True)
 
 
-class InstanceBlock(Block):
-    """Base of the blocks: one block document describes one instance, under the same name."""
+class InstanceBlock(Block, ABC):
+    """Base of the blocks: one block document describes one instance, under the same name.
+
+    This one and the other bases are abstract: Prefect would offer them in its catalogue otherwise.
+    """
 
     instance_type: ClassVar[str]
 
@@ -69,7 +83,7 @@ class InstanceBlock(Block):
         return spec_adapter.validate_python(self.spec_fields() | {"name": name}), ()
 
 
-class DefinedBlock(InstanceBlock):
+class DefinedBlock(InstanceBlock, ABC):
     """Base of the blocks of instances that name their definition themselves."""
 
     definition: str = like(DefinedSpec, "definition")
@@ -77,7 +91,7 @@ class DefinedBlock(InstanceBlock):
     config: dict[str, Any] = like(DefinedSpec, "config")
 
 
-class RunnableBlock(InstanceBlock):
+class RunnableBlock(InstanceBlock, ABC):
     """Base of the blocks of all instances that have flows."""
 
     upstream_refs: list[UpstreamRef] = like(RunnableSpec, "upstream_refs")
@@ -87,7 +101,7 @@ class RunnableBlock(InstanceBlock):
     concurrency: int = like(RunnableSpec, "concurrency")
 
 
-class OneFlowBlock(RunnableBlock):
+class OneFlowBlock(RunnableBlock, ABC):
     """Base of the blocks of all instances that have one flow."""
 
     schedule: Schedule = like(FlowSettings, "schedule")
