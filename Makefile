@@ -15,13 +15,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	if [ -z "$$UV" ]; then $(BIN)/python -m pip install --quiet uv; UV=$(BIN)/uv; fi; \
 	echo "installing into $(VENV) ..."; \
 	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[dev]'
-	@test -e $(BIN)/optaic || ln -s prefect-optaic $(BIN)/optaic
+	@$(BIN)/python -m prefect_optaic.short_name
 	@touch $@
 
 setup: $(VENV)/.ready ## make .venv and install everything into it
 
 demo: setup ## real prices through guarded deployments, on a stack of its own
-	@$(BIN)/optaic demo
+	@$(BIN)/prefect-optaic demo
 
 test: setup ## all tests; they start a real Postgres, Prefect server and worker
 	$(BIN)/python -m pytest
@@ -44,6 +44,6 @@ bench: setup ## measure; prints ratios, judges nothing
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 clean: ## stop the stack and remove all that the other targets made
-	@if [ -x $(BIN)/optaic ]; then $(BIN)/optaic down; fi
+	@if [ -x $(BIN)/prefect-optaic ]; then $(BIN)/prefect-optaic down; fi
 	rm -rf $(VENV) .optaic .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,33 +1,45 @@
 """What the blocks of all instances share: the words of their forms, and the way to and from a spec."""
 
+import os
+from abc import ABC
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import HttpUrl
+from pydantic import HttpUrl, ValidationError
 
+from blocks.errors import InvalidDocsUrl
 from instances.specification.fields import InstanceFields
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 
-# Prefect takes only http addresses for a block type's logo and documentation.
-REPOSITORY = "optaic/optaic"
+
+def logo(name: str) -> HttpUrl | None:
+    """Return the address of one of the pictures in docs/logos, where docs is published."""
+    return _published(f"logos/{name}.svg")
 
 
-def logo(name: str) -> HttpUrl:
-    """Return the address of one of the pictures in docs/logos."""
-    return HttpUrl(f"https://raw.githubusercontent.com/{REPOSITORY}/main/docs/logos/{name}.svg")
+def documentation(place: str) -> HttpUrl | None:
+    """Return the address of a page or heading in docs, like 'instances.md#stores', where docs is published."""
+    return _published(place)
 
 
-def documentation(place: str) -> HttpUrl:
-    """Return the address of a page in docs, or of a heading on one, like 'instances.md#stores'."""
-    return HttpUrl(f"https://github.com/{REPOSITORY}/blob/main/docs/{place}")
+def _published(place: str) -> HttpUrl | None:
+    """Return the address of a file in docs under OPTAIC_DOCS_URL, or none: Prefect takes http addresses alone."""
+    address = os.environ.get("OPTAIC_DOCS_URL")
+    if not address:
+        return None  # the Prefect UI shows a neutral picture, and no link
+    try:
+        return HttpUrl(f"{address.rstrip('/')}/{place}")
+    except ValidationError as error:
+        raise InvalidDocsUrl(address) from error
 
 
-class InstanceBlock(Block, InstanceFields):
+class InstanceBlock(Block, InstanceFields, ABC):
     """Base of the blocks: one block document describes one instance, under the same name.
 
     A block inherits its fields from the groups that its spec is made of. Those of the last group stand first in
-    the form, so the group with what is required comes last.
+    the form, so the group with what is required comes last. It is abstract: Prefect would offer it in its catalogue
+    otherwise.
     """
 
     instance_type: ClassVar[str]

@@ -1,7 +1,9 @@
-"""The command `optaic`. Each group of commands is a module of its own: add its `app` below."""
+"""The command `prefect-optaic`, short `optaic`. Each group of commands is a module of its own: add its `app` below."""
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -26,7 +28,6 @@ from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 
 app = typer.Typer(
     name="optaic",
-    help="Instances for quant teams, as guarded Prefect deployments.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,6 +40,21 @@ for commands in (
     commands_graph.app,
 ):
     app.add_typer(commands)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prefect-optaic {version('prefect-optaic')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Instances for quant teams, as guarded Prefect deployments."""
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import sys
 import time
 from pathlib import Path
 
@@ -15,9 +16,8 @@ from prefect_optaic.manifest import read_manifest
 from prefect_optaic.session import Session, session
 from prefect_optaic.stack.lifecycle import up
 from prefect_optaic.stack.progress import Progress
-from prefect_optaic.stack.target import checkout
 
-MANIFEST = Path("examples/sp500/instances.yaml")
+MANIFEST = Path(__file__).parent / "shipped" / "sp500.yaml"
 PATIENCE = dt.timedelta(minutes=6)  # for the cascade, after the prices are there
 
 
@@ -34,9 +34,9 @@ def demo(console: Console) -> bool:
 async def _on_real_prices(console: Console) -> bool:
     from flows.planning.planner import Scope
 
-    specs = read_manifest(checkout() / MANIFEST)
+    specs = read_manifest(MANIFEST)
     async with session() as open_session:
-        _title(console, f"2. Apply {MANIFEST}: blocks, rows, edges, deployments")
+        _title(console, f"2. Apply {_shown(MANIFEST)}: blocks, rows, edges, deployments")
         with console.status("applying ..."):
             async with open_session.services.exclusive() as check:
                 changeset = await actions.plan(open_session, Scope(specs))
@@ -78,7 +78,13 @@ def _addresses(console: Console, open_session: Session) -> None:
     for what, address in addresses.items():
         if address is not None:
             console.print(f"{what:<16}{address}", highlight=False)
-    console.print("\nThe stack stays up; `.venv/bin/optaic down` stops it.", highlight=False)
+    console.print(f"\nThe stack stays up; `{sys.argv[0]} down` stops it.", highlight=False)
+
+
+def _shown(path: Path) -> Path:
+    """Return the path of a file as one would type it here."""
+    file, here = path.resolve(), Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file
 
 
 def _title(console: Console, text: str) -> None:

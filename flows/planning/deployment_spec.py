@@ -43,19 +43,22 @@ class Storage:
     job_variables: Mapping[str, Any]
     path: str | None
     pull_steps: tuple[Mapping[str, Any], ...]
-    folder: str  # of the flows' files, as in bootstrap's entrypoint: 'flows'
+    folder: str  # of the flows' files, or their package, as in bootstrap's entrypoint: 'flows'
+    by_module: bool = False  # entrypoints are like 'flows.bootstrap.bootstrap', not like 'flows/bootstrap.py:bootstrap'
 
     @classmethod
     def of(cls, bootstrap: DeploymentResponse) -> "Storage":
         """Return the storage of the bootstrap deployment."""
-        file = (bootstrap.entrypoint or "flows/bootstrap.py:bootstrap").partition(":")[0]
+        entrypoint = bootstrap.entrypoint or "flows/bootstrap.py:bootstrap"
+        by_module = ":" not in entrypoint
         return cls(
             work_pool=bootstrap.work_pool_name,
             work_queue=bootstrap.work_queue_name,
             job_variables=bootstrap.job_variables or {},
             path=bootstrap.path,
             pull_steps=tuple(bootstrap.pull_steps or ()),
-            folder=file.rpartition("/")[0],
+            folder=entrypoint.rsplit(".", 2)[0] if by_module else entrypoint.partition(":")[0].rpartition("/")[0],
+            by_module=by_module,
         )
 
     def overridden(self, spec: RunnableSpec) -> "Storage":
@@ -71,6 +74,8 @@ class Storage:
 
     def entrypoint(self, kind: FlowKind) -> str:
         module = flow_function(kind).fn.__module__.rpartition(".")[2]
+        if self.by_module:
+            return f"{self.folder}.{module}.{kind.value}"
         file = f"{module}.py:{kind.value}"
         return f"{self.folder}/{file}" if self.folder else file
 

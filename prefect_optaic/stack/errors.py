@@ -51,6 +51,16 @@ class StepFailed(StackError):
         super().__init__(f"{what} failed with exit code {code}. {log_end(log, tail)}")
 
 
+class ForeignPackages(StackError):
+    """The folder in which runs are to work has packages with the names of ours."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(
+            f"{folder} has packages of its own named {', '.join(names)}, which runs that work there would import "
+            "instead of this project's: run `optaic up` in another folder."
+        )
+
+
 class HalfExternal(StackError):
     """A database of one's own, but no Prefect server."""
 

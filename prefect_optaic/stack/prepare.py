@@ -4,17 +4,15 @@ import asyncio
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import yaml
 
 from prefect_optaic.stack.errors import StepFailed, Unreachable
 from prefect_optaic.stack.machine.processes import tail
 from prefect_optaic.stack.platform_block import save_platform
 from prefect_optaic.stack.progress import Progress
+from prefect_optaic.stack.project import Project
 from prefect_optaic.stack.servers.worker import POOL
-from prefect_optaic.stack.target import Target, checkout, use
+from prefect_optaic.stack.target import Target, use
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -94,24 +92,25 @@ def ensure_pool(*, create: bool) -> bool:
 
 
 def deploy_missing(target: Target) -> str:
-    """Deploy the checkout's `prefect.yaml`, unless all its deployments are there; returns what was done.
+    """Deploy what `prefect.yaml` names, unless all of it is there; returns what was done.
 
     Raises `StepFailed`, with the end of the log.
     """
-    manifest = checkout() / "prefect.yaml"
-    names = _names(manifest)
+    project = Project.current()
+    names = project.deployments()
     if not names:
         return "no prefect.yaml"
-    if asyncio.run(_deployed(names)) >= names:
+    if asyncio.run(_deployed(names, project, embedded=target.embedded)) >= names:
         return "all there"
     log = target.home.log("deploy")
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    file = str(project.prefect_yaml(target.home))
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file]
     with log.open("wb") as output:
         # PWD is what `{{ $PWD }}` in prefect.yaml is replaced by.
-        env = {**os.environ, **target.environment(), "PWD": str(manifest.parent)}
+        env = {**os.environ, **target.environment(), "PWD": str(project.folder)}
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=manifest.parent, env=env
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=project.folder, env=env
         )
     if done.returncode:
         raise StepFailed("`prefect deploy --all`", done.returncode, log, tail(log))
@@ -158,25 +157,22 @@ async def _ensure_pool(*, create: bool) -> bool:
     return True
 
 
-async def _deployed(names: set[str]) -> set[str]:
+async def _deployed(names: set[str], project: Project, *, embedded: bool) -> set[str]:
+    """Return the names of the deployments that are there, and serve this project."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 
     async with get_client() as client:
         wanted = DeploymentFilter(name=DeploymentFilterName(any_=sorted(names)))
         there = await client.read_deployments(deployment_filter=wanted)
-    return {deployment.name for deployment in there if _from_here(deployment)}
+    return {
+        deployment.name
+        for deployment in there
+        if all(project.works_in(folder, embedded=embedded) for folder in _folders(deployment))
+    }
 
 
-def _from_here(deployment: "DeploymentResponse") -> bool:
-    """Does a deployment run the code of this checkout, where it names a folder at all?"""
+def _folders(deployment: "DeploymentResponse") -> list[str]:
+    """Return the folders in which a deployment's runs work, where it names any."""
     step = "prefect.deployments.steps.set_working_directory"
-    folders = [found[step]["directory"] for found in deployment.pull_steps or [] if step in found]
-    return all(folder == str(checkout()) for folder in folders)
-
-
-def _names(manifest: Path) -> set[str]:
-    if not manifest.exists():
-        return set()
-    content = yaml.safe_load(manifest.read_text()) or {}
-    return {str(deployment["name"]) for deployment in content.get("deployments") or []}
+    return [found[step]["directory"] for found in deployment.pull_steps or [] if step in found]

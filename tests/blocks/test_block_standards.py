@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from prefect.blocks.core import Block
+from prefect.utilities.dispatch import get_registry_for_type
 from pydantic import SecretStr, ValidationError
 
 import blocks
@@ -32,6 +33,7 @@ from instances.specification.specs import (
     PortfolioOptimizerSpec,
     SignalInstanceSpec,
 )
+from tests.blocks.addresses import DOCS_URL, addresses, importing_blocks
 
 RESOURCE_KINDS: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
 LOGOS = Path(__file__).parents[2] / "docs" / "logos"
@@ -74,6 +76,11 @@ def test_every_block_is_registered_with_prefect() -> None:
     assert set(SPECS) == {block for block in RESOURCE_KINDS if issubclass(block, InstanceBlock)}
 
 
+def test_prefect_knows_the_blocks_and_none_of_their_bases() -> None:
+    known = (get_registry_for_type(Block) or {}).values()
+    assert {block for block in known if block.__module__.split(".")[0] == "blocks"} == set(RESOURCE_KINDS)
+
+
 @every_block
 def test_it_has_a_description_that_ends_in_a_period(block: type[Block]) -> None:
     assert block._description
@@ -93,17 +100,29 @@ def test_it_has_a_name_and_a_slug_of_its_own(block: type[Block]) -> None:
 
 @every_block
 def test_it_has_a_logo_that_is_there(block: type[Block]) -> None:
-    assert block._logo_url is not None
-    address = str(block._logo_url)
+    address, _ = addresses(DOCS_URL)[block.get_block_type_slug()]
+    assert address is not None
     assert address.startswith("https://")
     picture = LOGOS / address.rsplit("/", 1)[-1]
-    assert address.endswith(f"/docs/logos/{picture.name}")
+    assert address == f"{DOCS_URL}/logos/{picture.name}"
     assert picture.read_text(encoding="utf-8").lstrip().startswith("<svg")
 
 
 @every_block
 def test_it_has_a_documentation_link(block: type[Block]) -> None:
-    assert str(block._documentation_url).startswith("https://github.com/optaic/optaic/blob/main/docs/instances.md#")
+    _, address = addresses(DOCS_URL)[block.get_block_type_slug()]
+    assert str(address).startswith(f"{DOCS_URL}/instances.md#")
+
+
+def test_where_docs_is_published_nowhere_they_have_no_address() -> None:
+    assert set(addresses("").values()) == {(None, None)}
+    assert set(addresses("")) == {block.get_block_type_slug() for block in RESOURCE_KINDS}
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    done = importing_blocks("docs.example")
+    assert done.returncode != 0
+    assert "OPTAIC_DOCS_URL=docs.example is no http address: correct it, or unset it to do without." in done.stderr
 
 
 @every_block

@@ -54,14 +54,14 @@ class Shell:
         return {**kept, "PATH": f"{BIN}:{kept['PATH']}", "COLUMNS": "200", "OPTAIC_HOME": str(self.home), **more}
 
     def stack(self) -> dict[str, dict[str, Any]]:
-        return {service["name"]: service for service in json.loads(self("optaic stack --json").stdout)}
+        return {service["name"]: service for service in json.loads(self("prefect-optaic stack --json").stdout)}
 
 
 @pytest.fixture(scope="module")
 def shell(servers_room: Path) -> Iterator[Shell]:
     shell = Shell(servers_room / "up")
     yield shell
-    shell("optaic down")
+    shell("prefect-optaic down")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def first_up(shell: Shell) -> "subprocess.CompletedProcess[str]":
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             other.bind((HOST, USUAL_PORT))
             other.listen()
-        return shell("optaic up")
+        return shell("prefect-optaic up")
 
 
 def test_up_starts_all_beside_a_taken_port(shell: Shell, first_up: "subprocess.CompletedProcess[str]") -> None:
@@ -84,7 +84,7 @@ def test_up_starts_all_beside_a_taken_port(shell: Shell, first_up: "subprocess.C
     assert f"the server gets port {port}, as {USUAL_PORT} is taken" in first_up.stdout
     assert f"http://{HOST}:{port}/api" in first_up.stdout
     assert {name: service["health"] for name, service in services.items()} == dict.fromkeys(services, "up")
-    assert shell("optaic stack").returncode == 0
+    assert shell("prefect-optaic stack").returncode == 0
     with urllib.request.urlopen(f"http://{HOST}:{port}/ui-settings") as answer:
         assert json.load(answer)["api_url"] == f"http://{HOST}:{port}/api"
 
@@ -92,11 +92,11 @@ def test_up_starts_all_beside_a_taken_port(shell: Shell, first_up: "subprocess.C
 def test_prefect_keeps_its_files_in_the_home(shell: Shell, first_up: "subprocess.CompletedProcess[str]") -> None:
     assert any((shell.home / "prefect").iterdir())
     assert (shell.home / "logs" / "worker.log").read_text().startswith("Worker 'local' started!")
-    assert "Worker 'local' started!" in shell("optaic logs worker --lines 3").stdout
+    assert "Worker 'local' started!" in shell("prefect-optaic logs worker --lines 3").stdout
 
 
 def test_env_leads_the_plain_prefect_command(shell: Shell, first_up: "subprocess.CompletedProcess[str]") -> None:
-    done = shell('eval "$(optaic env)" && prefect work-pool ls && prefect deployment ls && env')
+    done = shell('eval "$(prefect-optaic env)" && prefect work-pool ls && prefect deployment ls && env')
     assert "optaic" in done.stdout
     assert "process" in done.stdout
     assert "bootstrap/bootstrap" in done.stdout
@@ -106,7 +106,7 @@ def test_env_leads_the_plain_prefect_command(shell: Shell, first_up: "subprocess
 
 def test_a_second_up_finds_what_runs(shell: Shell, first_up: "subprocess.CompletedProcess[str]") -> None:
     before = shell.stack()
-    done = shell('eval "$(optaic env)" && optaic up')
+    done = shell('eval "$(prefect-optaic env)" && prefect-optaic up')
     assert done.returncode == 0, done.stderr
     for service in before.values():
         assert f"pid {service['pid']} already runs" in done.stdout
@@ -119,10 +119,10 @@ def test_a_killed_worker_is_named_and_restarted_alone(
     before = shell.stack()
     os.kill(before["worker"]["pid"], signal.SIGKILL)
     time.sleep(0.2)
-    looked = shell("optaic stack")
+    looked = shell("prefect-optaic stack")
     assert looked.returncode == 1
     assert "worker    dead" in looked.stdout
-    done = shell("optaic up")
+    done = shell("prefect-optaic up")
     assert f"restarting: worker (pid {before['worker']['pid']}) has died." in done.stdout
     assert f"The end of its log, {before['worker']['log']}:\n  | Worker 'local' started!" in done.stdout
     after = shell.stack()
@@ -136,7 +136,7 @@ def test_the_pages_of_mlflow_and_evidently_are_started_when_asked_for(
 ) -> None:
     before = shell.stack()
     assert "mlflow" not in before
-    done = shell("optaic up --with-ui")
+    done = shell("prefect-optaic up --with-ui")
     assert done.returncode == 0, done.stderr
     after = shell.stack()
     pages = {name: after[name] for name in ("mlflow", "evidently")}
@@ -146,7 +146,7 @@ def test_the_pages_of_mlflow_and_evidently_are_started_when_asked_for(
         assert page["address"] in done.stdout
         with urllib.request.urlopen(page["address"]) as answer:
             assert name in answer.read().decode().lower()
-    again = shell("optaic up")
+    again = shell("prefect-optaic up")
     assert f"pid {pages['mlflow']['pid']} already runs, {pages['mlflow']['address']}" in again.stdout
     assert shell.stack() == after
 
@@ -157,14 +157,14 @@ def test_a_killed_page_is_started_again_at_its_address(
     before = shell.stack()
     left = psutil.Process(before["mlflow"]["pid"]).children(recursive=True)
     os.kill(before["mlflow"]["pid"], signal.SIGKILL)
-    assert "mlflow    dead" in shell("optaic stack").stdout
-    done = shell("optaic up")
+    assert "mlflow    dead" in shell("prefect-optaic stack").stdout
+    done = shell("prefect-optaic up")
     assert f"restarting: mlflow (pid {before['mlflow']['pid']}) has died." in done.stdout
     after = shell.stack()
     assert (after["mlflow"]["health"], after["mlflow"]["address"]) == ("up", before["mlflow"]["address"])
     assert after["evidently"] == before["evidently"]
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
-    assert "Uvicorn running" in shell("optaic logs mlflow").stdout
+    assert "Uvicorn running" in shell("prefect-optaic logs mlflow").stdout
 
 
 def test_servers_of_ones_own_are_prepared_and_left_alone(
@@ -176,7 +176,7 @@ def test_servers_of_ones_own_are_prepared_and_left_alone(
         "PREFECT_API_URL": f"{services['server']['address']}/api",
         "OPTAIC_DATABASE_URL": services["postgres"]["address"],
     }
-    done = elsewhere("optaic up && optaic stack && optaic down", **own)
+    done = elsewhere("prefect-optaic up && prefect-optaic stack && prefect-optaic down", **own)
     assert done.returncode == 0, done.stderr
     assert f"using the Prefect server at {own['PREFECT_API_URL']} and OPTAIC_DATABASE_URL; starting none" in done.stdout
     assert "'optaic' is there" in done.stdout
@@ -191,7 +191,7 @@ def test_down_stops_what_up_started_and_nothing_else(
     recorded = list(State.load(home).services.values())
     bystander = subprocess.Popen([BIN / "python", "-c", "import time; time.sleep(60)"], cwd=shell.home)
     try:
-        done = shell("optaic down")
+        done = shell("prefect-optaic down")
         assert done.returncode == 0, done.stderr
         lines = [line for line in done.stdout.splitlines() if "stop" in line]
         for line, name in zip(lines, ("evidently", "mlflow", "worker", "server", "postgres"), strict=True):
@@ -201,12 +201,12 @@ def test_down_stops_what_up_started_and_nothing_else(
     finally:
         bystander.kill()
         bystander.wait()
-    again = shell("optaic down")
+    again = shell("prefect-optaic down")
     assert (again.returncode, again.stdout) == (0, f"• nothing runs here ({shell.home})\n")
 
 
 def test_without_a_stack_env_says_what_to_do(shell: Shell) -> None:
-    done = shell("optaic env")
+    done = shell("prefect-optaic env")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: no stack runs here ({shell.home}): run `optaic up`, or set PREFECT_API_URL.\n"
 
@@ -233,7 +233,7 @@ def test_a_server_that_dies_at_start_leaves_nothing_behind(tmp_path: Path, monke
 def test_an_up_cut_short_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     home = Home(tmp_path / "home")
     process = subprocess.Popen(
-        [BIN / "optaic", "up"],
+        [BIN / "prefect-optaic", "up"],
         env=Shell(home.root).env({}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
