@@ -5,22 +5,9 @@ from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
 from pydantic import HttpUrl
-from pydantic.fields import FieldInfo
 
-from instances.specification.schedules import Schedule
-from instances.specification.specs import (
-    AnySpec,
-    ComponentSpec,
-    DefinedSpec,
-    FlowSettings,
-    Freshness,
-    InstanceSpec,
-    OnStale,
-    RunnableSpec,
-    UpstreamRef,
-    spec_adapter,
-)
-from instances.specification.values import Duration, Spec
+from instances.specification.fields import InstanceFields
+from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 
 # Prefect takes only http addresses for a block type's logo and documentation.
 REPOSITORY = "optaic/optaic"
@@ -36,23 +23,23 @@ def documentation(place: str) -> HttpUrl:
     return HttpUrl(f"https://github.com/{REPOSITORY}/blob/main/docs/{place}")
 
 
-def like(spec: type[Spec], field: str) -> Any:
-    """Return a block's field that is as a spec has it: its default, its words and its examples."""
-    known = spec.model_fields[field]
-    default: dict[str, Any] = {"default_factory": known.default_factory} if known.default_factory else {}
-    if not known.is_required() and not default:
-        default = {"default": known.default}
-    return FieldInfo(**default, description=known.description, examples=known.examples, validate_default=True)
+class InstanceBlock(Block, InstanceFields):
+    """Base of the blocks: one block document describes one instance, under the same name.
 
-
-class InstanceBlock(Block):
-    """Base of the blocks: one block document describes one instance, under the same name."""
+    A block inherits its fields from the groups that its spec is made of. Those of the last group stand first in
+    the form, so the group with what is required comes last.
+    """
 
     instance_type: ClassVar[str]
 
-    project: str = like(InstanceSpec, "project")
-    description: str = like(InstanceSpec, "description")
-    protect: bool = like(InstanceSpec, "protect")
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Derive from the type what Prefect shows of its block: names, logo and documentation."""
+        super().__init_subclass__(**settings)
+        kind = cls.instance_type.replace("_", "-")
+        cls._block_type_name = f"{kind.replace('-', ' ').title()} Instance"
+        cls._block_type_slug = f"optaic-{kind}-instance"
+        cls._logo_url = logo(kind)
+        cls._documentation_url = documentation(f"instances.md#{kind}s")
 
     def spec_fields(self) -> dict[str, Any]:
         """Return the fields of the spec that this block describes, all but its name and its parts."""
@@ -67,34 +54,6 @@ class InstanceBlock(Block):
         Raises pydantic's `ValidationError`.
         """
         return spec_adapter.validate_python(self.spec_fields() | {"name": name}), ()
-
-
-class DefinedBlock(InstanceBlock):
-    """Base of the blocks of instances that name their definition themselves."""
-
-    definition: str = like(DefinedSpec, "definition")
-    definition_version: int | None = like(DefinedSpec, "definition_version")
-    config: dict[str, Any] = like(DefinedSpec, "config")
-
-
-class RunnableBlock(InstanceBlock):
-    """Base of the blocks of all instances that have flows."""
-
-    upstream_refs: list[UpstreamRef] = like(RunnableSpec, "upstream_refs")
-    work_pool: str | None = like(RunnableSpec, "work_pool")
-    work_queue: str | None = like(RunnableSpec, "work_queue")
-    job_variables: dict[str, Any] = like(RunnableSpec, "job_variables")
-    concurrency: int = like(RunnableSpec, "concurrency")
-
-
-class OneFlowBlock(RunnableBlock):
-    """Base of the blocks of all instances that have one flow."""
-
-    schedule: Schedule = like(FlowSettings, "schedule")
-    freshness: Freshness = like(FlowSettings, "freshness")
-    on_stale: OnStale = like(FlowSettings, "on_stale")
-    auto: bool | None = like(FlowSettings, "auto")
-    source_retry: Duration = like(FlowSettings, "source_retry")
 
 
 def part_name(instance: str, type_: str) -> str:

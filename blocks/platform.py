@@ -1,13 +1,12 @@
 """The platform block: where the extension database, the data, MLflow and Evidently are."""
 
-from urllib.parse import urlsplit, urlunsplit
-
 from prefect.blocks.core import Block
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 from pydantic import ConfigDict, Field, SecretStr, field_validator
 from sqlalchemy import Engine, create_engine, make_url
 
 from blocks.base import documentation, logo
+from definitions.addresses import without_user
 
 PLATFORM = "default"
 
@@ -62,7 +61,7 @@ engine = platform.engine()
     @field_validator("evidently_workspace", "mlflow_page", "evidently_page")
     @classmethod
     def _without_password(cls, address: str | None) -> str | None:
-        if address is not None and served(address) and "@" in urlsplit(address).netloc:
+        if address is not None and served(address) and address != without_user(address):
             raise ValueError(
                 "the address holds a user or a password, which everybody could read: leave them out. "
                 "The secret of Evidently's service is the variable EVIDENTLY_SECRET."
@@ -92,7 +91,7 @@ engine = platform.engine()
     def mlflow_link(self) -> str | None:
         """The address at which people see MLflow, where one is known."""
         uri = self.tracking_uri
-        return self.mlflow_page or (_without_user(uri) if uri is not None and served(uri) else None)
+        return self.mlflow_page or (without_user(uri) if uri is not None and served(uri) else None)
 
     @property
     def evidently_link(self) -> str | None:
@@ -104,11 +103,6 @@ engine = platform.engine()
 def served(address: str) -> bool:
     """Is this the URL of a server, not a folder or a database?"""
     return address.startswith(("http://", "https://"))
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def connector_url(connector: SqlAlchemyConnector) -> str:

@@ -8,6 +8,7 @@ from prefect import State, flow, get_client, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.states import Failed
 
+from definitions.markdown_table import Code, markdown_table
 from flows.drawing.lineage_layout import lineage_graph
 from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.services import load_platform, opened
@@ -85,9 +86,6 @@ def plan_markdown(plan: Plan) -> str:
 def _change_rows(step: Step) -> list[str]:
     if step.action is not Action.UPDATE:
         return []
-    rows = ["| {} | `{}` | `{}` |".format(*map(_in_cell, change_text(change))) for change in step.changes]
-    return ["", "| field | before | after |", "| --- | --- | --- |", *rows]
-
-
-def _in_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("`", "'")
+    changes = map(change_text, step.changes)
+    rows = [(field, Code(before), Code(after)) for field, before, after in changes]
+    return ["", *markdown_table(("field", "before", "after"), rows)]

@@ -170,27 +170,20 @@ class RunSnapshot:
         return self.state in {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED}
 
 
-async def run(
-    session: Session, instance: str, flow: str, parameters: Mapping[str, object]
-) -> AsyncIterator[RunSnapshot]:
+async def run(session: Session, flow: "FlowRecord", parameters: Mapping[str, object]) -> AsyncIterator[RunSnapshot]:
     """Start a flow through its deployment, and yield each state that it is seen in, up to its last.
 
-    Raises `UnknownInstance`, `UnknownFlow`, `NoDeployment`, `UnknownParameter`; then nothing is started.
+    Raises `NoDeployment`, `UnknownParameter`; then nothing is started.
     """
-    repository = session.services.repository
-    flow_id = repository.flow_id(instance, flow)
-    record = next(r for r in repository.flows(instances=[instance]) if r.flow_id == flow_id)
-    if record.deployment_id is None:
-        raise NoDeployment(instance, flow)
-    check_parameters(record, parameters)
+    if flow.deployment_id is None:
+        raise NoDeployment(flow.instance, flow.kind)
+    check_parameters(flow, parameters)
     from prefect.exceptions import ObjectNotFound
 
     try:
-        created = await session.client.create_flow_run_from_deployment(
-            record.deployment_id, parameters=dict(parameters)
-        )
+        created = await session.client.create_flow_run_from_deployment(flow.deployment_id, parameters=dict(parameters))
     except ObjectNotFound as error:
-        raise NoDeployment(instance, flow) from error
+        raise NoDeployment(flow.instance, flow.kind) from error
     last: RunSnapshot | None = None
     while last is None or not last.ended:
         seen = await _look(session, created.id)
@@ -220,7 +213,9 @@ async def _look(session: Session, run_id: UUID) -> RunSnapshot:
 
 async def outcome(session: Session, instance: str, flow: str) -> str:
     """Return what the newest completed run of a flow says of what it left, as Markdown without its pictures."""
-    wanted = {"artifacts": {"key": {"any_": [f"{instance}-{flow}-outcome"]}}, "sort": "CREATED_DESC", "limit": 1}
+    from flows.running.run_names import outcome_key
+
+    wanted = {"artifacts": {"key": {"any_": [outcome_key(instance, flow)]}}, "sort": "CREATED_DESC", "limit": 1}
     found = (await session.client.request("POST", "/artifacts/filter", json=wanted)).json()
     text = str(found[0]["data"]) if found else "It has left nothing to read yet."
     return text.partition("![")[0].strip()

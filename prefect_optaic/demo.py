@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
+from definitions.contract import FlowKind
 from instances.rules.instance_status import InstanceStatus
 from prefect_optaic import actions, show
 from prefect_optaic.manifest import read_manifest
@@ -85,8 +86,9 @@ def _title(console: Console, text: str) -> None:
 
 
 async def _run(open_session: Session, console: Console, instance: str) -> None:
+    refresh = open_session.services.repository.flow(instance, FlowKind.REFRESH)
     with console.status(f"{instance} ..."):
-        async for seen in actions.run(open_session, instance, "refresh", {}):
+        async for seen in actions.run(open_session, refresh, {}):
             show.show_run(console, f"{instance}.refresh", seen)
 
 

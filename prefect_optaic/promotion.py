@@ -12,18 +12,13 @@ from definitions.contract import FlowKind
 from flows.planning.planner import Scope
 from flows.running.champion import promote_by_hand
 from flows.running.run_starter import CascadeResult, start_due
-from instances.errors import InvalidSpec, OptaicError
+from instances.errors import InvalidSpec, OptaicError, UnknownFlow
 from instances.rules.cascade import Hold
 from instances.rules.readiness import assess
+from instances.specification.applied import FlowRecord
+from instances.specification.fields import SignalSpec
 from instances.specification.spec_errors import told
-from instances.specification.specs import (
-    AnySpec,
-    ComponentSpec,
-    ExperimentSpec,
-    ModelSpec,
-    SignalInstanceSpec,
-    SignalSpec,
-)
+from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
 from instances.specification.types import PARTS
 from instances.specification.values import Name
 from instances.world.clock import next_tick
@@ -97,12 +92,11 @@ async def scope_of_signal(session: Session, experiment: str, name: str, signal_s
     Raises `UnknownInstance`, `InvalidSpec`, and `CannotPromote` for another type of instance or a name that is taken.
     """
     repository = session.services.repository
-    spec = repository.spec(experiment)
+    applied = repository.applied([experiment]).get(experiment)
+    spec = applied.spec if applied is not None else repository.spec(experiment)
     if not isinstance(spec, ExperimentSpec):
         raise CannotPromote(f"{experiment!r} is {a(spec.type)}; only an experiment can become a signal.")
-    applied = repository.applied([experiment])[experiment].spec
-    assert isinstance(applied, ExperimentSpec)
-    specs = signal_of(applied, name, signal_spec)
+    specs = signal_of(spec, name, signal_spec)
     blocks = await read_blocks(session.client)
     taken = {*blocks.by_name, *blocks.unreadable, *(other.name for other in repository.specs())}
     for each in specs:
@@ -113,22 +107,33 @@ async def scope_of_signal(session: Session, experiment: str, name: str, signal_s
     return Scope(specs)
 
 
-async def promote_version(session: Session, model: str, version: str) -> CascadeResult:
-    """Make a version a model's champion, and start what was waiting for it.
+def training_flow(session: Session, model: str) -> FlowRecord:
+    """Return the flow that trains a model. Raises `UnknownInstance`, and `CannotPromote` for what is no model."""
+    repository = session.services.repository
+    try:
+        return repository.flow(model, FlowKind.TRAIN)
+    except UnknownFlow as error:
+        spec = repository.spec(model)
+        if isinstance(spec, ModelSpec):
+            raise
+        problem = f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment."
+        raise CannotPromote(problem) from error
 
-    Raises `UnknownInstance`, `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
+
+async def promote_version(session: Session, training: FlowRecord, version: str) -> CascadeResult:
+    """Make a version the champion of the model of a `training_flow`, and start what was waiting for it.
+
+    Raises `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
     """
     from flows.reading.status_reader import read_all_flows
 
-    services, client = session.services, session.client
-    _check_model(session, model)
-    train = services.repository.flow_id(model, "train")
-    _, world = await read_all_flows(services, client, dt.datetime.now(dt.UTC))
-    trained = world[train].completed
+    services, model = session.services, training.instance
+    _, world = await read_all_flows(services, session.client, dt.datetime.now(dt.UTC))
+    trained = world[training.flow_id].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
     promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}")
-    return await start_due(services, services.repository.children(train))
+    return await start_due(services, services.repository.children(training.flow_id))
 
 
 def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
@@ -147,16 +152,10 @@ def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
         yield f"{flow.label} was not started: {why}. Until its next run{at}, {stay}."
 
 
-def previous_version(session: Session, model: str) -> str:
-    """Return the version that was a model's champion before. Raises `UnknownInstance`, `CannotPromote`."""
-    _check_model(session, model)
+def previous_version(session: Session, training: FlowRecord) -> str:
+    """Return the version that was the champion before, of the model of a `training_flow`. Raises `CannotPromote`."""
+    model = training.instance
     previous = session.services.tracking.previous(model)
     if previous is None:
         raise CannotPromote(f"{model!r} had no champion before; say a version: `optaic promote {model} VERSION`.")
     return previous.version
-
-
-def _check_model(session: Session, model: str) -> None:
-    spec = session.services.repository.spec(model)
-    if not isinstance(spec, ModelSpec):
-        raise CannotPromote(f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment.")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from definitions.addresses import redacted
 from instances.errors import OptaicError
 from prefect_optaic.stack import Target, connect, use
 
@@ -21,7 +22,7 @@ class ServerSilent(OptaicError):
 
     def __init__(self, target: Target, error: Exception) -> None:
         remedy = "Look at `optaic stack`." if target.embedded else "Check PREFECT_API_URL, and whether it runs."
-        super().__init__(f"the Prefect server at {target.api_url} does not answer: {error}. {remedy}")
+        super().__init__(f"the Prefect server at {redacted(target.api_url)} does not answer: {error}. {remedy}")
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,8 @@ def cause_tree(explanation: Explanation) -> Tree:
     for cause in explanation.causes:
         del nodes[cause.depth :]
         text = f"{escape(cause.label)} is [{COLOURS[cause.status]}]{cause.status}[/]: {escape(cause.reason)}"
-        if cause.depth and cause.root and cause.status is not FlowStatus.RUNNING:
+        itself = not cause.depth and cause.status is not FlowStatus.UNKNOWN  # then there is nothing to tell apart
+        if cause.root and not itself and cause.status is not FlowStatus.RUNNING:
             text = f"{text} [bold](root cause)[/]"
         if cause.repeated:
             text = f"{text} [dim](see above)[/]"
@@ -218,7 +219,7 @@ def freshness_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) 
         table.add_column(column, overflow="fold", no_wrap=column in {"flow", "status"})
     for flow in flows:
         status = judge(flow, world, now).status
-        run, deadline = flow.completed, next_deadline(flow, now)
+        run, deadline = flow.completed, next_deadline(flow, world, now)
         watermark = run.provenance.watermark if run and run.provenance else None
         due = f"{moment(deadline.due, now)}, in {about(deadline.due - now)}: {deadline.rule}" if deadline else ""
         table.add_row(

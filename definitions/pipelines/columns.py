@@ -1,7 +1,6 @@
 """Which columns of a source are the keys and the values of the rows."""
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
 import polars as pl
 from pydantic import Field
@@ -9,6 +8,7 @@ from pydantic import Field
 from definitions.errors import SourceError
 from definitions.frames import long_form
 from definitions.parameters import Parameters
+from research.errors import nearest
 
 
 class ColumnParameters(Parameters):
@@ -44,8 +44,8 @@ class ColumnParameters(Parameters):
 
 
 def _hint(name: str, available: Sequence[str]) -> str:
-    near = get_close_matches(name, available, n=1)
-    mean = f", did you mean {near[0]!r}?" if near else "."
+    near = nearest(name, available)
+    mean = f", did you mean {near!r}?" if near is not None else "."
     return f"{mean} Its columns are: {', '.join(available) or 'none'}. Correct the config's column names."
 
 

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
 from definitions.contract import FlowKind
 from research.frames.pictures import Picture
 
@@ -46,10 +44,3 @@ class Outcome:
     pictures: tuple[Picture, ...] = ()
     handles: Mapping[str, str] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
-
-
-def table(frame: pl.DataFrame) -> list[str]:
-    """Return a frame as the lines of a Markdown table."""
-    header = "| " + " | ".join(frame.columns) + " |"
-    rule = "|" + " --- |" * frame.width
-    return [header, rule, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in frame.iter_rows())]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from definitions.contract import ExtractRequest, Input, Pipeline, Store
-from definitions.work.outcome import Outcome, table
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Outcome
 
 
 def refresh(
@@ -50,6 +51,6 @@ def _summary(frame: pl.DataFrame, version: str, rows: int, *, changed: bool, wat
         "",
         "Last rows read:",
         "",
-        *table(frame.tail(5)),
+        *frame_table(frame.tail(5)),
     ]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.exceptions import ObjectNotFound
 
+from definitions.markdown_table import markdown_table
 from flows.drawing.lineage_layout import BOX, EdgeKind, Graph, Link, Node
 from instances.rules.status import FlowStatus
 
@@ -157,6 +158,6 @@ def lineage_markdown(graph: Graph) -> str:
         data = base64.b64encode(to_svg(graph).encode()).decode()
         return f"![The lineage](data:image/svg+xml;base64,{data})"
     counts = Counter(node.status for node in graph.nodes)
-    rows = [f"| {status} | {counts[status]} |" for status in COLOURS if counts[status]]
+    rows = [(status, counts[status]) for status in COLOURS if counts[status]]
     more = "The picture is too large for a page: `optaic graph --out lineage.svg` draws it."
-    return "\n".join(["| status | flows |", "| --- | --- |", *rows, "", more])
+    return "\n".join([*markdown_table(("status", "flows"), rows), "", more])

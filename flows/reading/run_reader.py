@@ -84,7 +84,7 @@ class PrefectReader:
         found: dict[UUID, dict[RunId, RunFact]] = {}
         for query in (FlowRunFilter(state=under_way), due):
             async for run in self._all(deployments, query, FlowRunSort.EXPECTED_START_TIME_ASC):
-                fact = _live_fact(run)
+                fact = live_fact(run)
                 found.setdefault(_deployment(run), {})[fact.run_id] = fact
         return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
 
@@ -168,7 +168,7 @@ def ended_fact(run: FlowRun) -> RunFact:
     return RunFact(RunId(run.id), state, name, run.end_time or run.state.timestamp, message)
 
 
-def _live_fact(run: FlowRun) -> RunFact:
+def live_fact(run: FlowRun) -> RunFact:
     state, name, message = _state(run)
     assert run.state is not None
     due = state is RunState.SCHEDULED and name != AWAITING_RETRY

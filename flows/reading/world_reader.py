@@ -43,7 +43,7 @@ async def read_world(
         why = f"the Prefect API did not answer: {type(error).__name__}: {error}"
         return {record.flow_id: replace(_facts(record), unreadable=why) for record in records}
     provenance = ledger.provenance(_run_ids(runs))
-    claimed = ledger.claimed({run.run_id for run in runs.last_ended.values()}) if deciding else {}
+    claimed = ledger.claimed({run.run_id for some in runs.recent.values() for run in some}) if deciding else {}
     requests = ledger.open_requests(starts) if deciding else {}
     return {
         record.flow_id: _with_runs(
@@ -98,13 +98,18 @@ def _with_runs(
         decisive=told(runs.decisive.get(deployment_id)),
         completed=told(runs.completed.get(deployment_id)),
         last_ended=told(runs.last_ended.get(deployment_id)),
-        crashes_in_row=_crashes_in_row(run for run in map(told, runs.recent.get(deployment_id, ())) if run),
+        cancelled=_cancelled(told(runs.last_ended.get(deployment_id))),
+        crashes=_crashes(run for run in map(told, runs.recent.get(deployment_id, ())) if run),
         requests=requests,
     )
 
 
-def _crashes_in_row(runs: Iterable[RunFact]) -> int:
-    return sum(1 for _ in takewhile(lambda run: run.crashed, runs))
+def _crashes(newest_first: Iterable[RunFact]) -> tuple[RunFact, ...]:
+    return tuple(takewhile(lambda run: run.crashed, newest_first))
+
+
+def _cancelled(last: RunFact | None) -> RunFact | None:
+    return last if last is not None and last.cancelled_by_a_person else None
 
 
 def _run_ids(runs: RunsByDeployment) -> set[RunId]:

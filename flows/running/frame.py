@@ -2,7 +2,8 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -10,30 +11,38 @@ from prefect import Flow, State, flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
-from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
 from definitions.work.outcome import Outcome
 from flows.integrations.services import Services, load_platform, opened
-from flows.running.champion import settled
 from flows.running.context import Context, run_context
 from flows.running.events import emit_instance_event
 from flows.running.guard import GuardFinding, assess_upstream, check_upstream_freshness, log_failure, report_row
+from flows.running.run_messages import (
+    blocked_message,
+    completed_message,
+    outcome_page,
+    skipped_message,
+    unreadable_message,
+)
+from flows.running.run_names import outcome_key, run_name
 from flows.running.run_starter import cascade_hook, log_decisions, start_due
 from instances.errors import OptaicError
 from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.specification.applied import FlowRecord
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.storage.ledger import GuardedRun
 from instances.world.facts import BLOCKED, SKIPPED, RunId
-from instances.world.wording import moment, short, version_of
+from instances.world.wording import short
 from research.errors import ResearchError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Work = Callable[[Context], Outcome]
+# What is recorded of what a run of an instance left, for as long as it is being recorded.
+Recording = Callable[[Services, str, Outcome], AbstractContextManager[Outcome]]
 FORESEEN = (OptaicError, DefinitionError, ResearchError)
 
 
@@ -94,15 +103,18 @@ def flow_of(kind: FlowKind) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], F
     )
 
 
-def run_name() -> str:
-    """Return the name of the current run: its flow, and when it was due."""
-    parameters, due = flow_run.parameters, flow_run.scheduled_start_time
-    return f"{parameters['instance']}.{flow_run.flow_name} {due:%Y-%m-%d %H:%M:%S}"
+@contextmanager
+def as_it_is(services: Services, instance: str, outcome: Outcome) -> Iterator[Outcome]:
+    """Let be recorded what a run left, and no more."""
+    yield outcome
 
 
-async def guarded_run(kind: FlowKind, instance: str, work: Work, options: Options) -> State[None]:
+async def guarded_run(
+    kind: FlowKind, instance: str, work: Work, options: Options, *, recording: Recording = as_it_is
+) -> State[None]:
     """Take the current run through the frame and return the state in which it ends.
 
+    `recording` is entered with what the work left, yields what is recorded, and is left when that has been done.
     Raises `NotThroughDeployment`, `NoPlatform`, `NotMigrated`, and what the work raises.
     """
     with opened(await load_platform()) as services:
@@ -116,7 +128,7 @@ async def guarded_run(kind: FlowKind, instance: str, work: Work, options: Option
             case Admission.SKIPPED:
                 return _skipped(run, checked)
             case Admission.READY | Admission.WARNED | Admission.FORCED:
-                return await _worked(run, checked, work)
+                return await _worked(run, checked, work, recording)
 
 
 def _now() -> dt.datetime:
@@ -137,8 +149,8 @@ def _identify(services: Services, kind: FlowKind, instance: str, options: Option
 
 def _record_guard(run: _Run, checked: GuardFinding) -> Admission:
     """Decide how the run goes on, and write the guard's findings to its row before any work."""
-    report, facts = checked.report, checked.world[run.flow.flow_id]
-    admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force)
+    report = checked.report
+    admission = admit(checked.flow, report, on_stale=run.on_stale, force=run.options.force)
     run.services.ledger.record_guard(
         GuardedRun(
             run_id=run.run_id,
@@ -159,34 +171,28 @@ def _record_guard(run: _Run, checked: GuardFinding) -> Admission:
 
 
 async def _blocked(run: _Run, checked: GuardFinding) -> State[None]:
-    ledger, now = run.services.ledger, checked.report.checked_at
+    ledger, now, refreshing = run.services.ledger, checked.report.checked_at, run.on_stale == "refresh"
     ledger.request([run.flow.flow_id], parameters=run.options.as_parameters(), run_id=run.run_id, now=now)
-    later = "It is asked for, and starts when its inputs are ready."
-    if run.on_stale == "refresh":
+    if refreshing:
         # The guard's own reading ends one step behind a tolerant edge.
         world = (await assess_upstream(run.services, run.flow.flow_id, now, all_ancestors=True)).world
         upstream = flows_to_refresh(checked.report, world)
         ledger.request(upstream, parameters={}, run_id=run.run_id, now=now)
         log_decisions(await start_due(run.services, upstream), get_run_logger())
-        later = "Its upstream flows are asked for too, and it starts when they are ready."
-    return Cancelled(name=BLOCKED, message=f"{checked.report.why}. {later}")
+    return Cancelled(name=BLOCKED, message=blocked_message(checked.report, upstreams_asked=refreshing))
 
 
 def _skipped(run: _Run, checked: GuardFinding) -> State[None]:
-    confirmed = checked.world[run.flow.flow_id].completed
+    confirmed = checked.flow.completed
     assert confirmed is not None  # what made it a skip
     run.services.ledger.confirm(run.run_id, confirmed.run_id, _now())
-    at = moment(confirmed.at, checked.report.checked_at)
-    return Completed(
-        name=SKIPPED,
-        message=f"Its inputs and its configuration are those of run {short(confirmed.run_id)}, completed at {at}.",
-    )
+    return Completed(name=SKIPPED, message=skipped_message(confirmed, checked.report.checked_at))
 
 
-async def _worked(run: _Run, checked: GuardFinding, work: Work) -> State[None]:
+async def _worked(run: _Run, checked: GuardFinding, work: Work, recording: Recording) -> State[None]:
     if nothing_to_read := _without_version(run, checked):
-        return Failed(message=f"There is no version to read of {', '.join(nothing_to_read)}. Run that first.")
-    completed = checked.world[run.flow.flow_id].completed
+        return Failed(message=unreadable_message(nothing_to_read))
+    completed = checked.flow.completed
     last = completed.provenance if completed else None
     reconfigured = last is None or not last.recorded or last.config_hash != run.flow.config_hash
 
@@ -204,7 +210,7 @@ async def _worked(run: _Run, checked: GuardFinding, work: Work) -> State[None]:
 
     patient = step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())
     try:
-        outcome = await asyncio.to_thread(_record, run, await patient())
+        outcome = await asyncio.to_thread(_record, run, await patient(), recording)
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
     for event in outcome.events:
@@ -212,14 +218,16 @@ async def _worked(run: _Run, checked: GuardFinding, work: Work) -> State[None]:
             emit_instance_event(run.services.repository, run.flow, event)
     with log_failure("the summary"):
         await acreate_markdown_artifact(
-            _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
+            outcome_page(outcome),
+            key=outcome_key(run.flow.instance, run.flow.kind),
+            description=f"What {run.label} left",
         )
-    return Completed(message=outcome.message or _left(outcome))
+    return Completed(message=completed_message(outcome))
 
 
-def _record(run: _Run, outcome: Outcome) -> Outcome:
+def _record(run: _Run, outcome: Outcome, recording: Recording) -> Outcome:
     """Write down what the run leaves, and return it."""
-    with settled(run.services, run.flow, outcome) as left:
+    with recording(run.services, run.flow.instance, outcome) as left:
         run.services.ledger.record_outcome(run.run_id, left, _now())
     return left
 
@@ -229,17 +237,3 @@ def _without_version(run: _Run, checked: GuardFinding) -> list[str]:
     pinned = {pin.upstream for pin in checked.report.pins}
     missing = dict.fromkeys(e.upstream for e in run.flow.edges if e.required and e.upstream not in pinned)
     return [checked.world[flow_id].label if flow_id in checked.world else short(flow_id) for flow_id in missing]
-
-
-def _shown(outcome: Outcome) -> str:
-    """Return the Markdown of the artifact: the summary, then the pictures."""
-    return "\n\n".join([outcome.summary, *(picture.markdown for picture in outcome.pictures)])
-
-
-def _left(outcome: Outcome) -> str:
-    if outcome.version is None:
-        return "It leaves no version."
-    rows = f", {outcome.row_count:,} rows" if outcome.row_count is not None else ""
-    reach = f" up to {outcome.watermark}" if outcome.watermark else ""
-    new = "" if outcome.found_new else ", nothing new"
-    return f"{version_of(outcome.version)}{rows}{reach}{new}."

@@ -17,6 +17,7 @@ from prefect.states import Scheduled
 from flows.integrations.services import Services, load_platform, opened
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
+from flows.running.run_messages import started_message
 from instances.rules.cascade import Decision, Hold, Start, decide
 from instances.world.facts import BLOCKED, FlowId, RunId, World
 from instances.world.wording import short
@@ -113,7 +114,7 @@ async def _start(services: Services, client: PrefectClient, start: Start, now: d
             start.deployment_id,
             parameters=dict(start.parameters),
             idempotency_key=start.key,
-            state=Scheduled(message=f"Started by the cascade: {start.reason}"),
+            state=Scheduled(message=started_message(start.reason)),
             tags=[CASCADE],
         )
     except PrefectHTTPStatusError as error:

@@ -8,6 +8,7 @@ from prefect import State
 from prefect.client.orchestration import PrefectClient
 from prefect.states import Cancelled, Crashed
 
+from flows.running.run_messages import ended_message
 from instances.world.facts import FlowFacts, RunFact, RunState
 from instances.world.wording import moment, span
 
@@ -37,7 +38,7 @@ async def end_stuck_runs(
         for run in flow.live:
             why = await _stuck(client, run, now, patience)
             if why is not None:
-                message = f"Ended by the sweep: {why}."
+                message = ended_message(why)
                 cancelling = run.state is RunState.CANCELLING
                 state: State[None] = Cancelled(message=message) if cancelling else Crashed(message=message)
                 await client.set_flow_run_state(run.run_id, state)

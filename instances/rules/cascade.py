@@ -7,14 +7,18 @@ completion hook and the sweep make the same one.
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from uuid import UUID
 
+from instances.rules.news import news_since
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
-from instances.world.facts import FlowFacts, FlowId, Request, RunFact, RunId, RunState, World
+from instances.world.facts import FlowFacts, FlowId, Request, RunFact, RunId, World
+from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span
 
-MAX_CRASHES = 3  # in a row, whatever their fingerprints
+MAX_CRASHES = 3  # in a row, of one fingerprint
+CRASH_PAUSE = dt.timedelta(minutes=15)  # what is asked for, and crashed so often, is tried again after it
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,17 @@ class Hold:
 Decision = Start | Hold
 
 
-def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
-    """Return what to do with `flow` at `now`, by the rules of design.md, section 5."""
+def decide(flow: FlowFacts, world: World, now: dt.datetime, report: FreshnessReport | None = None) -> Decision:
+    """Return what to do with `flow` at `now`, by the rules of design.md, section 5.
+
+    `report` is what `assess` says of it at that moment, where that is there already.
+    """
+    now = plain_moment("now", now)
     obstacle = _obstacle(flow)
     if obstacle is not None or flow.deployment_id is None:
         obstacle = obstacle or "it has no deployment yet"
         return Hold(flow.flow_id, flow.label, obstacle)
-    report = assess(flow, world, now)
+    report = report or assess(flow, world, now)
     wish = _asked(flow, now) or _wanted(flow, world, report, now)
     if isinstance(wish, Hold):
         return wish
@@ -87,15 +95,12 @@ def _obstacle(flow: FlowFacts) -> str | None:
         return f"run {short(flow.live[0].run_id)} is {flow.live[0].state.lower()} already"
     if flow.paused:
         return "its deployment is paused"
-    if flow.crashes_in_row >= MAX_CRASHES:
-        return f"it has crashed {flow.crashes_in_row} times in a row; run it by hand when the cause is gone"
     return None
 
 
 def withdrawn_at(flow: FlowFacts) -> dt.datetime | None:
-    """Return when a person cancelled the flow's last run, and withdrew what was asked for up to then."""
-    last = flow.last_ended
-    return last.at if last is not None and _cancelled_by_a_person(last) else None
+    """Return when a person last cancelled a run of the flow, and withdrew what was asked for up to then."""
+    return flow.cancelled.at if flow.cancelled is not None else None
 
 
 def open_requests(flow: FlowFacts) -> tuple[Request, ...]:
@@ -104,11 +109,17 @@ def open_requests(flow: FlowFacts) -> tuple[Request, ...]:
     return tuple(r for r in flow.requests if cancelled_at is None or r.created_at > cancelled_at)
 
 
-def _asked(flow: FlowFacts, now: dt.datetime) -> _StartReason | None:
+def _asked(flow: FlowFacts, now: dt.datetime) -> _StartReason | Hold | None:
+    """Say whether a flow is to run because it was asked for, which is always honoured."""
     requests = open_requests(flow)
     if not requests:
         return None
-    return _StartReason(f"asked for at {moment(requests[0].created_at, now)}", requests[0].parameters)
+    first = requests[0]
+    in_vain = [crash for crash in flow.crashes if crash.at > first.created_at]
+    if len(in_vain) >= MAX_CRASHES and now - in_vain[0].at < CRASH_PAUSE:
+        again = f"{len(in_vain)} runs have crashed since; it is tried again {span(CRASH_PAUSE)} after the last"
+        return Hold(flow.flow_id, flow.label, f"it was asked for at {moment(first.created_at, now)}, but {again}")
+    return _StartReason(f"asked for at {moment(first.created_at, now)}", first.parameters)
 
 
 def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> _StartReason | Hold:
@@ -116,25 +127,47 @@ def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.date
     leave = f"it is not kept ready automatically; run it by hand, by its schedule, or set auto on {flow.instance}"
     if not flow.auto:
         return Hold(flow.flow_id, flow.label, leave)
-    if flow.last_ended is not None and _cancelled_for_good(flow, flow.last_ended, world, report):
-        leave = f"run {short(flow.last_ended.run_id)} was cancelled, and its inputs are still the same; run it by hand"
-        return Hold(flow.flow_id, flow.label, leave)
+    if _cancel_holds(flow, world, now):
+        assert flow.cancelled is not None
+        leave = f"run {short(flow.cancelled.run_id)} was cancelled, and nothing that it depends on is newer"
+        return Hold(flow.flow_id, flow.label, f"{leave}; run it by hand")
     verdict = judge(flow, world, now)
     match verdict.status:
         case FlowStatus.NOT_INITIALIZED | FlowStatus.STALE:
             return _StartReason(f"it is {verdict.status}: {verdict.reason}")
-        case FlowStatus.ERROR if flow.decisive is not None and _worth_retrying(flow.decisive, report):
-            return _StartReason(f"its last run {flow.decisive.state.lower()}, and the reason may have gone")
+        case FlowStatus.ERROR if flow.decisive is not None and flow.decisive.crashed:
+            return _after_crash(flow, flow.decisive, world, report, now)
+        case FlowStatus.ERROR if flow.decisive is not None and _has_other_reason(flow.decisive, report):
+            return _StartReason(_may_have_gone(flow.decisive))
         case FlowStatus.STALE_SOURCE_DELAYED:
             return _ask_source_again(flow, report, now)
         case status:
             return Hold(flow.flow_id, flow.label, f"it is {status}: {verdict.reason}")
 
 
-def _worth_retrying(run: RunFact, report: FreshnessReport) -> bool:
-    if run.crashed:
-        return True
-    return run.provenance is not None and run.provenance.fingerprint != report.fingerprint
+def _after_crash(
+    flow: FlowFacts, last: RunFact, world: World, report: FreshnessReport, now: dt.datetime
+) -> _StartReason | Hold:
+    """Say whether a flow whose last run crashed is tried again: up to 3 crashes in a row of one fingerprint."""
+    in_row = sum(1 for _ in takewhile(lambda run: _of_now(run, flow, world, report, now), flow.crashes))
+    if in_row >= MAX_CRASHES:
+        leave = f"it has crashed {in_row} times in a row; run it by hand when the cause is gone"
+        return Hold(flow.flow_id, flow.label, leave)
+    return _StartReason(_may_have_gone(last))
+
+
+def _of_now(run: RunFact, flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> bool:
+    """Say whether a run was for the inputs and the configuration of now."""
+    known = run.provenance.fingerprint if run.provenance is not None else run.claimed
+    return known == report.fingerprint if known is not None else news_since(flow, world, run.at, now) is None
+
+
+def _has_other_reason(failed: RunFact, report: FreshnessReport) -> bool:
+    return failed.provenance is not None and failed.provenance.fingerprint != report.fingerprint
+
+
+def _may_have_gone(run: RunFact) -> str:
+    return f"its last run {run.state.lower()}, and the reason may have gone"
 
 
 def _ask_source_again(flow: FlowFacts, report: FreshnessReport, now: dt.datetime) -> _StartReason | Hold:
@@ -148,16 +181,9 @@ def _ask_source_again(flow: FlowFacts, report: FreshnessReport, now: dt.datetime
     return _StartReason("its source was delayed and is asked again")
 
 
-def _cancelled_by_a_person(run: RunFact) -> bool:
-    return run.state is RunState.CANCELLED and not run.blocked
-
-
-def _cancelled_for_good(flow: FlowFacts, last: RunFact, world: World, report: FreshnessReport) -> bool:
-    if not _cancelled_by_a_person(last):
+def _cancel_holds(flow: FlowFacts, world: World, now: dt.datetime) -> bool:
+    """Say whether a person's cancel is the last word: no run has done anything since, and there is no news."""
+    cancelled, decisive = flow.cancelled, flow.decisive
+    if cancelled is None or (decisive is not None and decisive.at > cancelled.at):
         return False
-    cancelled = last.provenance.fingerprint if last.provenance else last.claimed
-    if cancelled is not None:
-        return cancelled == report.fingerprint
-    # Cancelled before its guard had judged: its inputs are the same unless one has completed since.
-    inputs = (world.get(edge.upstream) for edge in flow.edges)
-    return not any(u is not None and u.completed is not None and u.completed.at > last.at for u in inputs)
+    return news_since(flow, world, cancelled.at, now) is None

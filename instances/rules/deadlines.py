@@ -5,17 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from instances.rules.freshness import FreshnessContext, missed
-from instances.world.calendars import CalendarError, next_session
+from instances.rules.status import judge
+from instances.world.calendars import CalendarError, Session, next_session, session_after
 from instances.world.clock import ClockError, next_tick
-from instances.world.facts import FlowFacts
+from instances.world.facts import Calendar, FlowFacts, Provenance, RunFact, World
+from instances.world.moments import plain_moment
 from instances.world.wording import span
 
 _DAY = dt.timedelta(days=1)
+_INSTANT = dt.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """The moment from which a flow is no longer fresh unless something new has come, and by which rule."""
+    """The moment from which a flow has another status unless something new has come, and by which rule."""
 
     due: dt.datetime
     rule: str
@@ -47,17 +50,23 @@ def _words(flow: FlowFacts) -> Iterator[str]:
         yield f"{policy.calendar.exchange} sessions, {span(policy.calendar.after_close)} after the close"
 
 
-def next_deadline(flow: FlowFacts, now: dt.datetime) -> Deadline | None:
-    """Return the earliest deadline that is still ahead; None without one, or without a completed run.
+def next_deadline(flow: FlowFacts, world: World, now: dt.datetime) -> Deadline | None:
+    """Return the first moment at which the flow's status changes if nothing runs; None where none is in sight.
 
     A deadline that has passed is what the flow's status and reason tell. Raises nothing: what can't be
     computed is left out, and makes the flow's status UNKNOWN.
     """
+    now = plain_moment("now", now)
+    run = flow.completed
+    if run is None or run.provenance is None:
+        return None
     try:
-        ahead = [deadline for deadline in _deadlines(flow, now) if deadline.due > now]
+        ahead = [turn for turn in _turns(flow, run, run.provenance, now) if turn.due >= now]
     except (ClockError, CalendarError):
         return None
-    return min(ahead, key=lambda deadline: deadline.due, default=None)
+    status = judge(flow, world, now).status
+    ahead.sort(key=lambda turn: turn.due)
+    return next((turn for turn in ahead if judge(flow, world, turn.due + _INSTANT).status is not status), None)
 
 
 def missed_deadline(flow: FlowFacts, now: dt.datetime) -> MissedDeadline | None:
@@ -77,18 +86,21 @@ def missed_deadline(flow: FlowFacts, now: dt.datetime) -> MissedDeadline | None:
     return MissedDeadline(first.since, first.reason) if first else None
 
 
-def _deadlines(flow: FlowFacts, now: dt.datetime) -> Iterator[Deadline]:
-    policy, run = flow.policy, flow.completed
-    if run is None or run.provenance is None:
-        return
-    watermark = run.provenance.watermark
-    if policy.max_age is not None and watermark is not None:
-        reached = dt.datetime.combine(watermark, dt.time(), tzinfo=dt.UTC) + _DAY
+def _turns(flow: FlowFacts, run: RunFact, left: Provenance, now: dt.datetime) -> Iterator[Deadline]:
+    """Yield the moments at which one of the rules that look at the time says something else than before."""
+    policy = flow.policy
+    if policy.max_age is not None and left.watermark is not None:
+        reached = dt.datetime.combine(left.watermark, dt.time(), tzinfo=dt.UTC) + _DAY
         yield Deadline(reached + policy.max_age, f"data at most {span(policy.max_age)} old")
     elif policy.max_age is not None:
         yield Deadline(run.at + policy.max_age, f"at most {span(policy.max_age)} old")
-    if policy.clock is not None and (tick := next_tick(policy.clock, max(run.at, now - policy.grace))):
+    if policy.clock is not None and (tick := next_tick(policy.clock, run.at)):
         yield Deadline(tick + policy.grace, "its schedule")
     if policy.calendar is not None:
-        session = next_session(policy.calendar.exchange, now, policy.calendar.after_close)
-        yield Deadline(session.close + policy.calendar.after_close, f"the {session.date} session")
+        yield _due(policy.calendar, next_session(policy.calendar.exchange, now, policy.calendar.after_close))
+        if left.watermark is not None:
+            yield _due(policy.calendar, session_after(policy.calendar.exchange, left.watermark))
+
+
+def _due(calendar: Calendar, session: Session) -> Deadline:
+    return Deadline(session.close + calendar.after_close, f"the {session.date} session")

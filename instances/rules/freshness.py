@@ -13,6 +13,7 @@ from instances.specification.shapes import SHAPES, Output
 from instances.world.calendars import last_session
 from instances.world.clock import last_tick, next_tick
 from instances.world.facts import FlowFacts, Policy, Provenance, RunFact, World
+from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span, version_of
 
 _DAY = dt.timedelta(days=1)
@@ -42,6 +43,9 @@ class FreshnessContext:
     run: RunFact
     provenance: Provenance
     now: dt.datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "now", plain_moment("now", self.now))
 
     @property
     def policy(self) -> Policy:

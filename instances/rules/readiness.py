@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from instances.rules.freshness import newest_version
 from instances.rules.status import Verdict, judge, unknown
 from instances.specification.shapes import SHAPES, Output
-from instances.world.clock import require_aware
 from instances.world.facts import Edge, FlowFacts, FlowId, World
 from instances.world.fingerprint import Pin, fingerprint
 from instances.world.lineage import downstream_of, strict_closure, strict_parents, topological
+from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span
 
 
@@ -65,7 +65,7 @@ def assess(flow: FlowFacts, world: World, now: dt.datetime) -> FreshnessReport:
 
     What can't be read blocks. Only a naive `now` raises (`NaiveMoment`).
     """
-    require_aware("now", now)
+    now = plain_moment("now", now)
     pins = tuple(_pins(flow, world))
     return FreshnessReport(
         flow_id=flow.flow_id,

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from instances.rules.freshness import FreshnessContext, UnmetRule, UnreadableFacts, unmet_rules
 from instances.world.calendars import CalendarError
-from instances.world.clock import ClockError, require_aware
+from instances.world.clock import ClockError
 from instances.world.facts import FlowFacts, FlowId, RunFact, RunId, RunState, World
+from instances.world.moments import plain_moment
 from instances.world.wording import moment, short
 
 
@@ -45,7 +46,7 @@ def judge(flow: FlowFacts, world: World, now: dt.datetime) -> Verdict:
 
     What can't be read is UNKNOWN, never an error; only a naive `now` raises (`NaiveMoment`).
     """
-    require_aware("now", now)
+    now = plain_moment("now", now)
     if flow.unreadable is not None:
         return Verdict(FlowStatus.UNKNOWN, f"its facts can't be read: {flow.unreadable}")
     if flow.live:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
 from instances.specification.shapes import SHAPES, Output
-from instances.storage.handles import set_handles
+from instances.storage.handles import data_handles, set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 from instances.world.facts import FlowId, Provenance, Request, RunId
 
@@ -130,11 +130,7 @@ class Ledger:
             flow = session.get_one(FlowRow, flow_id)
             handles: dict[str, Any] = dict(outcome.handles)
             if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Output.ROWS:
-                handles |= {
-                    "last_data_date": outcome.watermark,
-                    "row_count": outcome.row_count,
-                    "data_version": outcome.version,
-                }
+                handles |= data_handles(outcome)
             set_handles(flow.instance, handles)
 
     def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str]) -> None:

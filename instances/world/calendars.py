@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from instances.errors import OptaicError
-from instances.world.clock import require_aware
+from instances.world.moments import plain_moment
 
 
 class CalendarError(OptaicError):
@@ -30,7 +30,7 @@ def last_session(exchange: str, before: dt.datetime, after_close: dt.timedelta) 
 
     Raises `CalendarError` on an unknown exchange, and on a date that its calendar does not cover.
     """
-    closed = require_aware("before", before).astimezone(dt.UTC) - after_close
+    closed = plain_moment("before", before) - after_close
     sessions, last_date = _sessions(exchange, closed.year)
     place = bisect_right([session.close for session in sessions], closed)
     if place == 0 or closed.date() > last_date:
@@ -43,7 +43,7 @@ def last_session(exchange: str, before: dt.datetime, after_close: dt.timedelta) 
 
 def next_session(exchange: str, after: dt.datetime, after_close: dt.timedelta) -> Session:
     """Return the first session with `close + after_close > after`. Raises `CalendarError`."""
-    closed = require_aware("after", after).astimezone(dt.UTC) - after_close
+    closed = plain_moment("after", after) - after_close
     for year in (closed.year, closed.year + 1):
         sessions, _ = _sessions(exchange, year)
         place = bisect_right([session.close for session in sessions], closed)
@@ -52,6 +52,16 @@ def next_session(exchange: str, after: dt.datetime, after_close: dt.timedelta) -
     raise CalendarError(
         f"the calendar {exchange!r} has no session after {closed.date()} yet. Upgrade exchange-calendars."
     )
+
+
+def session_after(exchange: str, date: dt.date) -> Session:
+    """Return the first session of a later date. Raises `CalendarError`."""
+    for year in (date.year, date.year + 1):
+        sessions, _ = _sessions(exchange, year)
+        place = bisect_right([session.date for session in sessions], date)
+        if place < len(sessions):
+            return sessions[place]
+    raise CalendarError(f"the calendar {exchange!r} has no session after {date} yet. Upgrade exchange-calendars.")
 
 
 @lru_cache(maxsize=256)

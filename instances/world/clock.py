@@ -12,29 +12,14 @@ from cronsim import CronSim, CronSimError
 
 from instances.errors import OptaicError
 from instances.world.facts import Clock
+from instances.world.moments import plain_moment
 
 ORIGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)  # interval ticks count from here
 _SHIFT = dt.timedelta(hours=2)  # no change of the wall clock within a zone's rules is larger
 
 
-class NaiveMoment(OptaicError):
-    """A datetime without a time zone, which names no moment."""
-
-    def __init__(self, name: str, value: dt.datetime) -> None:
-        super().__init__(
-            f"{name} has no time zone: {value.isoformat()}. Pass an aware datetime, like datetime.now(datetime.UTC)."
-        )
-
-
 class ClockError(OptaicError):
     """A clock that cannot be read."""
-
-
-def require_aware(name: str, value: dt.datetime) -> dt.datetime:
-    """Return `value`; `NaiveMoment` when it has no time zone."""
-    if value.utcoffset() is None:
-        raise NaiveMoment(name, value)
-    return value
 
 
 def last_tick(clock: Clock, before: dt.datetime) -> dt.datetime | None:
@@ -42,7 +27,7 @@ def last_tick(clock: Clock, before: dt.datetime) -> dt.datetime | None:
 
     Raises `ClockError` on a clock that cannot be read, `NaiveMoment` on a naive datetime.
     """
-    moment = require_aware("before", before)
+    moment = plain_moment("before", before)
     if clock.interval is not None:
         return _interval_tick(clock, (moment - ORIGIN) // _interval(clock))
     best: dt.datetime | None = None
@@ -61,7 +46,7 @@ def next_tick(clock: Clock, after: dt.datetime) -> dt.datetime | None:
 
     Raises `ClockError` on a clock that cannot be read, `NaiveMoment` on a naive datetime.
     """
-    moment = require_aware("after", after)
+    moment = plain_moment("after", after)
     if clock.interval is not None:
         return _interval_tick(clock, max((moment - ORIGIN) // _interval(clock) + 1, 0))
     best: dt.datetime | None = None

@@ -11,6 +11,7 @@ from typing import NewType
 from uuid import UUID
 
 from definitions.contract import FlowKind
+from instances.world.moments import plain_moment
 
 FlowId = NewType("FlowId", UUID)
 RunId = NewType("RunId", UUID)
@@ -43,7 +44,8 @@ class Provenance:
     `inputs` are the pinned versions; `version` and `watermark` are None until the run has recorded
     an outcome, and where the flow leaves none. `found_new` is false for a run that changed nothing.
     A Skipped run has the inputs and the version of the completed run that it confirms. `recorded` says
-    whether the run got as far as to record what it left.
+    whether the run got as far as to record what it left. `version_since` is the moment when an earlier run, or a
+    person, let the flow have that version; None where this run did.
     """
 
     fingerprint: str
@@ -54,6 +56,10 @@ class Provenance:
     found_new: bool = True
     forced: bool = False
     recorded: bool = True
+    version_since: dt.datetime | None = None
+
+    def __post_init__(self) -> None:
+        _make_plain(self, "version_since")
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,9 @@ class RunFact:
     provenance: Provenance | None = None
     claimed: str | None = None
 
+    def __post_init__(self) -> None:
+        _make_plain(self, "at")
+
     @property
     def crashed(self) -> bool:
         """Whether it ended without its guard having judged, or its work having failed by itself."""
@@ -80,6 +89,10 @@ class RunFact:
     @property
     def blocked(self) -> bool:
         return self.state is RunState.CANCELLED and self.state_name == BLOCKED
+
+    @property
+    def cancelled_by_a_person(self) -> bool:
+        return self.state is RunState.CANCELLED and not self.blocked
 
     @property
     def skipped(self) -> bool:
@@ -143,6 +156,9 @@ class Request:
     created_at: dt.datetime
     parameters: Mapping[str, object] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _make_plain(self, "created_at")
+
 
 @dataclass(frozen=True)
 class FlowFacts:
@@ -150,15 +166,17 @@ class FlowFacts:
 
     `live`: its runs that are pending, running, paused, cancelling, retrying, or scheduled and due.
     `decisive`: its newest run that completed, failed or crashed; `completed`: its newest that completed
-    (Skipped ones count in both); `last_ended`: its newest ended run of any kind. `crashes_in_row` counts
-    the newest decisive runs that crashed, or failed before their guard had judged. `unreadable` says why
-    the facts could not be read, and is None when they could.
+    (Skipped ones count in both); `last_ended`: its newest ended run of any kind; `cancelled`: the newest that a
+    person cancelled. `crashes` are its newest decisive runs, the newest first, for as long as they crashed or
+    failed before their guard had judged. `configured_at`: when its configuration was last changed, if that is
+    known. `unreadable` says why the facts could not be read, and is None when they could.
     """
 
     flow_id: FlowId
     instance: str
     kind: FlowKind
     config_hash: str
+    configured_at: dt.datetime | None = None
     deployment_id: UUID | None = None
     paused: bool = False
     policy: Policy = Policy()
@@ -169,9 +187,13 @@ class FlowFacts:
     decisive: RunFact | None = None
     completed: RunFact | None = None
     last_ended: RunFact | None = None
-    crashes_in_row: int = 0
+    cancelled: RunFact | None = None
+    crashes: tuple[RunFact, ...] = ()
     requests: tuple[Request, ...] = ()
     unreadable: str | None = None
+
+    def __post_init__(self) -> None:
+        _make_plain(self, "configured_at")
 
     @property
     def label(self) -> str:
@@ -179,3 +201,10 @@ class FlowFacts:
 
 
 World = Mapping[FlowId, FlowFacts]
+
+
+def _make_plain(fact: object, name: str) -> None:
+    """Make one moment of a fact a plain one; `NaiveMoment` when it has no time zone."""
+    value: dt.datetime | None = getattr(fact, name)
+    if value is not None:
+        object.__setattr__(fact, name, plain_moment(f"{type(fact).__name__}.{name}", value))

@@ -58,11 +58,11 @@ def run(
     async def work() -> int:
         console = Console()
         async with session() as open_session:
-            kind = flow or open_session.services.repository.only_flow(instance)
-            label = f"{instance}.{kind}"
+            started = open_session.services.repository.flow(instance, flow)
+            label = f"{instance}.{started.kind}"
             last: actions.RunSnapshot | None = None
             with console.status(f"{label} ..."):
-                async for seen in actions.run(open_session, instance, kind, parameters):
+                async for seen in actions.run(open_session, started, parameters):
                     if last is None:
                         console.print(f"  {open_session.target.ui_url}/runs/flow-run/{seen.run_id}", highlight=False)
                     show.show_run(console, label, seen)
@@ -92,8 +92,7 @@ def why(
 
     async def work() -> None:
         async with session() as open_session:
-            repository = open_session.services.repository
-            flow_id = repository.flow_id(instance, flow or repository.only_flow(instance))
+            flow_id = open_session.services.repository.flow(instance, flow).flow_id
             judged = await actions.read_snapshot(open_session)
         explanation = explain(judged.world[flow_id], judged.world, judged.now)
         console = Console()

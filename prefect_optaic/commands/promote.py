@@ -50,12 +50,13 @@ async def _model(instance: str, version: str | None) -> None:
     """Promote a version of a model, None for the champion before."""
     from rich.console import Console
 
-    from prefect_optaic.promotion import not_started, previous_version, promote_version
+    from prefect_optaic.promotion import not_started, previous_version, promote_version, training_flow
     from prefect_optaic.session import session
 
     async with session() as open_session:
-        version = version or previous_version(open_session, instance)
-        looked = await promote_version(open_session, instance, version)
+        training = training_flow(open_session, instance)
+        version = version or previous_version(open_session, training)
+        looked = await promote_version(open_session, training, version)
     console = Console()
     console.print(f"[green]✓[/] version {version} is the champion of {instance}", highlight=False)
     for flow_id in looked.started:

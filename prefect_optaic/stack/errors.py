@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from definitions.addresses import redacted
 from instances.errors import OptaicError
 
 
@@ -65,8 +66,8 @@ class Unreachable(StackError):
 
     def __init__(self, variable: str, value: str, why: str) -> None:
         super().__init__(
-            f"{variable}={value} does not answer ({why}). Start that server or correct the address; "
-            "unset PREFECT_API_URL and OPTAIC_DATABASE_URL to use the embedded stack."
+            f"{variable}={redacted(value)} does not answer ({redacted(why)}). Start that server or correct the "
+            "address; unset PREFECT_API_URL and OPTAIC_DATABASE_URL to use the embedded stack."
         )
 
 

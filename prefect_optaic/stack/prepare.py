@@ -59,7 +59,7 @@ def migrate(target: Target) -> None:
     try:
         upgrade(engine)
     except OperationalError as error:
-        raise Unreachable("OPTAIC_DATABASE_URL", shown(target), str(error.orig).strip()) from error
+        raise Unreachable("OPTAIC_DATABASE_URL", target.database_url, str(error.orig).strip()) from error
     finally:
         engine.dispose()
 
@@ -78,13 +78,6 @@ def database_answers(target: Target) -> bool:
     finally:
         engine.dispose()
     return True
-
-
-def shown(target: Target) -> str:
-    """Return the extension database's URL without its password."""
-    from sqlalchemy import make_url
-
-    return make_url(target.database_url or "").render_as_string(hide_password=True)
 
 
 def prepare_blocks(target: Target) -> "tuple[Platform, str]":

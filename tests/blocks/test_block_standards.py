@@ -20,7 +20,7 @@ from blocks import (
     SignalInstance,
     StoreInstance,
 )
-from blocks.base import DefinedBlock, InstanceBlock, OneFlowBlock, RunnableBlock
+from blocks.base import InstanceBlock
 from blocks.platform import connector_for, connector_url
 from instances.specification.specs import (
     BacktestSpec,
@@ -46,7 +46,6 @@ SPECS: dict[type[InstanceBlock], type[InstanceSpec]] = {
     PortfolioOptimizerInstance: PortfolioOptimizerSpec,
     BacktestInstance: BacktestSpec,
 }
-BASES = (InstanceBlock, DefinedBlock, RunnableBlock, OneFlowBlock)
 COMPONENTS = [PipelineInstance, StoreInstance, AccessorInstance]
 
 every_block = pytest.mark.parametrize("block", RESOURCE_KINDS, ids=blocks.__all__)
@@ -71,7 +70,7 @@ def a_dataset(block: type[DatasetInstance], **fields: Any) -> DatasetInstance:
 
 def test_every_block_is_registered_with_prefect() -> None:
     assert RESOURCE_KINDS
-    assert all(issubclass(block, Block) and block not in BASES for block in RESOURCE_KINDS)
+    assert all(issubclass(block, Block) and block is not InstanceBlock for block in RESOURCE_KINDS)
     assert set(SPECS) == {block for block in RESOURCE_KINDS if issubclass(block, InstanceBlock)}
 
 
@@ -131,6 +130,16 @@ def test_its_schema_can_be_made(block: type[Block]) -> None:
     assert schema["block_type_slug"] == block._block_type_slug
 
 
+@every_block
+def test_its_form_begins_with_what_is_required(block: type[Block]) -> None:
+    schema = block.model_json_schema()
+    required = set(schema.get("required", ()))
+    assert (
+        set(sorted(own_fields(block), key=lambda name: int(schema["properties"][name]["position"]))[: len(required)])
+        == required
+    )
+
+
 # Blocks and specs say the same
 
 
@@ -147,7 +156,7 @@ def test_it_requires_what_its_spec_requires(block: type[InstanceBlock]) -> None:
 
 
 @pytest.mark.parametrize("block", COMPONENTS)
-def test_a_component_describes_its_spec(block: type[DefinedBlock]) -> None:
+def test_a_component_describes_its_spec(block: type[InstanceBlock]) -> None:
     fields = {
         "definition": "x",
         "definition_version": 3,

@@ -21,11 +21,12 @@ from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateR
 from flows.planning.resources.automations import common_automations, retraining_name
 from flows.running.events import DRIFT_DETECTED, OVERDUE
 from instances.rules.status import FlowStatus
+from instances.specification.fields import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.specification.resolution import resolve
 from instances.specification.schedules import RetryPolicy, Schedule
-from instances.specification.specs import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.specification.types import TYPES
-from instances.storage.tables import HANDLES
+from instances.storage.handles import HandleKind, handles_of
+from instances.storage.tables import ROWS
 from prefect_optaic.cli import app
 from prefect_optaic.manifest import read_manifest
 from research.expressions.operators import OPERATORS
@@ -214,7 +215,7 @@ def test_every_type_of_instance_is_documented_with_its_flows() -> None:
 
 def test_every_handle_of_a_model_is_documented() -> None:
     deployments = {f"prefect_{flow}_deployment_id" for flow in ("training", "inference", "monitoring")}
-    assert {*HANDLES, *deployments} <= code_words("docs/instances.md")
+    assert {*handles_of(ROWS["model"], HandleKind.OUTSIDE), *deployments} <= code_words("docs/instances.md")
 
 
 def test_every_metric_is_documented() -> None:

@@ -14,9 +14,10 @@ from flows.running.champion import promote_by_hand, settled
 from instances.errors import InvalidSpec
 from instances.plans.plan import Action, Plan
 from instances.rules.status import FlowStatus
-from instances.specification.specs import ComponentSpec, SignalInstanceSpec, SignalSpec
+from instances.specification.fields import SignalSpec
+from instances.specification.specs import ComponentSpec, SignalInstanceSpec
 from instances.storage.tables import ModelInstanceRow, RunInputRow, RunRow
-from prefect_optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal
+from prefect_optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal, training_flow
 from prefect_optaic.session import Session as CommandSession
 from prefect_optaic.stack import Target
 from tests.flows.chain import chain
@@ -132,10 +133,10 @@ def test_the_whole_chain_comes_to_rest_ready_once_a_person_has_promoted(
         session = CommandSession(stack, lab.client, lab.services)
         model = lab.prefix + "returns"
         with pytest.raises(NoSuchVersion, match=f"model '{model}' has no version '7'; there are: 1"):
-            await promote_version(session, model, "7")
+            await promote_version(session, training_flow(session, model), "7")
         with pytest.raises(CannotPromote, match="is a signal; say which model"):
-            await promote_version(session, lab.prefix + "momentum", "1")
-        looked = await promote_version(session, model, "1")
+            training_flow(session, lab.prefix + "momentum")
+        looked = await promote_version(session, training_flow(session, model), "1")
         assert {looked.world[flow_id].label for flow_id in looked.started} == {f"{model}.infer"}
         await lab.drain(*FLOWS)
 
@@ -152,7 +153,7 @@ def test_the_whole_chain_comes_to_rest_ready_once_a_person_has_promoted(
         assert last_run(lab, "returns.train")[0].version == "1"
         assert lab.services.tracking.champion(model) is not None
         with pytest.raises(CannotPromote, match="had no champion before; say a version"):
-            previous_version(session, model)
+            previous_version(session, training_flow(session, model))
 
     play(scenario)
 
@@ -260,8 +261,9 @@ def test_a_later_training_takes_over_only_when_it_beats_the_champion(play: Play,
         assert (await lab.verdict("returns.infer")).status is FlowStatus.READY
 
         session = CommandSession(stack, lab.client, lab.services)
-        await promote_version(session, name, previous_version(session, name))
-        assert (last_run(lab, "returns.train")[0].version, previous_version(session, name)) == ("1", "3")
+        training = training_flow(session, name)
+        await promote_version(session, training, previous_version(session, training))
+        assert (last_run(lab, "returns.train")[0].version, previous_version(session, training)) == ("1", "3")
 
     play(scenario)
 
@@ -319,10 +321,10 @@ def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
 
             return disturbed
 
-        monkeypatch.setattr("flows.running.frame.settled", promoting("1"))
+        monkeypatch.setattr("flows.running.champion.settled", promoting("1"))
         assert (await lab.run("returns.train", force=True)).is_completed()
         assert last_run(lab, "returns.train")[0].version == "1"
-        monkeypatch.setattr("flows.running.frame.settled", settled)
+        monkeypatch.setattr("flows.running.champion.settled", settled)
 
         # One that has recorded, and of which Prefect does not tell yet: the row is amended all the same.
         promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand")

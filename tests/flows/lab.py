@@ -39,6 +39,7 @@ from flows.reading.status_reader import read_all_flows
 from instances.plans.plan import Plan
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import Verdict, judge
+from instances.specification.applied import FlowRecord
 from instances.specification.specs import spec_adapter
 from instances.storage.tables import AutomationRow, InstanceRow
 from instances.world.facts import FlowId, World
@@ -128,14 +129,15 @@ class Lab:
         await apply_plan(changeset, Tools(self.services, self.client), lambda step: None)
         return changeset.plan
 
-    def flow_id(self, name: str) -> FlowId:
+    def flow(self, name: str) -> FlowRecord:
         instance, kind = _key(name)
-        return self.services.repository.flow_id(self.prefix + instance, kind)
+        return self.services.repository.flow(self.prefix + instance, kind)
+
+    def flow_id(self, name: str) -> FlowId:
+        return self.flow(name).flow_id
 
     def deployment(self, name: str) -> UUID:
-        flow_id = self.flow_id(name)
-        flows = self.services.repository.flows(instances=[self.prefix + _key(name)[0]])
-        deployment_id = next(flow.deployment_id for flow in flows if flow.flow_id == flow_id)
+        deployment_id = self.flow(name).deployment_id
         assert deployment_id is not None
         return deployment_id
 

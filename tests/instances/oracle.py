@@ -223,35 +223,51 @@ class Oracle:
         last = flow.last_ended
         if flow.unreadable is not None or flow.live or flow.deployment_id is None or flow.paused:
             return None
-        if flow.crashes_in_row >= 3:
-            return None
         if self.blockers(flow_id):
             return None
         after = last.run_id if last is not None else None
         for request in sorted(flow.requests, key=lambda request: request.created_at):
             if not self._is_withdrawn(flow, request):
+                if self._crashes_again_and_again(flow, request):
+                    return None
                 return Answer(self.signature(flow_id), after, request.parameters)
-        if flow.auto and not self._a_person_said_no(flow) and self._is_worth_a_run(flow):
+        if flow.auto and not self.a_person_said_no(flow) and self._is_worth_a_run(flow):
             return Answer(self.signature(flow_id), after, {})
         return None
 
     def _is_withdrawn(self, flow: FlowFacts, request: Request) -> bool:
-        last = flow.last_ended
-        return last is not None and was_cancelled_by_a_person(last) and request.created_at <= last.at
+        return flow.cancelled is not None and request.created_at <= flow.cancelled.at
 
-    def _a_person_said_no(self, flow: FlowFacts) -> bool:
-        last = flow.last_ended
-        if last is None or not was_cancelled_by_a_person(last):
+    def _crashes_again_and_again(self, flow: FlowFacts, request: Request) -> bool:
+        """Say whether three runs have crashed since it was asked for, the last within a quarter of an hour."""
+        since = [crash.at for crash in flow.crashes if crash.at > request.created_at]
+        return len(since) >= 3 and self.now < max(since) + 15 * MINUTE
+
+    def a_person_said_no(self, flow: FlowFacts) -> bool:
+        """Say whether a cancel holds: until something that the flow depends on is newer, or it has run anyway."""
+        if flow.cancelled is None:
             return False
-        if last.provenance is not None:
-            return self._is_current(flow.flow_id, last)
-        if last.claimed is not None:
-            return self._stands_for_now(flow.flow_id, last.claimed)
+        if flow.decisive is not None and flow.decisive.at > flow.cancelled.at:
+            return False
+        return not self._something_is_newer(flow, flow.cancelled.at)
+
+    def _something_is_newer(self, flow: FlowFacts, than: dt.datetime) -> bool:
+        moments = [] if flow.configured_at is None else [flow.configured_at]
         for edge in flow.edges:
-            upstream = self.world.get(edge.upstream)
-            if upstream is not None and upstream.completed is not None and upstream.completed.at > last.at:
-                return False
-        return True
+            if self.version(edge.upstream) is not None:
+                run = self.world[edge.upstream].completed
+                assert run is not None
+                assert run.provenance is not None
+                moments.append(run.at if run.provenance.version_since is None else run.provenance.version_since)
+        try:
+            if flow.policy.clock is not None:
+                moments.extend(tick for tick in ticks(flow.policy.clock, than, self.now) if tick <= self.now)
+            if flow.policy.calendar is not None:
+                due = [close + flow.policy.calendar.after_close for _, close in sessions(flow.policy.calendar.exchange)]
+                moments.extend(at for at in due if at <= self.now)
+        except CannotTell:
+            pass
+        return any(moment > than for moment in moments)
 
     def _is_worth_a_run(self, flow: FlowFacts) -> bool:
         status = self.status(flow.flow_id)
@@ -259,13 +275,27 @@ class Oracle:
             return True
         if status == "ERROR" and flow.decisive is not None:
             if flow.decisive.state == "CRASHED" or flow.decisive.provenance is None:
-                return True
+                return self.crashes_for_now(flow) < 3
             return not self._is_current(flow.flow_id, flow.decisive)
         if status == "STALE_SOURCE_DELAYED" and flow.completed is not None:
             if flow.edges and self._is_current(flow.flow_id, flow.completed):
                 return False
             return flow.completed.at + flow.source_retry <= self.now
         return False
+
+    def crashes_for_now(self, flow: FlowFacts) -> int:
+        """Count the newest crashes, one after the other, of runs for the configuration and the inputs of now."""
+        count = 0
+        for run in flow.crashes:
+            print_of_run = run.provenance.fingerprint if run.provenance is not None else run.claimed
+            if print_of_run is not None:
+                for_now = self._stands_for_now(flow.flow_id, print_of_run)
+            else:
+                for_now = not self._something_is_newer(flow, run.at)
+            if not for_now:
+                break
+            count += 1
+        return count
 
 
 def is_strict(edge: Edge) -> bool:

@@ -6,6 +6,7 @@ A flow is named 'prices' (its refresh) or 'model.train'; ages count back from `N
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -83,6 +84,7 @@ def provenance(
     config_hash: str = CONFIG,
     fingerprint: str = "fingerprint-1",
     recorded: bool = True,
+    version_since: dt.datetime | None = None,
 ) -> Provenance:
     return Provenance(
         fingerprint=fingerprint,
@@ -92,6 +94,7 @@ def provenance(
         watermark=dt.date.fromisoformat(watermark) if watermark else None,
         found_new=found_new,
         recorded=recorded,
+        version_since=version_since,
     )
 
 
@@ -155,7 +158,8 @@ def flow(name: str, *runs: RunFact, edges: Iterable[Edge] = (), **fields: Any) -
         decisive=next((r for r in ended if r.state in DECISIVE), None),
         completed=next((r for r in ended if r.state is RunState.COMPLETED), None),
         last_ended=next(iter(ended), None),
-        crashes_in_row=_crashes(r for r in ended if r.state in DECISIVE),
+        cancelled=next((r for r in ended if r.cancelled_by_a_person), None),
+        crashes=tuple(takewhile(lambda r: r.crashed, (r for r in ended if r.state in DECISIVE))),
     )
     return replace(facts, **fields)
 
@@ -171,12 +175,3 @@ def _full(name: str) -> str:
 def _run(state: RunState, ago: dt.timedelta, *, state_name: str = "", **fields: Any) -> RunFact:
     name = state_name or _NAMES.get(state, state.title())
     return RunFact(run_id(f"{name} {ago}"), state, name, NOW - ago, **fields)
-
-
-def _crashes(newest_first: Iterable[RunFact]) -> int:
-    count = 0
-    for run in newest_first:
-        if run.state is RunState.COMPLETED or (run.state is RunState.FAILED and run.provenance is not None):
-            break
-        count += 1
-    return count

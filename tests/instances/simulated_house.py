@@ -16,7 +16,7 @@ from definitions.contract import FlowKind
 from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.rules.cascade import Start, decide, withdrawn_at
 from instances.rules.readiness import FreshnessReport, assess
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.world.clock import last_tick
 from instances.world.facts import (
     BLOCKED,
@@ -53,6 +53,7 @@ class Flow:
     auto: bool = True
     on_stale: OnStale = "block"
     config: int = 1
+    configured_at: dt.datetime | None = None
     paused: bool = False
     deployment: UUID | None = field(default_factory=uuid4)
 
@@ -171,13 +172,13 @@ class House:
         flow = self.flows[flow_id]
         ended = sorted((run for run in self.runs[flow_id] if run.ended), key=lambda run: run.at, reverse=True)
         decisive = [run for run in ended if run.state in DECISIVE]
-        crashes = list(itertools.takewhile(_crashed, decisive))
         live = (run for run in self.runs[flow_id] if not run.ended and not (run.waiting and run.at > self.now))
         return FlowFacts(
             flow_id=flow_id,
             instance=flow.name,
             kind=FlowKind.REFRESH,
             config_hash=f"config-{flow.config}",
+            configured_at=flow.configured_at,
             deployment_id=flow.deployment,
             paused=flow.paused and deciding,
             policy=flow.policy,
@@ -187,7 +188,8 @@ class House:
             decisive=_first(decisive),
             completed=_first(run for run in decisive if run.state is RunState.COMPLETED),
             last_ended=_first(ended) if deciding else None,
-            crashes_in_row=len(crashes) if deciding else 0,
+            cancelled=_first(run for run in ended if run.fact(told=False).cancelled_by_a_person) if deciding else None,
+            crashes=tuple(run.fact(told=True) for run in itertools.takewhile(_crashed, decisive)) if deciding else (),
             requests=tuple(w.request for w in self.wishes if w.flow_id == flow_id and w.open) if deciding else (),
         )
 
@@ -392,6 +394,9 @@ class House:
                 self.end(run)
 
     # Everything else
+
+    def configure(self, flow_id: FlowId, config: int) -> None:
+        self.flows[flow_id].config, self.flows[flow_id].configured_at = config, self.pass_time()
 
     def revise(self, flow_id: FlowId) -> None:
         self.revisions[flow_id] += 1

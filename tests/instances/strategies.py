@@ -103,8 +103,12 @@ class WorldMaker:
             draft.ended.append(self.run(draft, self._some_state(), days(self.random.randrange(2, 30))))
         draft.ended.append(self.run(draft, RunState.COMPLETED, minutes(self.random.randrange(20, 30))))
         if self._one_in(4):
-            draft.ended.append(self.run(draft, RunState.COMPLETED, minutes(15), SKIPPED, found_new=False))
+            since = self.now - minutes(self.random.choice((16, 29, 60)))
+            run = self.run(draft, RunState.COMPLETED, minutes(15), SKIPPED, found_new=False, version_since=since)
+            draft.ended.append(run)
         draft.fields["auto"] = not self._one_in(6)
+        if self._one_in(3):
+            draft.fields["configured_at"] = self.now - minutes(self.random.choice((2, 4, 6, 40)))
         if self._one_in(10):
             request(self, draft)
         return draft
@@ -132,12 +136,13 @@ class WorldMaker:
 
     def _facts(self, place: int, draft: _Draft) -> FlowFacts:
         newest_first = draft.ended[::-1]
-        crashes = 0
+        crashes = []
         for run in newest_first:
             if run.state is RunState.CRASHED or (run.state is RunState.FAILED and run.provenance is None):
-                crashes += 1
+                crashes.append(run)
             elif run.state in DECISIVE:
                 break
+        by_people = (run for run in newest_first if run.state is RunState.CANCELLED and run.state_name != BLOCKED)
         facts = FlowFacts(
             flow_id=draft.flow_id,
             instance=f"flow-{place}",
@@ -150,7 +155,8 @@ class WorldMaker:
             decisive=next((run for run in newest_first if run.state in DECISIVE), None),
             completed=next((run for run in newest_first if run.state is RunState.COMPLETED), None),
             last_ended=next(iter(newest_first), None),
-            crashes_in_row=crashes,
+            cancelled=next(by_people, None),
+            crashes=tuple(crashes),
         )
         return replace(facts, **draft.fields)
 
@@ -196,6 +202,13 @@ class WorldMaker:
         if self._one_in(2):
             del inputs[changed]
         return self.row(draft, inputs, completed=completed)
+
+    def started_for(self, draft: _Draft) -> str:
+        """Return the fingerprint that the cascade had started a run for: of the inputs of now, or of others."""
+        same = self.run(draft, RunState.CANCELLED, minutes(1)).provenance
+        chosen = self.random.choice((same, self.row_with_other_inputs(draft, completed=False))) or same
+        assert chosen is not None
+        return chosen.fingerprint
 
     def identifier(self) -> UUID:
         self.identifiers += 1
@@ -243,8 +256,10 @@ def ended_badly(maker: WorldMaker, draft: _Draft) -> None:
     )
     for number in range(maker.random.choice((1, 1, 2, 3, 4))):
         run = maker.run(draft, state, minutes(10 - number), row=maker.random.random() < 0.7)
-        if maker.random.random() < 0.5:
+        if maker.random.random() < 0.4:
             run = replace(run, provenance=maker.row_with_other_inputs(draft, completed=False) or run.provenance)
+        elif run.provenance is None and maker.random.random() < 0.5:
+            run = replace(run, claimed=maker.started_for(draft))
         draft.ended.append(run)
 
 
@@ -254,16 +269,12 @@ def failed_with_other_inputs(maker: WorldMaker, draft: _Draft) -> None:
 
 
 def cancelled(maker: WorldMaker, draft: _Draft) -> None:
-    ago = minutes(maker.random.choice((5, 22, 28)))
-    other = maker.row_with_other_inputs(draft, completed=False)
+    ago = minutes(maker.random.choice((3, 5, 22, 28)))
     if maker.random.random() < 0.6:
         draft.ended.clear()
     run = maker.run(draft, RunState.CANCELLED, ago, row=maker.random.random() < 0.3)
-    if maker.random.random() < 0.8:  # the cascade had started it, for the inputs of now or for others
-        same = run.provenance or maker.run(draft, RunState.CANCELLED, ago).provenance
-        started_for = maker.random.choice((same, other, other)) or same
-        assert started_for is not None
-        run = replace(run, claimed=started_for.fingerprint)
+    if maker.random.random() < 0.5:
+        run = replace(run, claimed=maker.started_for(draft))
     draft.ended.append(run)
     draft.ended.sort(key=lambda run: run.at)
 
@@ -356,6 +367,13 @@ def request(maker: WorldMaker, draft: _Draft) -> None:
     )
 
 
+def asked_in_vain(maker: WorldMaker, draft: _Draft) -> None:
+    """Let whatever starts crash before its guard has judged, for as long as it is asked for."""
+    draft.fields["requests"] = (Request(maker.identifier(), maker.now - minutes(19)),)
+    last = maker.random.choice((14, 15, 16))
+    draft.ended = [maker.run(draft, RunState.CRASHED, minutes(ago), row=False) for ago in (18, 17, last)]
+
+
 FAULTS: tuple[Callable[[WorldMaker, _Draft], None], ...] = (
     never_ran,
     no_deployment,
@@ -384,6 +402,7 @@ FAULTS: tuple[Callable[[WorldMaker, _Draft], None], ...] = (
     contradiction,
     paused,
     request,
+    asked_in_vain,
 )
 
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from instances.rules.admission import Admission
 from instances.rules.readiness import FreshnessReport
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.world.facts import BLOCKED, SKIPPED, Clock, Edge, FlowId, Policy, RunState
 from tests.instances.oracle import was_cancelled_by_a_person
 from tests.instances.sample_world import days, hours, minutes
@@ -196,7 +196,7 @@ class Walk(RuleBasedStateMachine):
     @rule(place=st.integers(0, 7), back=st.booleans())
     def a_person_edits_a_configuration(self, place: int, back: bool) -> None:
         flow = self.flow(place)
-        flow.config += -1 if back and self.goes_back else 1
+        self.house.configure(flow.flow_id, flow.config + (-1 if back and self.goes_back else 1))
 
     @rule(place=st.integers(0, 7))
     def an_operator_pauses_or_resumes_a_deployment(self, place: int) -> None:
@@ -331,8 +331,7 @@ class Walk(RuleBasedStateMachine):
     def needs_a_person(self, flow_id: FlowId) -> bool:
         """Say whether a flow has come to rest for a reason that the design leaves to people."""
         oracle, facts = self.house.oracle, self.house.whole_world()[flow_id]
-        last = facts.last_ended
-        if last is not None and (was_cancelled_by_a_person(last) or facts.crashes_in_row >= 3):
+        if oracle.a_person_said_no(facts) or (oracle.crashes_for_now(facts) >= 3 and not facts.requests):
             return True
         if oracle.status(flow_id) == "READY":
             return oracle.version(flow_id) is None

@@ -6,10 +6,12 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
+from instances.rules.explain import explain
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
 from instances.rules.status import FlowStatus, Verdict
-from prefect_optaic.show import one_line_reason, show_status
-from tests.instances.sample_world import NOW
+from instances.world.facts import FlowFacts
+from prefect_optaic.show import cause_tree, one_line_reason, show_status
+from tests.instances.sample_world import NOW, completed, failed, flow, strict, world
 
 REASON = "failed at 17:40 UTC, run db02c1f6: the source has a row twice, (2024-02-08, AAA): leave one of them out"
 LINES = [
@@ -65,3 +67,19 @@ def test_a_reason_is_a_column_on_a_wide_terminal() -> None:
 )
 def test_a_reason_of_many_lines_is_told_by_what_it_says(text: str, line: str) -> None:
     assert one_line_reason(text) == line
+
+
+def tree(judged: FlowFacts, *others: FlowFacts) -> list[str]:
+    out = io.StringIO()
+    console = Console(file=out, width=200, color_system=None)
+    console.print(cause_tree(explain(judged, world(judged, *others), NOW)))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_the_root_cause_is_marked_where_it_is_another_flow_or_the_flow_can_not_be_read() -> None:
+    behind = tree(flow("signal", edges=[strict("prices")]), flow("prices", failed(message="gone")))
+    assert [line.endswith("(root cause)") for line in behind] == [False, True]
+    assert tree(flow("prices", completed(), unreadable="no answer")) == [
+        "prices.refresh is UNKNOWN: its facts can't be read: no answer (root cause)"
+    ]
+    assert not tree(flow("prices", failed()))[0].endswith("(root cause)")

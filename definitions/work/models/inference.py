@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from definitions.contract import Input, Regressor, Store
+from definitions.markdown_table import frame_table
 from definitions.work.models.prediction import predict
-from definitions.work.outcome import Outcome, table
+from definitions.work.outcome import Outcome
 
 KEYS = ("date", "entity")
 
@@ -53,7 +54,7 @@ def infer(
                 f"{past.height:,} predictions of the validation, {later.height:,} later ones by the champion. "
                 f"The highest of {watermark}:",
                 "",
-                *table(newest.head(5)),
+                *frame_table(newest.head(5)),
             ]
         ),
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from definitions.contract import Input, Store
-from definitions.work.outcome import Outcome, table
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Outcome
 from definitions.work.portfolios.portfolio_settings import TRADES, BacktestConfig, DateRange
 from research.errors import ResearchError
 from research.frames.panels import carried, panel, panel_rows, value_column
@@ -210,4 +211,4 @@ def _summary(
     rows = {"": [METRICS[key].label for key in metrics], PORTFOLIO: [METRICS[k].written(v) for k, v in metrics.items()]}
     if name is not None:
         rows[name] = [METRICS[key].written(others[key]) if key in others else "" for key in metrics]
-    return "\n".join([*lines, *table(pl.DataFrame(rows))])
+    return "\n".join([*lines, *frame_table(pl.DataFrame(rows))])

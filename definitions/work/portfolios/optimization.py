@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from definitions.contract import Allocation, AllocationRequest, Input, Optimizer, Store
-from definitions.work.outcome import Outcome, table
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Outcome
 from definitions.work.portfolios.portfolio_settings import OptimizationSettings
 from research.errors import ResearchError
 from research.frames.panels import carried, panel, panel_rows, value_column
@@ -227,6 +228,6 @@ def _summary(decisions: list[_Decision], metrics: dict[str, float], statuses: st
         f"{metrics['effective_bets']:.1f} effective bets, {len(held)} of "
         f"{len(weights)} entities held.",
         "",
-        *table(shown),
+        *frame_table(shown),
     ]
     return "\n".join(lines)

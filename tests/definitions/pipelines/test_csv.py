@@ -44,7 +44,7 @@ def test_columns_and_formats_are_chosen(path: Path) -> None:
     config = {
         "date": "Day",
         "entity": "Ticker",
-        "knowledge_date": "RunSnapshot",
+        "knowledge_date": "Seen",
         "values": {"Adj Close": "close", "Sector": "sector"},
         "separator": ";",
         "decimal_comma": True,

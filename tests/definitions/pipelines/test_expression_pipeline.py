@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from definitions.contract import ExtractRequest, Input, Kind, Role
-from definitions.errors import InvalidConfig, SourceError
+from definitions.errors import InvalidConfig, SourceError, UnknownVersion
 from definitions.registry import default_registry
+from research.expressions.parser import Expression, parse
 from tests.definitions.resources import make, resources
 
 
@@ -65,6 +66,24 @@ def test_a_bad_expression_is_refused_when_saved() -> None:
     )
     with pytest.raises(InvalidConfig, match="'date' is a key of the rows: choose another name for the value"):
         definition.parse({"expression": "close", "value_column": "date"})
+
+
+def test_an_expression_is_parsed_once_for_all_that_asks_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def counted(text: str, *language: Any) -> Expression:
+        parsed.append(text)
+        return parse(text, *language)
+
+    monkeypatch.setattr("definitions.pipelines.expression.parse", counted)
+    definition = default_registry().get(Kind.PIPELINE, "expression")
+    parameters = definition.parse({"expression": " RANK(\n  close)"})
+    assert definition.uses(parameters) == ("operator RANK@1",)
+    pipeline = definition.factory(parameters, resources())
+    assert pipeline.extract(ExtractRequest(inputs=(Input("prices", "input", PRICES),))).height == 2
+    assert parsed == [" RANK(\n  close)"]
+    # As the config has it: its hash, which decides on staleness, is made of that.
+    assert parameters.model_dump(mode="json")["expression"] == " RANK(\n  close)"
 
 
 def test_an_unknown_column_is_shown_in_the_run() -> None:
@@ -163,8 +182,8 @@ def test_bad_macros_are_refused_when_saved(macros: dict[str, Any], problem: str)
     assert "config.expression" not in str(caught.value)
 
 
-def uses(config: dict[str, Any], version: int | None = None) -> tuple[str, ...]:
-    definition = default_registry().get(Kind.PIPELINE, "expression", version)
+def uses(config: dict[str, Any]) -> tuple[str, ...]:
+    definition = default_registry().get(Kind.PIPELINE, "expression")
     return definition.uses(definition.parse(config))
 
 
@@ -183,22 +202,20 @@ def test_what_an_expression_uses_counts_in_its_hash() -> None:
     assert uses({"expression": "close / 2"}) == ()
 
 
-def test_an_instance_pinned_to_the_first_version_works_as_ever() -> None:
-    first = default_registry().get(Kind.PIPELINE, "expression", 1)
-    config = {"expression": "DELTA(close, 1)"}
+def test_an_instance_pinned_to_the_version_of_before_is_told_which_there_are() -> None:
+    with pytest.raises(UnknownVersion) as caught:
+        default_registry().get(Kind.PIPELINE, "expression", 1)
 
-    # As it lies in databases: a version's content never changes.
-    assert first.content_hash == "1a9dfa247d5ea209dd464c243621c75feb8605292c4d421fa350e5c6cf8ea893"
-    assert first.parse(config).model_dump() == {**config, "value_column": "value", "drop_nulls": True}
-    assert uses(config, version=1) == ("operator DELTA@1",)
-    rows = first.factory(first.parse(config), resources()).extract(
-        ExtractRequest(inputs=(Input("prices", "input", PRICES),))
+    assert str(caught.value) == (
+        "pipeline definition 'expression' has no version 1; there are: 2. "
+        "Pin one of those, or leave definition_version out for the newest."
     )
-    assert rows.rows() == [(day(2), "A", 10.0)]
-    with pytest.raises(InvalidConfig, match=r"config\.macros: Extra inputs are not permitted"):
-        first.parse({**config, "macros": {}})
-    with pytest.raises(InvalidConfig, match=r"expression@1: config\.expression: in the expression, at column 1"):
-        first.parse({"expression": "MEEN(close, 1)"})
+
+
+def test_what_databases_have_under_its_version_has_not_changed() -> None:
+    definition = default_registry().get(Kind.PIPELINE, "expression", 2)
+
+    assert definition.content_hash == "158e2c180b909fd4f8e4d30bb2e4b1b2df1f4af42b314970e1cf98dc2d43e02e"
 
 
 def test_a_column_of_text_groups() -> None:

@@ -27,7 +27,7 @@ async def prices_and_child(lab: Lab, **fields: Any) -> None:
 
 
 def flow_id(lab: Lab, name: str) -> FlowId:
-    return lab.services.repository.flow_id(lab.prefix + name, "refresh")
+    return lab.services.repository.flow(lab.prefix + name, "refresh").flow_id
 
 
 def ask_for(lab: Lab, name: str, parameters: Mapping[str, Any]) -> None:

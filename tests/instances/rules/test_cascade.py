@@ -9,7 +9,7 @@ import pytest
 from instances.rules.cascade import Hold, Start, decide, open_requests, withdrawn_at
 from instances.rules.readiness import assess
 from instances.rules.status import judge
-from instances.world.facts import Calendar, Edge, FlowFacts, Policy, Request, RunFact, RunState
+from instances.world.facts import Calendar, Clock, Edge, FlowFacts, Policy, Request, RunFact, RunState
 from instances.world.wording import short
 from tests.instances.sample_world import (
     NOW,
@@ -122,19 +122,11 @@ def test_what_the_guard_would_block_is_left() -> None:
         (signal(live(RunState.SCHEDULED)), f"run {short(live(RunState.SCHEDULED).run_id)} is scheduled already"),
         (signal(deployment_id=None), "it has no deployment yet"),
         (signal(paused=True), "its deployment is paused"),
-        (
-            signal(crashed(hours(1)), crashed(hours(2)), crashed(hours(3))),
-            "it has crashed 3 times in a row; run it by hand when the cause is gone",
-        ),
-        (
-            signal(unjudged(RunState.FAILED, hours(1)), crashed(hours(2)), unjudged(RunState.FAILED, hours(3))),
-            "it has crashed 3 times in a row; run it by hand when the cause is gone",
-        ),
     ],
 )
 def test_an_obstacle_keeps_any_run_from_starting(judged: FlowFacts, reason: str, requests: tuple[Request, ...]) -> None:
     facts = flow("signal", edges=[strict("prices")], requests=requests)
-    names = ("unreadable", "live", "deployment_id", "paused", "crashes_in_row", "decisive", "completed", "last_ended")
+    names = ("unreadable", "live", "deployment_id", "paused", "decisive", "completed", "last_ended")
     facts = _with(facts, **{name: getattr(judged, name) for name in names})
     assert left(facts, PRICES) == reason
 
@@ -170,36 +162,126 @@ def test_a_failure_before_the_guard_is_retried_like_a_crash() -> None:
     assert started(signal(early, last), PRICES).after == last.run_id
     thrice = [unjudged(RunState.FAILED, hours(n)) for n in (1, 2, 3)]
     assert isinstance(decision(signal(*thrice[:2], failed(hours(3), fingerprint=CURRENT)), PRICES), Start)
-    assert "crashed 3 times in a row" in left(signal(cancelled(minutes(1), fingerprint="another"), *thrice), PRICES)
+    newer = flow("prices", completed(minutes(0.5), version="8"))
+    assert isinstance(decision(signal(cancelled(minutes(1)), *thrice), newer), Start)
 
 
-# Cancelled by a person
+# Crashes, in a row of one fingerprint
 
 
-def test_a_cancelled_run_is_not_started_again_for_the_same_fingerprint() -> None:
-    run = cancelled(hours(1), fingerprint=CURRENT)
-    reason = f"run {short(run.run_id)} was cancelled, and its inputs are still the same; run it by hand"
-    assert left(signal(run), PRICES) == reason
-    assert isinstance(decision(signal(cancelled(hours(1), fingerprint="another")), PRICES), Start)
+IN_A_ROW = "it has crashed 3 times in a row; run it by hand when the cause is gone"
 
 
-def test_a_run_cancelled_before_its_guard_waits_for_an_input_to_complete() -> None:
-    run = unjudged(RunState.CANCELLED, hours(1))
-    cancelled_already = f"run {short(run.run_id)} was cancelled"
-    assert left(signal(run), PRICES).startswith(cancelled_already)
-    assert left(signal(run), flow("prices", completed(hours(1)))).startswith(cancelled_already)
-    assert isinstance(decision(signal(run), flow("prices", completed(minutes(59)))), Start)
-    source = flow("prices", run)
-    assert left(source).startswith(cancelled_already)
+def crashes(*fingerprints: str) -> FlowFacts:
+    """Return the signal after these crashes, the newest first; an hour lies between them."""
+    return signal(*(crashed(hours(n), fingerprint=each) for n, each in enumerate(fingerprints, start=1)))
 
 
-def test_a_run_cancelled_before_its_guard_is_compared_by_what_it_was_started_for() -> None:
-    same = signal(unjudged(RunState.CANCELLED, hours(3), claimed=CURRENT))
-    assert "its inputs are still the same" in left(same, PRICES)  # though they completed again since
-    other = signal(unjudged(RunState.CANCELLED, hours(1), claimed="another"))
-    assert isinstance(decision(other, PRICES), Start)  # though none has completed since
-    judged = cancelled(hours(1), fingerprint="another")
-    assert isinstance(decision(signal(replace(judged, claimed=CURRENT)), PRICES), Start)  # what it had counts
+def test_a_flow_that_has_crashed_three_times_for_the_same_is_left_alone() -> None:
+    assert left(crashes(CURRENT, CURRENT, CURRENT), PRICES) == IN_A_ROW
+    assert left(crashes(CURRENT, CURRENT, CURRENT, "another"), PRICES) == IN_A_ROW
+    assert isinstance(decision(crashes(CURRENT, CURRENT, "another", CURRENT), PRICES), Start)
+
+
+def test_a_changed_input_or_configuration_starts_the_count_of_crashes_anew() -> None:
+    thrice = crashes(CURRENT, CURRENT, CURRENT)
+    assert isinstance(decision(thrice, flow("prices", completed(minutes(1), version="8"))), Start)
+    assert isinstance(decision(replace(thrice, config_hash="config-2"), PRICES), Start)
+    assert isinstance(decision(crashes("another", "another", "another"), PRICES), Start)
+
+
+def test_a_crash_before_the_guard_is_of_what_it_was_started_for() -> None:
+    early = [unjudged(RunState.CRASHED, hours(n), claimed=CURRENT) for n in (1, 2, 3)]
+    assert left(signal(*early), PRICES) == IN_A_ROW
+    others = [replace(run, claimed="another") for run in early]
+    assert isinstance(decision(signal(*others), PRICES), Start)
+
+
+def test_a_crash_of_which_nothing_is_known_is_of_now_unless_there_is_news() -> None:
+    thrice = signal(*(unjudged(RunState.FAILED, minutes(n)) for n in (10, 20, 30)))
+    assert left(thrice, PRICES) == IN_A_ROW
+    assert isinstance(decision(thrice, flow("prices", completed(minutes(9), version="8"))), Start)
+    assert isinstance(decision(replace(thrice, configured_at=NOW - minutes(15)), PRICES), Start)
+    assert left(replace(thrice, configured_at=NOW - minutes(30)), PRICES) == IN_A_ROW
+
+
+def test_a_request_is_honoured_whatever_has_crashed() -> None:
+    thrice = crashes(CURRENT, CURRENT, CURRENT)
+    assert started(replace(thrice, requests=(asked(1),)), PRICES).reason == "asked for at 17:50 UTC"
+    assert started(replace(thrice, requests=(asked(1, ago=600),)), PRICES).reason == "asked for at 08:00 UTC"
+
+
+def test_what_is_asked_for_and_crashes_again_and_again_is_tried_every_quarter_of_an_hour() -> None:
+    def crashing(ago: float) -> FlowFacts:
+        early = [unjudged(RunState.CRASHED, minutes(ago + n)) for n in (0, 1, 2)]
+        return signal(*early, requests=(asked(1, ago=30),))
+
+    assert left(crashing(14), PRICES) == (
+        "it was asked for at 17:30 UTC, but 3 runs have crashed since; it is tried again 15 minutes after the last"
+    )
+    assert isinstance(decision(crashing(15), PRICES), Start)
+    asked_again = replace(crashing(5), requests=(asked(1, ago=4),))
+    assert isinstance(decision(asked_again, PRICES), Start)
+
+
+# Cancelled by a person: the last word until something is newer
+
+
+def test_a_cancelled_run_is_not_started_again_by_itself() -> None:
+    for run in (cancelled(hours(1), fingerprint=CURRENT), unjudged(RunState.CANCELLED, hours(1))):
+        reason = f"run {short(run.run_id)} was cancelled, and nothing that it depends on is newer; run it by hand"
+        assert left(signal(run), PRICES) == reason
+        assert left(flow("prices", run)) == reason
+
+
+def test_a_cancel_holds_whatever_fingerprint_the_run_had() -> None:
+    """An input went back to the version before: nothing is newer."""
+    assert "was cancelled" in left(signal(cancelled(hours(1), fingerprint="another")), PRICES)
+    assert "was cancelled" in left(signal(unjudged(RunState.CANCELLED, hours(1), claimed="another")), PRICES)
+    same = unjudged(RunState.CANCELLED, hours(3), claimed=CURRENT)
+    assert isinstance(decision(signal(same), PRICES), Start)  # whose version was left an hour later
+
+
+def test_a_version_of_an_input_that_was_left_after_a_cancel_ends_it() -> None:
+    cancel = signal(unjudged(RunState.CANCELLED, hours(1)))
+    assert "was cancelled" in left(cancel, flow("prices", completed(hours(1), version="8")))
+    assert isinstance(decision(cancel, flow("prices", completed(minutes(59), version="8"))), Start)
+    confirmed = flow("prices", skipped(minutes(1), version="7", version_since=NOW - hours(2)))
+    assert "was cancelled" in left(cancel, confirmed)
+    newer = flow("prices", skipped(minutes(1), version="8", version_since=NOW - minutes(59)))
+    assert isinstance(decision(cancel, newer), Start)
+    optional_input = signal(*_ended(cancel), edges=[replace(strict("prices"), required=False)])
+    assert isinstance(decision(optional_input, newer), Start)
+
+
+def _ended(facts: FlowFacts) -> list[RunFact]:
+    return [run for run in (facts.last_ended,) if run is not None]
+
+
+def test_a_configuration_that_was_changed_after_a_cancel_ends_it() -> None:
+    cancel = signal(cancelled(hours(1)))
+    assert "was cancelled" in left(replace(cancel, configured_at=NOW - hours(1)), PRICES)
+    assert isinstance(decision(replace(cancel, configured_at=NOW - minutes(59)), PRICES), Start)
+
+
+def test_a_tick_or_a_session_after_a_cancel_ends_it() -> None:
+    hourly = Policy(follow_inputs=False, clock=Clock(cron="0 * * * *"))
+    assert "was cancelled" in left(flow("prices", cancelled(minutes(0)), policy=hourly))  # that very tick
+    assert isinstance(decision(flow("prices", cancelled(minutes(1)), policy=hourly)), Start)
+    assert "was cancelled" in left(flow("prices", cancelled(hours(22)), policy=SESSION))  # of 2026-03-10
+    assert isinstance(decision(flow("prices", cancelled(hours(23)), policy=SESSION)), Start)
+
+
+def test_what_can_not_be_computed_is_no_news() -> None:
+    for broken in (Policy(clock=Clock(cron="61 * * * *")), Policy(calendar=Calendar("NOWHERE"))):
+        assert "was cancelled" in left(flow("prices", cancelled(hours(1)), policy=broken))
+
+
+def test_a_run_that_did_something_after_a_cancel_ends_it() -> None:
+    stale = completed(minutes(30), inputs={"prices": "6"})
+    assert isinstance(decision(signal(stale, cancelled(hours(1))), PRICES), Start)
+    behind_a_blocked_one = signal(blocked(minutes(30)), cancelled(hours(1)))
+    assert "was cancelled" in left(behind_a_blocked_one, PRICES)
 
 
 def test_a_blocked_run_was_not_cancelled_by_a_person() -> None:

@@ -8,9 +8,9 @@ import pytest
 from definitions.contract import FlowKind
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus
-from instances.world.clock import NaiveMoment
 from instances.world.facts import FlowFacts, Policy, RunState
 from instances.world.fingerprint import Pin, fingerprint
+from instances.world.moments import NaiveMoment
 from instances.world.wording import short
 from tests.instances.sample_world import (
     CONFIG,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instances.rules.status import FlowStatus, Verdict, judge, unknown
-from instances.world.clock import NaiveMoment
 from instances.world.facts import Calendar, Clock, Policy, RunFact, RunState
+from instances.world.moments import NaiveMoment
 from instances.world.wording import short
 from tests.instances.sample_world import (
     NOW,

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from instances.world.calendars import CalendarError, Session, last_session
-from instances.world.clock import NaiveMoment
+from instances.world.moments import NaiveMoment
 from tests.instances.sample_world import hours, minutes, utc
 
 AT_ONCE = dt.timedelta(0)

@@ -10,8 +10,9 @@ from prefect.server.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
 from instances.specification.schedules import Schedule
-from instances.world.clock import ORIGIN, ClockError, NaiveMoment, last_tick, next_tick
+from instances.world.clock import ORIGIN, ClockError, last_tick, next_tick
 from instances.world.facts import Clock
+from instances.world.moments import NaiveMoment
 from tests.instances.sample_world import days, hours, minutes, utc
 from tests.properties import examples
 

@@ -217,7 +217,7 @@ def test_a_missed_deadline_is_told_once_and_fires_the_automation_once(play: Play
 
 async def overdue(lab: Lab, name: str) -> OverdueFlow | None:
     world = await lab.world()
-    flow = world[lab.services.repository.flow_id(lab.prefix + name, "refresh")]
+    flow = world[lab.services.repository.flow(lab.prefix + name, "refresh").flow_id]
     missed = missed_deadline(flow, datetime.now(UTC))
     return OverdueFlow(flow, missed) if missed else None
 

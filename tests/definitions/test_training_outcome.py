@@ -1,15 +1,13 @@
 """What a training's artifact says."""
 
 import datetime as dt
-from types import SimpleNamespace
 from typing import cast
 
 import polars as pl
 
 from definitions.contract import Regressor
 from definitions.work.models.training import Fold, TrainingResult
-from flows.model import _training_summary
-from flows.running.champion import Challenge
+from definitions.work.models.training_outcome import training_summary
 from research.models.walk_forward import Split
 
 DAY = dt.date(2024, 1, 1)
@@ -26,7 +24,7 @@ def test_counts_are_whole_numbers_and_a_fold_takes_five_columns() -> None:
     reference = pl.DataFrame()
     trained = TrainingResult(cast(Regressor, None), ("momentum",), 123456, folds, METRICS, reference, ())
 
-    lines = _training_summary(trained, cast(Challenge, SimpleNamespace(message="Trained.")), "a link").splitlines()
+    lines = training_summary(trained, "Trained.", "a link").splitlines()
 
     assert "| rows | 5,040 |" in lines
     assert "| ic_dates | 84 |" in lines
