@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format bench clean
+.PHONY: help setup demo test test-fast torture check format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,11 +23,14 @@ setup: $(VENV)/.ready ## make .venv and install everything into it
 demo: setup ## real prices through guarded deployments, on a stack of its own
 	@$(BIN)/prefect-optaic demo
 
-test: setup ## all tests; they start a real Postgres, Prefect server and worker
+test: setup ## the tests; they start a real Postgres, Prefect server and worker
 	$(BIN)/python -m pytest
 
 test-fast: setup ## the tests that need no Prefect server
-	$(BIN)/python -m pytest -m "not integration"
+	$(BIN)/python -m pytest -m "not integration and not torture"
+
+torture: setup ## what takes longer: kills at 30 points, many waves, every property on many examples
+	$(BIN)/python -m pytest -m "torture or hypothesis" --hypothesis-profile=torture
 
 check: setup ## format, lint, types, layers, migrations
 	$(BIN)/ruff format --check .

@@ -20,11 +20,13 @@ from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 from prefect_optaic.stack.machine.processes import stop
 from prefect_optaic.stack.servers import postgres
 from prefect_optaic.stack.target import use
+from tests import properties
 
 if TYPE_CHECKING:
     from tests.flows.lab import Play, Scenario
 
 _TEMPLATE = "optaic_template"
+properties.register_profiles()  # not in `pytest_configure`: the plugin of hypothesis chooses one there
 _numbers = itertools.count(1)
 _prefect_home = pytest.StashKey[str]()
 

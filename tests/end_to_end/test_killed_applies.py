@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import pytest
 import yaml
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import create_engine, text
@@ -28,11 +29,19 @@ from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, lab
 from tests.flows.snapshot import Snapshot, snapshot
 
-INSTANCES = 50
 MODELS = 2
-FLOWS = INSTANCES + 2 * MODELS
-KILLS = 30
 PREFIX = "kill-"
+# How often to kill while things of a kind are made.
+THRICE = {"block": 1, "instance": 1, "deployment": 1}
+THIRTY_TIMES = {
+    "planned": 2,
+    "block": 6,
+    "instance": 4,
+    "MLflow": 4,
+    "Evidently": 4,
+    "deployment": 7,
+    "automation": 3,
+}
 
 
 @dataclass
@@ -93,8 +102,8 @@ def applies() -> Iterator[Applies]:
             pipe.close()
 
 
-def write_manifest(folder: Path) -> Path:
-    """Describe 48 datasets: some with a schedule, some with parts in blocks of their own, some that read others.
+def write_manifest(folder: Path, datasets: int) -> Path:
+    """Describe datasets: some with a schedule, some with parts in blocks of their own, some that read others.
 
     And two models, which have three flows each, an MLflow experiment, an Evidently project and an automation.
     """
@@ -103,7 +112,7 @@ def write_manifest(folder: Path) -> Path:
         {"name": f"{PREFIX}store", "type": "store", "definition": "delta"},
         {"name": f"{PREFIX}accessor", "type": "accessor", "definition": "simple"},
     ]
-    for number in range(INSTANCES - MODELS):
+    for number in range(datasets):
         entry: dict[str, Any] = {
             "name": f"{PREFIX}{number}",
             "type": "signal" if number % 10 == 7 else "dataset",
@@ -152,14 +161,15 @@ def forget(services: Services) -> None:
         connection.execute(text("TRUNCATE optaic.instance, optaic.automation, optaic.definition CASCADE"))
 
 
-def points(steps: list[str]) -> list[tuple[int, float]]:
-    """Return after how many steps, and how many seconds later, to kill: some in each kind of step, some before."""
+def points(steps: list[str], kills: Mapping[str, int]) -> list[tuple[int, float]]:
+    """Return after how many steps, and how many seconds later, to kill: so often in each kind of step."""
     chosen = random.Random(20_261_124)
     kinds = [line.split()[1] for line in steps]
     first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
-    shares = {"block": 6, "instance": 4, "MLflow": 4, "Evidently": 4, "deployment": 7, "automation": 3}
-    found = [(0, chosen.uniform(0.0, 0.1)) for _ in range(KILLS - sum(shares.values()))]
-    for kind, share in shares.items():
+    found = [(0, chosen.uniform(0.0, 0.1)) for _ in range(kills.get("planned", 0))]
+    for kind, share in kills.items():
+        if kind == "planned":
+            continue
         count = kinds.count(kind)
         # All rows are said to be done at once: what is killed there is the transaction, before the first of them.
         within = 0 if kind == "instance" else count - 1
@@ -198,8 +208,13 @@ async def destroy_all(opened_lab: Lab) -> None:
     await opened_lab.bootstrap(destroy=tuple(name for name in names if name.startswith(PREFIX)))
 
 
-def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(stack: Target, tmp_path: Path) -> None:
-    manifest = write_manifest(tmp_path)
+@pytest.mark.parametrize(
+    ("datasets", "kills"), [(18, THRICE), pytest.param(48, THIRTY_TIMES, marks=pytest.mark.torture)]
+)
+def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(
+    stack: Target, tmp_path: Path, datasets: int, kills: Mapping[str, int]
+) -> None:
+    manifest = write_manifest(tmp_path, datasets)
 
     async def scenario(opened_lab: Lab) -> None:
         client, services = opened_lab.client, opened_lab.services
@@ -208,10 +223,10 @@ def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(stack: Targe
         with applies() as forks:
             steps = forks.finish(manifest)
             whole = await look(client, services)
-            assert whole.counts["deployment"] == FLOWS
+            assert whole.counts["deployment"] == datasets + 3 * MODELS
             assert forks.finish(manifest) == []
             killed_in: set[str] = set()
-            for after, delay in points(steps):
+            for after, delay in points(steps, kills):
                 forget(services)
                 killed_in.add(forks.kill(manifest, after, delay).split()[0 if not after else 1])
                 if chosen.random() < 0.25:
@@ -221,7 +236,7 @@ def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(stack: Targe
                 forks.finish(manifest)
                 assert await look(client, services) == whole, f"killed after {after} steps and {delay:.3f} s"
             assert forks.finish(manifest) == []
-            assert killed_in >= {"planned", "block", "MLflow", "Evidently", "deployment", "automation"}
+            assert killed_in >= kills.keys() - {"instance"}
         forget(services)
 
     async def main() -> None:

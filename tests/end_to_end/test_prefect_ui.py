@@ -1,9 +1,11 @@
 """Bootstrap as an operations person runs it: `prefect deploy`, then a click in the Prefect UI."""
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import PrefectClient
@@ -22,12 +24,19 @@ from tests.flows.lab import Lab, Play
 PATIENCE = 60  # seconds; the page is there in 3 of them, the run in 15
 
 
+def chromium_and_driver() -> tuple[str, str]:
+    """Return the paths of both. Without them there is no test; in CI that is an error."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        without = pytest.fail if os.environ.get("CI") else pytest.skip
+        without("a click in the Prefect UI needs Chromium and its driver: `apt-get install chromium chromium-driver`")
+    return chromium, driver
+
+
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
     """A headless Chromium."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.fail("this test needs Chromium and its driver: `apt-get install chromium chromium-driver`")
+    chromium, driver = chromium_and_driver()
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1000"):
@@ -51,6 +60,16 @@ def quick_run(browser: webdriver.Chrome, page: str) -> None:
 async def runs_of(client: PrefectClient, deployment: object) -> list[FlowRun]:
     wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId.model_validate({"any_": [deployment]}))
     return await client.read_flow_runs(flow_run_filter=wanted)
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_without_a_browser_it_is_said_how_to_have_one_and_ci_insists(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(outcome, match="`apt-get install chromium chromium-driver`"):
+        chromium_and_driver()
 
 
 def test_a_click_in_the_prefect_ui_gives_every_instance_its_deployment(

@@ -24,8 +24,10 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flow_engine import run_flow_async
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import Session
 
 from blocks.documents import BlockWriter, in_place, read_blocks
 from definitions.contract import FlowKind
@@ -39,6 +41,7 @@ from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import Verdict, judge
 from instances.specification.applied import FlowRecord
 from instances.specification.specs import spec_adapter
+from instances.storage.tables import AutomationRow, InstanceRow
 from instances.world.facts import FlowId, World
 
 Scenario = Callable[["Lab"], Awaitable[None]]
@@ -215,7 +218,7 @@ def _key(name: str) -> tuple[str, str]:
 
 @asynccontextmanager
 async def lab(folder: Path) -> AsyncIterator[Lab]:
-    """Open a lab for the length of a block; its blocks are deleted afterwards, its rows and data stay."""
+    """Open a lab for the length of a block."""
     async with get_client() as client:
         with suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
@@ -228,7 +231,21 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
 
 
 async def _forget(opened_lab: Lab) -> None:
-    saved = (await read_blocks(opened_lab.client)).by_name
-    own = [block for name, block in saved.items() if name.startswith(opened_lab.prefix)]
-    for block in sorted(own, key=lambda block: block.spec.type in {"pipeline", "store", "accessor"}):
-        await opened_lab.client.delete_block_document(block.document_id)
+    """Remove what there is of a lab, so that the tests after it read their own things only; its data stays."""
+    client, services, prefix = opened_lab.client, opened_lab.services, opened_lab.prefix
+    with Session(services.engine) as session:
+        instances = session.scalars(select(InstanceRow.name).where(InstanceRow.name.startswith(prefix))).all()
+        automations = session.scalars(select(AutomationRow).where(AutomationRow.name.contains(prefix))).all()
+    for automation in automations:
+        with suppress(ObjectNotFound):
+            await client.delete_automation(automation.prefect_automation_id)
+        services.writer.forget_automation(automation.name)
+    services.writer.remove(instances)
+    # By SQL, as Prefect's API would take a request for each of them.
+    prefect = create_engine(services.engine.url.set(database="prefect"))
+    deployments = "SELECT id FROM deployment WHERE starts_with(name, :prefix)"
+    with prefect.begin() as connection:
+        connection.execute(text(f"DELETE FROM flow_run WHERE deployment_id IN ({deployments})"), {"prefix": prefix})
+        for table in ("deployment", "block_document"):
+            connection.execute(text(f"DELETE FROM {table} WHERE starts_with(name, :prefix)"), {"prefix": prefix})
+    prefect.dispose()

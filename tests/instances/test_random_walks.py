@@ -7,7 +7,7 @@ from random import Random
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -18,6 +18,7 @@ from instances.world.facts import BLOCKED, SKIPPED, Clock, Edge, FlowId, Policy,
 from tests.instances.oracle import was_cancelled_by_a_person
 from tests.instances.sample_world import days, hours, minutes
 from tests.instances.simulated_house import Flow, House, Reading, Run
+from tests.properties import examples
 
 WEEKLY = Policy(follow_inputs=False, max_age=days(7))  # as of a model's train
 CLOCKS = (Clock(cron="0 17 * * *"), Clock(interval=hours(6)))
@@ -345,15 +346,7 @@ class Walk(RuleBasedStateMachine):
         return direct.union(*(self.upstream_of(upstream) for upstream in direct))
 
 
-Walk.TestCase.settings = settings(
-    max_examples=400,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+Walk.TestCase.settings = examples(50, steps=40, suppress=[HealthCheck.filter_too_much])
 TestWalk = Walk.TestCase
 
 
@@ -366,14 +359,18 @@ def run_in_random_order(house: House, random: Random, workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [2, 20])
-@pytest.mark.parametrize("seed", range(3))
-def test_a_fan_in_of_20_costs_one_run_of_the_child_per_wave_and_no_blocked_one(seed: int, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "waves"), [(0, 2), *(pytest.param(seed, 10, marks=pytest.mark.torture) for seed in range(10))]
+)
+def test_a_fan_in_of_20_costs_one_run_of_the_child_per_wave_and_no_blocked_one(
+    seed: int, waves: int, workers: int
+) -> None:
     random = Random(seed)
     source = Policy(follow_inputs=False)
     parents = [Flow(flow_at(n), f"parent-{n}", policy=source, auto=False) for n in range(20)]
     child = Flow(flow_at(20), "child", tuple(Edge(parent.flow_id) for parent in parents))
     house = CheckedHouse([*parents, child])
-    for wave in range(1, 11):
+    for wave in range(1, waves + 1):
         for parent in parents:
             house.revise(parent.flow_id)
             house.schedule(parent.flow_id)

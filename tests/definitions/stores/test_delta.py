@@ -4,13 +4,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from definitions.contract import Kind, StoreVersion, Watermark
 from definitions.errors import InvalidConfig, MissingSecret, StoreError
 from definitions.stores.delta import DeltaStore
 from tests.definitions.resources import FakeCredentials, make, resources
+from tests.properties import examples
 
 DAY = dt.date(2024, 1, 1)
 SCHEMA = {"date": pl.Date, "entity": pl.String, "close": pl.Float64}
@@ -191,7 +192,7 @@ values = st.one_of(st.none(), st.integers(0, 2).map(float), st.just(float("nan")
 writes = st.lists(st.tuples(st.dictionaries(keys, values, max_size=5), st.booleans()), max_size=6)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(writes)
 def test_the_store_is_a_dict_with_versions(writes: list[tuple[dict[tuple[int, str], float | None], bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

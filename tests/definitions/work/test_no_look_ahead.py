@@ -69,8 +69,9 @@ def _rows(store: DeltaStore) -> pl.DataFrame:
     return store.scan(newest(store)).collect()
 
 
-def test_no_later_price_changes_anything_up_to_a_day(tmp_path: Path) -> None:
-    prices = real_prices(dt.date(2016, 1, 1))
+@pytest.mark.parametrize("first_year", [2018, pytest.param(2016, marks=pytest.mark.torture)])
+def test_no_later_price_changes_anything_up_to_a_day(first_year: int, tmp_path: Path) -> None:
+    prices = real_prices(dt.date(first_year, 1, 1))
     real, mixed = run_chain(prices, tmp_path / "real"), run_chain(shuffled_after(prices, DAY), tmp_path / "mixed")
     assert real.left["equity"].height > 0
     for name, rows in real.until(DAY).items():

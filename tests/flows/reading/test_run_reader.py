@@ -22,13 +22,13 @@ from prefect.states import (
     Scheduled,
 )
 
+from flows.reading import run_reader
 from flows.reading.deployment_reader import deployments_named, deployments_with_ids
 from flows.reading.run_reader import ENOUGH, PAGE, PrefectReader
 from instances.world.facts import DECISIVE, ENDED, RunFact, RunId, RunState
 from prefect_optaic.stack import Target
 
 AT_MOST = 4  # requests at a time
-MANY = PAGE + 5
 HOUR = dt.timedelta(hours=1)
 
 States = tuple[State[Any], ...]
@@ -47,6 +47,14 @@ def ask(stack: Target) -> Callable[[Look], None]:
         asyncio.run(main())
 
     return run
+
+
+@pytest.fixture(params=[10, pytest.param(PAGE, marks=pytest.mark.torture)])
+def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """More runs than one answer holds: of a reader that asks for fewer at a time, and of one as it is."""
+    page: int = request.param
+    monkeypatch.setattr(run_reader, "PAGE", page)
+    return page + 5
 
 
 def now() -> dt.datetime:
@@ -81,10 +89,10 @@ def ids(runs: Iterable[RunFact]) -> list[RunId]:
     return [run.run_id for run in runs]
 
 
-def test_many_live_runs_of_one_deployment_do_not_hide_those_of_another(ask: Callable[[Look], None]) -> None:
+def test_many_live_runs_of_one_deployment_do_not_hide_those_of_another(ask: Callable[[Look], None], many: int) -> None:
     async def look(client: PrefectClient) -> None:
         busy, calm = await deployed(client), await deployed(client)
-        await runs_in(client, busy, (Scheduled(scheduled_time=now() - HOUR) for _ in range(MANY)))
+        await runs_in(client, busy, (Scheduled(scheduled_time=now() - HOUR) for _ in range(many)))
         (due,) = await runs_in(client, calm, [Scheduled(scheduled_time=now())])
         pending = await run_in(client, calm, Pending())
         reader = PrefectReader(client)
@@ -145,13 +153,13 @@ def test_of_a_deleted_deployment_there_are_no_runs(ask: Callable[[Look], None]) 
     ask(look)
 
 
-def test_the_newest_run_is_found_behind_many_of_another(ask: Callable[[Look], None]) -> None:
+def test_the_newest_run_is_found_behind_many_of_another(ask: Callable[[Look], None], many: int) -> None:
     async def look(client: PrefectClient) -> None:
         busy, calm, idle = [await deployed(client) for _ in range(3)]
         completed = await run_in(client, calm, Completed(message="done"))
         failed = [await run_in(client, calm, Failed(message=f"no {number}")) for number in range(2)]
         blocked = await run_in(client, calm, Cancelled(name="Blocked"))
-        await runs_in(client, busy, (Crashed() for _ in range(MANY)))
+        await runs_in(client, busy, (Crashed() for _ in range(many)))
         last = await run_in(client, busy, Crashed(message="last"))
         everything = [busy, calm, idle]
         reader = PrefectReader(client)

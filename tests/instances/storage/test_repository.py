@@ -3,7 +3,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from instances.world.facts import Edge, FlowId
 from tests.instances.catalogue import LOOSE_PART, PARTS, component, dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
 from tests.instances.sample_world import days
+from tests.properties import examples
 
 # Specs
 
@@ -163,7 +164,7 @@ def brute_force(lineage: dict[tuple[int, int], str], starts: list[int]) -> set[s
     return {NODES[n] for n in found}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress=[HealthCheck.function_scoped_fixture])
 @given(lineage=lineages, starts=st.lists(st.integers(0, 8), unique=True, max_size=3))
 def test_surroundings_are_what_a_walk_finds(
     database: Engine, lineage: dict[tuple[int, int], str], starts: list[int]

@@ -1,8 +1,7 @@
-"""`optaic plan`, `apply`, `destroy` and `import` as a user or a script runs them."""
+"""`optaic plan`, `apply`, `destroy` and `import`, as they are called and as they answer."""
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from prefect import get_client
 
 from prefect_optaic.stack import Target
 from prefect_optaic.stack.prepare import deploy_missing
+from tests.prefect_optaic.command_line import done, optaic
 
 MANIFEST = """
 instances:
@@ -32,19 +32,6 @@ instances:
     upstream_refs: [{{instance: {prefix}-prices, max_age: 1h}}]
     schedule: {{type: interval, interval_minutes: 600000}}
 """
-
-
-def optaic(*arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "prefect_optaic.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-
-
-def done(*arguments: object) -> str:
-    """Run a command that must succeed; return what it prints."""
-    ended = optaic(*arguments)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
 
 
 async def _pause_schedules() -> None:
