@@ -102,9 +102,10 @@ def _kept(script: Path) -> Iterator[None]:
 
 def _uninstall(scripts: Path) -> None:
     uv = shutil.which("uv", path=os.pathsep.join((str(scripts), os.environ.get("PATH", ""))))
-    command = [uv, "pip", "uninstall", "--quiet", "--python", sys.executable, _OLD_NAME]
     if uv is None:
         command = [sys.executable, "-m", "pip", "uninstall", "--quiet", "--yes", _OLD_NAME]
+    else:
+        command = [uv, "pip", "uninstall", "--quiet", "--python", sys.executable, _OLD_NAME]
     subprocess.run(command, check=True)
 
 
