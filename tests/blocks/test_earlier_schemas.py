@@ -73,7 +73,7 @@ def test_they_load_are_read_and_get_todays_schema_when_they_are_saved_again(stac
     async def after(document_id: UUID) -> None:
         async with get_client() as client:
             assert await schema_of(client, document_id) != DatasetInstance._calculate_schema_checksum()
-            loaded = await DatasetInstance.aload(name, client=client)
+            loaded: Any = await DatasetInstance.aload(name, client=client)
             assert isinstance(loaded, DatasetInstance)
             assert loaded.to_specs(name, fields) == (expected, ())
             assert loaded.pipeline_instance.config == {"path": "a.csv"}
