@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from definitions.contract import FlowKind
+from definitions.contract import FlowKind, StoreVersion
 from research.frames.pictures import Picture
 
 
@@ -44,3 +44,13 @@ class Outcome:
     pictures: tuple[Picture, ...] = ()
     handles: Mapping[str, str] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+
+
+def rows_left(written: StoreVersion) -> Outcome:
+    """Return the outcome of a write, as the store tells of it; what else the run leaves is added to it."""
+    return Outcome(
+        version=written.version,
+        watermark=written.watermark.date if written.watermark else None,
+        row_count=written.row_count,
+        found_new=written.changed,
+    )

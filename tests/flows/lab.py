@@ -76,6 +76,14 @@ class Lab:
             name, fields.pop("type", "signal"), "expression", {"expression": expression}, upstreams, **fields
         )
 
+    async def ran_pair(self, source: str, signal: str) -> None:
+        """Describe a source and a signal that reads it, apply both, and run both."""
+        await self.source(source)
+        await self.signal(signal, [source])
+        await self.bootstrap()
+        await self.run(source)
+        assert await self.drain(signal) == 1
+
     async def describe(
         self,
         name: str,

@@ -2,14 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from definitions.contract import Allocation, AllocationRequest, Input, Optimizer, Store
 from definitions.markdown_table import frame_table
-from definitions.work.outcome import Outcome
+from definitions.work.outcome import Outcome, rows_left
 from definitions.work.portfolios.portfolio_settings import OptimizationSettings
 from research.errors import ResearchError
 from research.frames.panels import carried, panel, panel_rows, value_column
@@ -79,11 +79,8 @@ def optimize(
     written = store.write(frame, replace=True)
     metrics = _metrics(decisions)
     statuses = ", ".join(sorted({decision.allocation.solver_status for decision in decisions}))
-    return Outcome(
-        version=written.version,
-        watermark=written.watermark.date if written.watermark else None,
-        row_count=written.row_count,
-        found_new=written.changed,
+    return replace(
+        rows_left(written),
         metrics=metrics,
         facts={"solver_status": statuses},
         summary=_summary(decisions, metrics, statuses, relative=signal is not None),

@@ -40,11 +40,7 @@ def test_a_signal_is_blocked_before_its_prices_and_follows_them_by_the_cascade(
 
 def test_a_run_with_the_same_inputs_is_skipped_and_confirms(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.source("prices")
-        await lab.signal("signal", ["prices"])
-        await lab.bootstrap()
-        await lab.run("prices")
-        assert await lab.drain("signal") == 1
+        await lab.ran_pair("prices", "signal")
 
         skipped = await lab.run("signal")
         assert (skipped.type, skipped.name) == (StateType.COMPLETED, "Skipped")
@@ -62,11 +58,7 @@ def test_a_second_refresh_of_unchanged_data_commits_no_version_and_starts_no_chi
     play: Play,
 ) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.source("prices")
-        await lab.signal("signal", ["prices"])
-        await lab.bootstrap()
-        await lab.run("prices")
-        await lab.drain("signal")
+        await lab.ran_pair("prices", "signal")
         again = await lab.run("prices")
         assert again.message == "v0, 1 rows up to 2024-01-02, nothing new."
         assert await lab.waiting("signal") == []
@@ -81,11 +73,7 @@ def test_a_second_refresh_of_unchanged_data_commits_no_version_and_starts_no_chi
 
 def test_force_goes_on_whatever_the_guard_says(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.source("prices")
-        await lab.signal("signal", ["prices"])
-        await lab.bootstrap()
-        await lab.run("prices")
-        await lab.drain("signal")
+        await lab.ran_pair("prices", "signal")
         lab._file("prices").unlink()
         assert (await lab.run("prices")).type is StateType.FAILED
         assert (await lab.run("signal")).name == "Blocked"

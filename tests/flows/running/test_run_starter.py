@@ -155,11 +155,7 @@ def test_a_run_blocked_with_refresh_asks_for_its_ancestors(play: Play) -> None:
 
 def test_a_warned_run_goes_on_with_what_there_is(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.source("prices")
-        await lab.signal("child", ["prices"])
-        await lab.bootstrap()
-        await lab.run("prices")
-        await lab.drain("child")
+        await lab.ran_pair("prices", "child")
         lab._file("prices").unlink()
         assert (await lab.run("prices")).type is StateType.FAILED
         warned = await lab.run("child", on_stale="warn")
@@ -188,11 +184,7 @@ def test_a_cancelled_run_is_not_started_again_for_the_same_inputs(play: Play) ->
 
 def test_a_blocked_run_is_no_failure_and_never_the_last_success(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.source("prices")
-        await lab.signal("child", ["prices"])
-        await lab.bootstrap()
-        await lab.run("prices")
-        await lab.drain("child")
+        await lab.ran_pair("prices", "child")
         lab._file("prices").unlink()
         await lab.run("prices")
         before = await lab.verdict("child")
