@@ -5,14 +5,14 @@ import datetime as dt
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 from prefect.blocks.system import Secret
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect_sqlalchemy import SqlAlchemyConnector
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from blocks.platform import PLATFORM, Platform, connector_url
@@ -22,13 +22,12 @@ from definitions.registry import Registry, default_registry
 from flows.integrations.evidently_monitoring import Monitoring
 from flows.integrations.mlflow_tracking import Tracking
 from instances.errors import OptaicError
+from instances.storage.advisory_locks import Lock, holder, try_to_take
 from instances.storage.ledger import Ledger
 from instances.storage.migrations import require_current
 from instances.storage.repository import Repository
 from instances.storage.writer import Writer
 from instances.world.wording import span
-
-APPLY_LOCK = 0x6170706C79  # any constant will do: 'apply'
 
 
 class NoPlatform(OptaicError):
@@ -142,10 +141,10 @@ class Services:
         Yields what raises `NotAlone` once the lock is lost. `waits` is told when another apply is under way.
         Raises `ApplyUnderWay` when that takes too long.
         """
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with holder(self.engine) as connection:
             deadline = time.monotonic() + patience.total_seconds()
             told = False
-            while not connection.scalar(select(func.pg_try_advisory_lock(APPLY_LOCK))):
+            while not try_to_take(connection, Lock.APPLY):
                 if time.monotonic() > deadline:
                     raise ApplyUnderWay(patience)
                 if not told:
@@ -159,11 +158,7 @@ class Services:
                 except SQLAlchemyError as error:
                     raise NotAlone from error
 
-            try:
-                yield check
-            finally:
-                with suppress(SQLAlchemyError):  # a connection that was lost holds no lock any more
-                    connection.scalar(select(func.pg_advisory_unlock(APPLY_LOCK)))
+            yield check
 
 
 async def load_platform(name: str | None = None) -> Platform:
