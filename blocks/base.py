@@ -1,6 +1,5 @@
-"""What the blocks of all instances share: the words of their forms, and the way to and from a spec."""
+"""What the blocks of all instances share: the words of their forms, which are those of their specs."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
@@ -9,8 +8,6 @@ from pydantic.fields import FieldInfo
 
 from instances.specification.schedules import Schedule
 from instances.specification.specs import (
-    AnySpec,
-    ComponentSpec,
     DefinedSpec,
     FlowSettings,
     Freshness,
@@ -18,7 +15,6 @@ from instances.specification.specs import (
     OnStale,
     RunnableSpec,
     UpstreamRef,
-    spec_adapter,
 )
 from instances.specification.values import Duration, Spec
 
@@ -54,20 +50,6 @@ class InstanceBlock(Block):
     description: str = like(InstanceSpec, "description")
     protect: bool = like(InstanceSpec, "protect")
 
-    def spec_fields(self) -> dict[str, Any]:
-        """Return the fields of the spec that this block describes, all but its name and its parts."""
-        own = type(self).model_fields.keys() - Block.model_fields.keys()
-        return {name: getattr(self, name) for name in own} | {"type": self.instance_type}
-
-    def to_specs(self, name: str, part_names: Mapping[str, str | None]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
-        """Return what this block describes, under `name`, and the parts that it describes in place.
-
-        `part_names` has, for each field of a part, the name of the block it refers to; a part without a
-        name of its own was described in place, and is named after this instance.
-        Raises pydantic's `ValidationError`.
-        """
-        return spec_adapter.validate_python(self.spec_fields() | {"name": name}), ()
-
 
 class DefinedBlock(InstanceBlock):
     """Base of the blocks of instances that name their definition themselves."""
@@ -95,8 +77,3 @@ class OneFlowBlock(RunnableBlock):
     on_stale: OnStale = like(FlowSettings, "on_stale")
     auto: bool | None = like(FlowSettings, "auto")
     source_retry: Duration = like(FlowSettings, "source_retry")
-
-
-def part_name(instance: str, type_: str) -> str:
-    """Return the name of a part that was described in place, inside its dataset."""
-    return f"{instance}-{type_}"

@@ -1,13 +1,10 @@
 """Datasets and signals as blocks."""
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
-from blocks.base import OneFlowBlock, documentation, logo, part_name
+from blocks.base import OneFlowBlock, documentation, logo
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
-from instances.specification.specs import AnySpec, ComponentSpec, SignalSpec, spec_adapter
-from instances.specification.types import PARTS
+from instances.specification.specs import SignalSpec
 
 
 class DatasetInstance(OneFlowBlock):
@@ -37,13 +34,6 @@ dataset = DatasetInstance.load("prices")
     pipeline_instance: PipelineInstance = Field(description="Where the rows come from.")
     store_instance: StoreInstance = Field(description="Where the versions of the rows are kept.")
     accessor_instance: AccessorInstance = Field(description="How the rows are read by others.")
-
-    def to_specs(self, name: str, part_names: Mapping[str, str | None]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
-        names = {field: part_names.get(field) or part_name(name, type_) for field, type_ in PARTS.items()}
-        fields = self.spec_fields() | names | {"name": name}
-        own = [field for field in PARTS if not part_names.get(field)]
-        parts = [getattr(self, field).to_specs(names[field], {})[0] for field in own]
-        return spec_adapter.validate_python(fields), tuple(parts)
 
 
 class SignalInstance(DatasetInstance):

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.base import part_name
-from blocks.documents import read_blocks
 from definitions.contract import FlowKind
+from flows.integrations.services import Services
 from flows.planning.planner import Scope
+from flows.reading.block_reader import read_blocks
 from flows.running.champion import promote_by_hand
 from flows.running.run_starter import CascadeResult, start_due
 from instances.errors import InvalidSpec, OptaicError
@@ -24,11 +24,10 @@ from instances.specification.specs import (
     SignalInstanceSpec,
     SignalSpec,
 )
-from instances.specification.types import PARTS
+from instances.specification.types import PARTS, part_name
 from instances.specification.values import Name
 from instances.world.clock import next_tick
 from instances.world.wording import a, moment
-from prefect_optaic.session import Session
 
 # What of an experiment says where its runs go: those of the signal go there too.
 _INFRASTRUCTURE = ("work_pool", "work_queue", "job_variables", "concurrency")
@@ -91,19 +90,19 @@ def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tu
     )
 
 
-async def scope_of_signal(session: Session, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
+async def scope_of_signal(services: Services, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
     """Return what must be applied so that an applied experiment becomes a signal, by the definition that it has now.
 
     Raises `UnknownInstance`, `InvalidSpec`, and `CannotPromote` for another type of instance or a name that is taken.
     """
-    repository = session.services.repository
+    repository = services.repository
     spec = repository.spec(experiment)
     if not isinstance(spec, ExperimentSpec):
         raise CannotPromote(f"{experiment!r} is {a(spec.type)}; only an experiment can become a signal.")
     applied = repository.applied([experiment])[experiment].spec
     assert isinstance(applied, ExperimentSpec)
     specs = signal_of(applied, name, signal_spec)
-    blocks = await read_blocks(session.client)
+    blocks = await read_blocks(services.prefect)
     taken = {*blocks.by_name, *blocks.unreadable, *(other.name for other in repository.specs())}
     for each in specs:
         if each.name in taken:
@@ -113,17 +112,16 @@ async def scope_of_signal(session: Session, experiment: str, name: str, signal_s
     return Scope(specs)
 
 
-async def promote_version(session: Session, model: str, version: str) -> CascadeResult:
+async def promote_version(services: Services, model: str, version: str) -> CascadeResult:
     """Make a version a model's champion, and start what was waiting for it.
 
     Raises `UnknownInstance`, `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
     """
     from flows.reading.status_reader import read_all_flows
 
-    services, client = session.services, session.client
-    _check_model(session, model)
+    _check_model(services, model)
     train = services.repository.flow_id(model, "train")
-    _, world = await read_all_flows(services, client, dt.datetime.now(dt.UTC))
+    _, world = await read_all_flows(services, dt.datetime.now(dt.UTC))
     trained = world[train].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
@@ -147,16 +145,16 @@ def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
         yield f"{flow.label} was not started: {why}. Until its next run{at}, {stay}."
 
 
-def previous_version(session: Session, model: str) -> str:
+def previous_version(services: Services, model: str) -> str:
     """Return the version that was a model's champion before. Raises `UnknownInstance`, `CannotPromote`."""
-    _check_model(session, model)
-    previous = session.services.tracking.previous(model)
+    _check_model(services, model)
+    previous = services.tracking.previous(model)
     if previous is None:
         raise CannotPromote(f"{model!r} had no champion before; say a version: `optaic promote {model} VERSION`.")
     return previous.version
 
 
-def _check_model(session: Session, model: str) -> None:
-    spec = session.services.repository.spec(model)
+def _check_model(services: Services, model: str) -> None:
+    spec = services.repository.spec(model)
     if not isinstance(spec, ModelSpec):
         raise CannotPromote(f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment.")

@@ -39,9 +39,9 @@ def _experiment(instance: str, signal: str, least: float | None, most: float | N
     bounds = bounds_of(signal, least=least, most=most)
 
     async def work() -> None:
-        async with session() as open_session:
-            scope = await scope_of_signal(open_session, instance, signal, bounds)
-            await apply_in(open_session, scope, yes=False)
+        async with session() as services:
+            scope = await scope_of_signal(services, instance, signal, bounds)
+            await apply_in(services, scope, yes=False)
 
     asyncio.run(work())
 
@@ -53,9 +53,9 @@ async def _model(instance: str, version: str | None) -> None:
     from prefect_optaic.promotion import not_started, previous_version, promote_version
     from prefect_optaic.session import session
 
-    async with session() as open_session:
-        version = version or previous_version(open_session, instance)
-        looked = await promote_version(open_session, instance, version)
+    async with session() as services:
+        version = version or previous_version(services, instance)
+        looked = await promote_version(services, instance, version)
     console = Console()
     console.print(f"[green]✓[/] version {version} is the champion of {instance}", highlight=False)
     for flow_id in looked.started:
