@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -61,17 +61,23 @@ def platform_settings(data: Json) -> PlatformSettings:
 
 def connector_url(data: object) -> str:
     """Return the URL in the data of a `SqlAlchemyConnector`, password included. Raises `ValueError`."""
-    info = data.get("connection_info") if isinstance(data, dict) else None
-    if isinstance(info, str):
-        try:
-            return make_url(info).render_as_string(hide_password=False)
-        except ArgumentError as error:
-            raise ValueError("its connection_info is not a URL") from error
-    if not isinstance(info, dict) or not info.get("driver"):
+    info = data.get("connection_info") if isinstance(data, Mapping) else None
+    try:
+        url = make_url(info) if isinstance(info, str) else _url_of(info)
+        waits = not url.get_dialect().is_async
+    except ArgumentError:
+        raise ValueError("its connection_info is not a URL that SQLAlchemy knows") from None  # it may hold a password
+    if not waits:
+        raise ValueError(f"its driver {url.drivername} is an asynchronous one: take one like postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def _url_of(components: object) -> URL:
+    if not isinstance(components, Mapping) or not components.get("driver"):
         raise ValueError("it has no connection_info with a driver")
-    parts = ("username", "password", "database", "host", "port", "query")
-    given = {part: info[part] for part in parts if info.get(part) is not None}
-    return URL.create(info["driver"], **given).render_as_string(hide_password=False)
+    given = {name: components.get(name) for name in ("username", "database", "host", "port", "query")}
+    given |= {"password": components.get("password") or None}
+    return URL.create(components["driver"], **{name: value for name, value in given.items() if value is not None})
 
 
 class BlockCredentials:

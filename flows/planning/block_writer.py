@@ -11,7 +11,7 @@ from flows.reading.block_reader import BlocksNotRegistered, SavedBlocks, block_s
 from instances.specification.specs import AnySpec, ComponentSpec
 from instances.specification.types import type_of
 
-_BLOCK_OF: Mapping[str, type[InstanceBlock]] = {
+BLOCK_OF: Mapping[str, type[InstanceBlock]] = {
     block.instance_type: block
     for block in (getattr(blocks, name) for name in blocks.__all__)
     if issubclass(block, InstanceBlock)
@@ -66,7 +66,7 @@ class BlockWriter:
             slug = block_slug(type_)
             known = [UUID(each["id"]) for each in await self.prefect.block_types([slug])]
             try:
-                schema_id = await self.prefect.block_schema_id(_BLOCK_OF[type_]._calculate_schema_checksum())
+                schema_id = await self.prefect.block_schema_id(BLOCK_OF[type_]._calculate_schema_checksum())
             except NotInPrefect as error:
                 raise BlocksNotRegistered(slug) from error
             if not known:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from flows.integrations.prefect_api.prefect_address import PrefectAddress
 from flows.integrations.prefect_api.prefect_http import Json, NotInPrefect, PrefectHttp
-from flows.integrations.prefect_api.prefect_lists import FULL, Page, one_page, whole_list, with_values
+from flows.integrations.prefect_api.prefect_lists import FULL, Page, whole_list, with_values
 
 _FULL_OF_EVENTS = 50  # events that the Prefect server gives in one answer
 _ERROR = 40  # the level of a log that is an error
@@ -32,9 +32,7 @@ class PrefectApi(PrefectHttp):
 
     async def block_types(self, slugs: Collection[str]) -> list[Json]:
         """Return those of these block types that are registered."""
-        return await with_values(
-            lambda few: one_page(self, "block_types", {"block_types": {"slug": {"any_": few}}}), slugs
-        )
+        return await with_values(lambda few: self._page("block_types", {"block_types": {"slug": {"any_": few}}}), slugs)
 
     async def block_documents(self, slugs: Collection[str]) -> list[Json]:
         """Return all documents of these block types that have a name, by type and name; secrets are hidden."""
@@ -44,7 +42,8 @@ class PrefectApi(PrefectHttp):
             "sort": "BLOCK_TYPE_AND_NAME_ASC",
         }
         return await whole_list(
-            self, "block_documents", wanted, key=lambda each: (each["block_type_name"], each["name"])
+            lambda offset: self._page("block_documents", {**wanted, "offset": offset}),
+            key=lambda each: (each["block_type_id"], each["name"]),
         )
 
     async def block_with_secrets(self, slug: str, name: str) -> Json | None:
@@ -77,13 +76,13 @@ class PrefectApi(PrefectHttp):
 
     async def deployments_with_ids(self, ids: Iterable[UUID]) -> list[Json]:
         """Return those of these deployments that are there."""
-        return await with_values(lambda few: one_page(self, "deployments", {"deployments": {"id": {"any_": few}}}), ids)
+        return await with_values(lambda few: self._page("deployments", {"deployments": {"id": {"any_": few}}}), ids)
 
     async def deployments_named(self, names: Iterable[str], *, flow: str | None = None) -> list[Json]:
         """Return the deployments of these names: of one flow, in which no two share one, or of all."""
         of_flow = {"flows": {"name": {"any_": [flow]}}} if flow is not None else {}
         return await with_values(
-            lambda few: one_page(self, "deployments", {**of_flow, "deployments": {"name": {"any_": few}}}), names
+            lambda few: self._page("deployments", {**of_flow, "deployments": {"name": {"any_": few}}}), names
         )
 
     async def deployment(self, deployment_id: UUID) -> Json:
@@ -126,7 +125,9 @@ class PrefectApi(PrefectHttp):
 
     async def work_pools(self) -> list[Json]:
         """Return all work pools, by name."""
-        return await whole_list(self, "work_pools", {}, key=lambda each: each["name"])
+        return await whole_list(
+            lambda offset: self._page("work_pools", {"offset": offset}), key=lambda each: each["name"]
+        )
 
     # Runs
 
@@ -137,7 +138,7 @@ class PrefectApi(PrefectHttp):
         """Return the first runs of these deployments, in this order; none of deployments that are gone."""
         # By the deployment itself, not by the id that a run still bears when its deployment is gone.
         these = {"id": {"any_": [str(each) for each in deployments]}}
-        return await one_page(self, "flow_runs", {"deployments": these, "flow_runs": wanted, "sort": sort})
+        return await self._page("flow_runs", {"deployments": these, "flow_runs": wanted, "sort": sort})
 
     async def create_run(
         self,
@@ -160,14 +161,14 @@ class PrefectApi(PrefectHttp):
     async def newest_errors(self, run_id: UUID, count: int) -> list[Json]:
         """Return the last entries of what a run logged as errors or worse, newest first."""
         wanted = {"logs": {"flow_run_id": {"any_": [run_id]}, "level": {"ge_": _ERROR}}, "sort": "TIMESTAMP_DESC"}
-        return list((await one_page(self, "logs", wanted, limit=min(count, FULL))).entries)
+        return list((await self._page("logs", wanted, limit=min(count, FULL))).entries)
 
     # Artifacts
 
     async def newest_artifact(self, key: str) -> Json | None:
         """Return the newest artifact under a key; None when there is none."""
         wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
-        return next(iter((await one_page(self, "artifacts", wanted, limit=1)).entries), None)
+        return next(iter((await self._page("artifacts", wanted, limit=1)).entries), None)
 
     async def delete_artifact(self, artifact_id: UUID) -> None:
         await self.ask("DELETE", f"/artifacts/{artifact_id}")
@@ -176,9 +177,7 @@ class PrefectApi(PrefectHttp):
 
     async def automations_with(self, field: str, values: Iterable[object]) -> list[Json]:
         """Return the automations that have one of these values in a field, `id` or `name`."""
-        return await with_values(
-            lambda few: one_page(self, "automations", {"automations": {field: {"any_": few}}}), values
-        )
+        return await with_values(lambda few: self._page("automations", {"automations": {field: {"any_": few}}}), values)
 
     async def create_automation(self, content: Json) -> UUID:
         return _id(await self.ask("POST", "/automations/", content))
@@ -209,6 +208,11 @@ class PrefectApi(PrefectHttp):
     async def _events(self, wanted: Json, *, limit: int = _FULL_OF_EVENTS) -> Page:
         answer = await self.ask("POST", "/events/filter", {"filter": wanted, "limit": limit})
         return Page(tuple(answer["events"]), full=len(answer["events"]) >= limit)
+
+    async def _page(self, route: str, wanted: Json, *, limit: int = FULL) -> Page:
+        """Return the first entries of a list, as `wanted` has them chosen and sorted."""
+        entries = await self.ask("POST", f"/{route}/filter", {**wanted, "limit": limit})
+        return Page(tuple(entries), full=len(entries) >= limit)
 
     async def _entry(self, path: str) -> Json:
         entry: Json = await self.ask("GET", path)

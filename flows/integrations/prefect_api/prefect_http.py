@@ -123,10 +123,14 @@ class PrefectHttp:
 
     async def _send(self, method: str, path: str, content: str | None, query: Mapping[str, str]) -> httpx.Response:
         response = await self._once(method, path, content, query)
-        if response.status_code == HTTPStatus.FORBIDDEN and "CSRF" in response.text:
-            await self._fetch_csrf_token()
-            response = await self._once(method, path, content, query)
-        return response
+        if response.status_code != HTTPStatus.FORBIDDEN or "CSRF" not in response.text:
+            return response
+        name = str(uuid4())
+        token = await self._once("GET", "/csrf-token", None, {"client": name})
+        if not token.is_success:
+            return token
+        self._csrf = {"prefect-csrf-client": name, "prefect-csrf-token": self._parsed(token)["token"]}
+        return await self._once(method, path, content, query)
 
     async def _once(self, method: str, path: str, content: str | None, query: Mapping[str, str]) -> httpx.Response:
         self.requests += 1
@@ -137,12 +141,6 @@ class PrefectHttp:
             raise PrefectSilent(self.address.api_url, str(error) or type(error).__name__) from error
         self._was_connected = True
         return answer
-
-    async def _fetch_csrf_token(self) -> None:
-        name = str(uuid4())
-        answer = await self._once("GET", "/csrf-token", None, {"client": name})
-        if answer.is_success:
-            self._csrf = {"prefect-csrf-client": name, "prefect-csrf-token": self._parsed(answer)["token"]}
 
     def _parsed(self, response: httpx.Response) -> Any:
         if not response.content:

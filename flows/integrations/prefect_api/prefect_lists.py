@@ -15,23 +15,30 @@ is in it; now everything up to that is read. The first page begins at the beginn
 anything else says that much was deleted: then we step back, at the utmost to the beginning.
 """
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from flows.integrations.prefect_api.prefect_http import Json, PrefectError, PrefectHttp
+from flows.integrations.prefect_api.prefect_http import Json, PrefectError
 
 FULL = 200  # entries that the Prefect server gives in one answer
 OVERLAP = 20  # so many deletions between two pages cost no step back
 _STEPS_BACK = 50
 
 
+@dataclass(frozen=True)
+class Page:
+    """One answer: the entries that it holds, and whether there may be more of them."""
+
+    entries: tuple[Json, ...]
+    full: bool
+
+
 class UnsteadyList(PrefectError):
     """A list that shrinks faster than it can be read."""
 
-    def __init__(self, route: str) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            f"the list {route} of the Prefect server shrinks faster than it can be read. "
+            "a list of the Prefect server shrinks faster than it can be read. "
             "Wait until whoever deletes there is done, and try again."
         )
 
@@ -44,20 +51,6 @@ class TooManyAlike(PrefectError):
             f"the Prefect server has more entries called {value!r} than it gives at once. "
             "Delete those that nobody needs there, and try again."
         )
-
-
-@dataclass(frozen=True)
-class Page:
-    """One answer: the entries that it holds, and whether there may be more of them."""
-
-    entries: tuple[Json, ...]
-    full: bool
-
-
-async def one_page(http: PrefectHttp, route: str, wanted: Json, *, limit: int = FULL) -> Page:
-    """Return the first entries of a list, in the order that `wanted` asks for."""
-    entries = await http.ask("POST", f"/{route}/filter", {**wanted, "limit": limit})
-    return Page(tuple(entries), full=len(entries) >= limit)
 
 
 async def with_values(
@@ -84,24 +77,28 @@ async def with_values(
 
 
 async def whole_list(
-    http: PrefectHttp, route: str, wanted: Mapping[str, Any], *, key: Callable[[Json], Hashable]
+    ask: Callable[[int], Awaitable[Page]],
+    *,
+    key: Callable[[Json], Hashable],
+    at_once: int = FULL,
+    overlap: int = OVERLAP,
 ) -> list[Json]:
-    """Return all entries of a list; `key` returns that by which `wanted` has them sorted, no two of them alike.
+    """Return all entries of a list; `ask` asks for the page of `at_once` that begins at an offset.
 
-    Raises `UnsteadyList`.
+    `key` returns what gives an entry its place in the list, and to no other entry the same one. Raises `UnsteadyList`.
     """
     found: dict[Hashable, Json] = {}
     offset = steps_back = 0
     while True:
-        page = await one_page(http, route, {**wanted, "offset": offset})
-        first = page.entries[0] if page.entries else None
-        if offset and (first is None or key(first) not in found):
+        page = await ask(offset)
+        begins_in_what_was_read = bool(page.entries) and key(page.entries[0]) in found
+        if offset and not begins_in_what_was_read:
             steps_back += 1
             if steps_back > _STEPS_BACK:
-                raise UnsteadyList(route)
-            offset = max(0, offset - FULL)
+                raise UnsteadyList
+            offset = max(0, offset - at_once)
             continue
         found |= {key(entry): entry for entry in page.entries}
         if not page.full:
             return list(found.values())
-        offset += len(page.entries) - OVERLAP
+        offset += len(page.entries) - overlap

@@ -28,4 +28,4 @@ RESOURCE_KINDS: tuple[ResourceKind, ...] = (
     Automations(),
 )
 
-__all__ = ["RESOURCE_KINDS", "DesiredState", "ResourceKind", "Tools"]
+__all__ = ["RESOURCE_KINDS", "DesiredState", "ResourceKind"]
