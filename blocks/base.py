@@ -1,8 +1,7 @@
-"""What the blocks of all instances share: the words of their forms, and the way to and from a spec."""
+"""What the blocks of all instances share: the words of their forms, which are those of their specs."""
 
 import os
 from abc import ABC
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
@@ -10,7 +9,6 @@ from pydantic import HttpUrl, ValidationError
 
 from blocks.errors import InvalidDocsUrl
 from instances.specification.fields import InstanceFields
-from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 
 
 def logo(name: str) -> HttpUrl | None:
@@ -52,22 +50,3 @@ class InstanceBlock(Block, InstanceFields, ABC):
         cls._block_type_slug = f"optaic-{kind}-instance"
         cls._logo_url = logo(kind)
         cls._documentation_url = documentation(f"instances.md#{kind}s")
-
-    def spec_fields(self) -> dict[str, Any]:
-        """Return the fields of the spec that this block describes, all but its name and its parts."""
-        own = type(self).model_fields.keys() - Block.model_fields.keys()
-        return {name: getattr(self, name) for name in own} | {"type": self.instance_type}
-
-    def to_specs(self, name: str, part_names: Mapping[str, str | None]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
-        """Return what this block describes, under `name`, and the parts that it describes in place.
-
-        `part_names` has, for each field of a part, the name of the block it refers to; a part without a
-        name of its own was described in place, and is named after this instance.
-        Raises pydantic's `ValidationError`.
-        """
-        return spec_adapter.validate_python(self.spec_fields() | {"name": name}), ()
-
-
-def part_name(instance: str, type_: str) -> str:
-    """Return the name of a part that was described in place, inside its dataset."""
-    return f"{instance}-{type_}"

@@ -1,14 +1,10 @@
 """Datasets and signals as blocks."""
 
-from collections.abc import Mapping
-
 from pydantic import BaseModel, Field
 
-from blocks.base import InstanceBlock, part_name
+from blocks.base import InstanceBlock
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
 from instances.specification.fields import FlowFields, RunnableFields, SignalFields
-from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
-from instances.specification.types import PARTS
 
 
 class PartFields(BaseModel):
@@ -38,13 +34,6 @@ DatasetInstance(
 ).save("prices")
 dataset = DatasetInstance.load("prices")
 ```"""
-
-    def to_specs(self, name: str, part_names: Mapping[str, str | None]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
-        names = {field: part_names.get(field) or part_name(name, type_) for field, type_ in PARTS.items()}
-        fields = self.spec_fields() | names | {"name": name}
-        own = [field for field in PARTS if not part_names.get(field)]
-        parts = [getattr(self, field).to_specs(names[field], {})[0] for field in own]
-        return spec_adapter.validate_python(fields), tuple(parts)
 
 
 class SignalInstance(SignalFields, DatasetInstance):

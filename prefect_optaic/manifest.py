@@ -19,11 +19,10 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.base import part_name
 from instances.errors import InvalidSpec
 from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, spec_adapter
-from instances.specification.types import PARTS
+from instances.specification.types import PARTS, part_name
 from instances.specification.values import PrefectName
 
 _KEYS = {"project", "instances"}

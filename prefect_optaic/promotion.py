@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.base import part_name
-from blocks.documents import read_blocks
 from definitions.contract import FlowKind
+from flows.integrations.services import Services
 from flows.planning.planner import Scope
+from flows.reading.block_reader import read_blocks
 from flows.running.champion import promote_by_hand
 from flows.running.run_starter import CascadeResult, start_due
 from instances.errors import InvalidSpec, OptaicError, UnknownFlow
@@ -19,11 +19,10 @@ from instances.specification.applied import FlowRecord
 from instances.specification.fields import SignalSpec
 from instances.specification.spec_errors import told
 from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
-from instances.specification.types import PARTS
+from instances.specification.types import PARTS, part_name
 from instances.specification.values import Name
 from instances.world.clock import next_tick
 from instances.world.wording import a, moment
-from prefect_optaic.session import Session
 
 # What of an experiment says where its runs go: those of the signal go there too.
 _INFRASTRUCTURE = ("work_pool", "work_queue", "job_variables", "concurrency")
@@ -86,18 +85,18 @@ def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tu
     )
 
 
-async def scope_of_signal(session: Session, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
+async def scope_of_signal(services: Services, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
     """Return what must be applied so that an applied experiment becomes a signal, by the definition that it has now.
 
     Raises `UnknownInstance`, `InvalidSpec`, and `CannotPromote` for another type of instance or a name that is taken.
     """
-    repository = session.services.repository
+    repository = services.repository
     applied = repository.applied([experiment]).get(experiment)
     spec = applied.spec if applied is not None else repository.spec(experiment)
     if not isinstance(spec, ExperimentSpec):
         raise CannotPromote(f"{experiment!r} is {a(spec.type)}; only an experiment can become a signal.")
     specs = signal_of(spec, name, signal_spec)
-    blocks = await read_blocks(session.client)
+    blocks = await read_blocks(services.prefect)
     taken = {*blocks.by_name, *blocks.unreadable, *(other.name for other in repository.specs())}
     for each in specs:
         if each.name in taken:
@@ -107,9 +106,9 @@ async def scope_of_signal(session: Session, experiment: str, name: str, signal_s
     return Scope(specs)
 
 
-def training_flow(session: Session, model: str) -> FlowRecord:
+def training_flow(services: Services, model: str) -> FlowRecord:
     """Return the flow that trains a model. Raises `UnknownInstance`, and `CannotPromote` for what is no model."""
-    repository = session.services.repository
+    repository = services.repository
     try:
         return repository.flow(model, FlowKind.TRAIN)
     except UnknownFlow as error:
@@ -120,15 +119,15 @@ def training_flow(session: Session, model: str) -> FlowRecord:
         raise CannotPromote(problem) from error
 
 
-async def promote_version(session: Session, training: FlowRecord, version: str) -> CascadeResult:
+async def promote_version(services: Services, training: FlowRecord, version: str) -> CascadeResult:
     """Make a version the champion of the model of a `training_flow`, and start what was waiting for it.
 
     Raises `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
     """
     from flows.reading.status_reader import read_all_flows
 
-    services, model = session.services, training.instance
-    _, world = await read_all_flows(services, session.client, dt.datetime.now(dt.UTC))
+    model = training.instance
+    _, world = await read_all_flows(services, dt.datetime.now(dt.UTC))
     trained = world[training.flow_id].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
@@ -152,10 +151,10 @@ def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
         yield f"{flow.label} was not started: {why}. Until its next run{at}, {stay}."
 
 
-def previous_version(session: Session, training: FlowRecord) -> str:
+def previous_version(services: Services, training: FlowRecord) -> str:
     """Return the version that was the champion before, of the model of a `training_flow`. Raises `CannotPromote`."""
     model = training.instance
-    previous = session.services.tracking.previous(model)
+    previous = services.tracking.previous(model)
     if previous is None:
         raise CannotPromote(f"{model!r} had no champion before; say a version: `optaic promote {model} VERSION`.")
     return previous.version

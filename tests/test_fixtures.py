@@ -22,11 +22,17 @@ def test_nothing_is_left_of_the_last_test(database: Engine) -> None:
 def test_prefect_in_this_process_talks_to_the_stack(stack: Target) -> None:
     from prefect.client.orchestration import get_client
 
-    from flows.integrations.services import load_platform
+    from flows.integrations.platform_reader import read_platform
+    from flows.integrations.prefect_api import PrefectApi
+    from instances.specification.platform_settings import PlatformSettings
+
+    async def platform_of_the_stack() -> PlatformSettings:
+        async with PrefectApi() as prefect:
+            return await read_platform(prefect)
 
     with get_client(sync_client=True) as client:
         assert str(client.api_url).rstrip("/") == stack.api_url
         assert client.read_work_pool("optaic").type == "process"
-    platform = asyncio.run(load_platform())
+    platform = asyncio.run(platform_of_the_stack())
     assert make_url(platform.database_url) == make_url(stack.database_url or "")
     assert platform.data_root == str(stack.home.data)

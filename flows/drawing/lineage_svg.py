@@ -8,14 +8,13 @@ from html import escape
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
-from prefect.exceptions import ObjectNotFound
 
 from definitions.markdown_table import markdown_table
 from flows.drawing.lineage_layout import BOX, EdgeKind, Graph, Link, Node
+from flows.integrations.prefect_api import NotInPrefect, PrefectApi
 from instances.rules.status import FlowStatus
 
 KEY = "lineage"
@@ -134,21 +133,19 @@ def _draw_link(link: Link) -> str:
     return f'<path d="{"".join(path)}"{_DASHES[link.kind]}/>'
 
 
-async def save_lineage(client: PrefectClient, graph: Graph) -> bool:
+async def save_lineage(prefect: PrefectApi, graph: Graph) -> bool:
     """Keep the picture as the artifact `lineage`, in the place of the last one, if it shows anything new.
 
     One request when it does not. The last one goes, for a day may have a thousand.
     """
-    last = await client.read_latest_artifacts(
-        artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[KEY])), limit=1
-    )
+    last = await prefect.newest_artifact(KEY)
     description = f"{len(graph.nodes)} flows and what they read, `{graph.digest}`."
-    if last and last[0].description == description:
+    if last and last["description"] == description:
         return False
     await acreate_markdown_artifact(to_markdown(graph), key=KEY, description=description)
     if last:
-        with suppress(ObjectNotFound):  # bootstrap and the sweep may both replace it
-            await client.delete_artifact(last[0].latest_id)
+        with suppress(NotInPrefect):  # bootstrap and the sweep may both replace it
+            await prefect.delete_artifact(UUID(last["id"]))
     return True
 
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import NullPool, create_engine, func, select
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from definitions.addresses import redacted
 from instances.errors import OptaicError
+from instances.storage.advisory_locks import Lock, held
 from research.errors import first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-TABLES_LOCK = 0x6D6C666C6F77  # any constant will do: 'mlflow'
 _CONNECT_SECONDS = 10
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -116,6 +116,5 @@ def _alone(uri: str) -> Iterator[None]:
         yield
         return
     engine = create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS})
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.scalar(select(func.pg_advisory_lock(TABLES_LOCK)))
-        yield  # closing the connection frees the lock
+    with held(engine, Lock.MLFLOW_TABLES):
+        yield

@@ -6,9 +6,7 @@ from dataclasses import replace
 from itertools import takewhile
 from uuid import UUID
 
-import httpx
-from prefect.exceptions import PrefectException
-
+from flows.integrations.prefect_api import PrefectError
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_with_ids
 from flows.reading.run_reader import PrefectReader, RunsByDeployment
 from instances.rules.policy import auto_of, policy_of
@@ -38,10 +36,9 @@ async def read_world(
     own = {record.deployment_id for record in records if record.flow_id in deciding_on and record.deployment_id}
     try:
         runs = await reader.runs(ids, deciding=own, now=now)
-        deployments = {found.deployment_id: found for found in await deployments_with_ids(reader.client, own)}
-    except (httpx.HTTPError, PrefectException) as error:
-        why = f"the Prefect API did not answer: {type(error).__name__}: {error}"
-        return {record.flow_id: replace(_facts(record), unreadable=why) for record in records}
+        deployments = {found.deployment_id: found for found in await deployments_with_ids(reader.prefect, own)}
+    except PrefectError as error:
+        return {record.flow_id: replace(_facts(record), unreadable=str(error)) for record in records}
     provenance = ledger.provenance(_run_ids(runs))
     claimed = ledger.claimed({run.run_id for some in runs.recent.values() for run in some}) if deciding else {}
     requests = ledger.open_requests(starts) if deciding else {}

@@ -1,11 +1,11 @@
 """The champion of a model: MLflow's alias says which version it is, and the row of the last training says the same."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import polars as pl
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
 from definitions.work.models.inference import feature_names
 from definitions.work.models.model_settings import Promotion
@@ -14,19 +14,16 @@ from definitions.work.models.training_outcome import Challenge
 from definitions.work.outcome import Outcome
 from flows.integrations.mlflow_tracking import ModelVersion, Tracking
 from flows.integrations.services import Services
+from instances.storage.advisory_locks import Lock, held
 from instances.world.facts import RunId
 from research.models.promotion_rule import Contest, Verdict, contest, promotes
 
-PROMOTIONS_LOCK = 0x70726F6D  # any constant will do: 'prom'
 HANDLE = "mlflow_registered_model_name"
 
 
-@contextmanager
-def champion_lock(engine: Engine, model: str) -> Iterator[None]:
+def champion_lock(engine: Engine, model: str) -> AbstractContextManager[None]:
     """Keep all others waiting that promote a version of this model, or record which one is its champion."""
-    with engine.begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(PROMOTIONS_LOCK, func.hashtext(model))))
-        yield
+    return held(engine, Lock.PROMOTION, of=model)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from prefect.states import Cancelled, Completed, Failed
 from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
 from definitions.work.outcome import Outcome
-from flows.integrations.services import Services, load_platform, opened
+from flows.integrations.services import Services, opened
 from flows.running.context import Context, run_context
 from flows.running.events import emit_instance_event
 from flows.running.guard import GuardFinding, assess_upstream, check_upstream_freshness, log_failure, report_row
@@ -117,7 +117,7 @@ async def guarded_run(
     `recording` is entered with what the work left, yields what is recorded, and is left when that has been done.
     Raises `NotThroughDeployment`, `NoPlatform`, `NotMigrated`, and what the work raises.
     """
-    with opened(await load_platform()) as services:
+    async with opened() as services:
         run = _identify(services, kind, instance, options)
         checked = await check_upstream_freshness(run.flow.flow_id, _now(), services)
         admission = _record_guard(run, checked)

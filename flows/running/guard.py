@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from prefect import get_client, get_run_logger, task
+from prefect import get_run_logger, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
@@ -40,8 +40,7 @@ async def assess_upstream(
 ) -> GuardFinding:
     """Read the facts that judging `flow_id` needs, or all its ancestors' too, and judge it."""
     starts = [flow_id, *services.repository.ancestors(flow_id)] if all_ancestors else [flow_id]
-    async with get_client() as client:
-        world = await read_world(services.repository, services.ledger, PrefectReader(client), starts, now=now)
+    world = await read_world(services.repository, services.ledger, PrefectReader(services.prefect), starts, now=now)
     return GuardFinding(assess(world[flow_id], world, now), world)
 
 

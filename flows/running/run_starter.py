@@ -6,15 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-from prefect import Flow, State, get_client
-from prefect.client.orchestration import PrefectClient
+from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.logging.loggers import flow_run_logger
-from prefect.states import Scheduled
 
-from flows.integrations.services import Services, load_platform, opened
+from flows.integrations.prefect_api import NotInPrefect, PrefectApi, PrefectError, PrefectRefusal, plain
+from flows.integrations.services import Services, opened
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
 from flows.running.run_messages import started_message
@@ -48,12 +45,12 @@ async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
     if flow_run.deployment_id is None:
         return
     logger = flow_run_logger(flow_run, flow)
-    with opened(await load_platform()) as services:
+    async with opened() as services:
         ended = services.repository.flow_of_deployment(flow_run.deployment_id)
         if ended is None:
             return
         if (state.is_cancelling() or state.is_cancelled()) and state.name != BLOCKED:
-            services.ledger.withdraw_requests(ended.flow_id, state.timestamp)
+            services.ledger.withdraw_requests(ended.flow_id, plain(state.timestamp))
         looked = await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)])
     log_decisions(looked, logger)
 
@@ -77,14 +74,13 @@ async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Cascade
     if not flow_ids:
         return CascadeResult({}, (), {}, {})
     now = dt.datetime.now(dt.UTC)
-    async with get_client() as client:
-        reader = PrefectReader(client)
-        world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
-        return await start_due_in(world, services, client, flow_ids, now)
+    reader = PrefectReader(services.prefect)
+    world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
+    return await start_due_in(world, services, flow_ids, now)
 
 
 async def start_due_in(
-    world: World, services: Services, client: PrefectClient, flow_ids: Collection[FlowId], now: dt.datetime
+    world: World, services: Services, flow_ids: Collection[FlowId], now: dt.datetime
 ) -> CascadeResult:
     """Decide on each of the flows in a world that was read `deciding` at `now`, and start those that are due."""
     decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
@@ -94,8 +90,8 @@ async def start_due_in(
         if not isinstance(decision, Start):
             continue
         try:  # one that can't be started must not keep the others from starting
-            run_id = await _start(services, client, decision, now)
-        except (httpx.HTTPError, PrefectException) as error:
+            run_id = await _start(services, decision, now)
+        except PrefectError as error:
             failed[decision.flow_id] = str(error)
             continue
         if run_id is not None:
@@ -103,33 +99,34 @@ async def start_due_in(
     return CascadeResult(world, decisions, started, failed)
 
 
-async def _start(services: Services, client: PrefectClient, start: Start, now: dt.datetime) -> RunId | None:
+async def _start(services: Services, start: Start, now: dt.datetime) -> RunId | None:
     """Claim and start one run; None when a run has come of the claim already."""
-    ledger = services.ledger
+    ledger, prefect = services.ledger, services.prefect
     taken = ledger.claim(start.key, start.flow_id, fingerprint=start.fingerprint, reason=start.reason, now=now)
-    if taken is not None and await _is_there(client, taken):
+    if taken is not None and await _is_there(prefect, taken):
         return None
     try:
-        run = await client.create_flow_run_from_deployment(
-            start.deployment_id,
-            parameters=dict(start.parameters),
-            idempotency_key=start.key,
-            state=Scheduled(message=started_message(start.reason)),
-            tags=[CASCADE],
+        run_id = RunId(
+            await prefect.create_run(
+                start.deployment_id,
+                start.parameters,
+                idempotency_key=start.key,
+                why=started_message(start.reason),
+                tags=[CASCADE],
+            )
         )
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code in REFUSED and start.parameters:
+    except PrefectRefusal as error:
+        if error.status in REFUSED and start.parameters:
             ledger.withdraw_requests(start.flow_id, now)  # what was asked for can't be done
         raise
-    run_id = RunId(run.id)
     ledger.note_started(start.key, run_id)
     return run_id
 
 
-async def _is_there(client: PrefectClient, run_id: RunId) -> bool:
+async def _is_there(prefect: PrefectApi, run_id: RunId) -> bool:
     """Say whether a run still exists: one that was deleted before it ended opens no new claim."""
     try:
-        await client.read_flow_run(run_id)
-    except ObjectNotFound:
+        await prefect.run(run_id)
+    except NotInPrefect:
         return False
     return True

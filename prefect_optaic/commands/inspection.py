@@ -19,8 +19,8 @@ def status(
     from prefect_optaic.session import session
 
     async def work() -> bool:
-        async with session() as open_session:
-            lines = await actions.read_statuses(open_session)
+        async with session() as services:
+            lines = await actions.read_statuses(services)
         if as_json:
             typer.echo(json.dumps(show.as_json(lines), indent=2))
         else:
@@ -57,20 +57,22 @@ def run(
 
     async def work() -> int:
         console = Console()
-        async with session() as open_session:
-            started = open_session.services.repository.flow(instance, flow)
+        async with session() as services:
+            started = services.repository.flow(instance, flow)
             label = f"{instance}.{started.kind}"
             last: actions.RunSnapshot | None = None
             with console.status(f"{label} ..."):
-                async for seen in actions.run(open_session, started, parameters):
+                async for seen in actions.run(services, started, parameters):
                     if last is None:
-                        console.print(f"  {open_session.target.ui_url}/runs/flow-run/{seen.run_id}", highlight=False)
+                        console.print(
+                            f"  {services.prefect.address.ui_url}/runs/flow-run/{seen.run_id}", highlight=False
+                        )
                     show.show_run(console, label, seen)
                     last = seen
             assert last is not None  # a run has at least one state
             code = show.exit_code(last)
             unforeseen = code == 1 and not actions.has_own_message(last)
-            if unforeseen and (errors := await actions.errors_of(open_session, last.run_id)):
+            if unforeseen and (errors := await actions.errors_of(services, last.run_id)):
                 console.print(errors, markup=False, highlight=False, style="dim")
             return code
 
@@ -91,9 +93,9 @@ def why(
     from prefect_optaic.session import session
 
     async def work() -> None:
-        async with session() as open_session:
-            flow_id = open_session.services.repository.flow(instance, flow).flow_id
-            judged = await actions.read_snapshot(open_session)
+        async with session() as services:
+            flow_id = services.repository.flow(instance, flow).flow_id
+            judged = await actions.read_snapshot(services)
         explanation = explain(judged.world[flow_id], judged.world, judged.now)
         console = Console()
         console.print(show.cause_tree(explanation))
@@ -111,8 +113,8 @@ def freshness() -> None:
     from prefect_optaic.session import session
 
     async def work() -> None:
-        async with session() as open_session:
-            judged = await actions.read_snapshot(open_session)
+        async with session() as services:
+            judged = await actions.read_snapshot(services)
         facts = [judged.world[flow.flow_id] for flow in judged.flows]
         Console().print(show.freshness_table(facts, judged.world, judged.now))
 

@@ -38,8 +38,8 @@ def graph(
         raise UnknownPicture(out)
 
     async def work() -> "Graph":
-        async with session() as open_session:
-            judged = await actions.read_snapshot(open_session)
+        async with session() as services:
+            judged = await actions.read_snapshot(services)
         return lay_out_lineage(judged.world, judged.now)
 
     picture = asyncio.run(work())

@@ -143,7 +143,7 @@ class _Start:
 
     def _pages(self, names: Sequence[str], platform: "Platform") -> None:
         """Start the pages of these names, and wait for them."""
-        starters, addresses = pages.starters(self.home, platform), dict[str, str]()
+        starters, addresses = pages.starters(self.home, platform.settings), dict[str, str]()
         for name in names:
             if name in starters:
                 self._page(name, starters[name])

@@ -4,7 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from prefect_optaic.stack.errors import StepFailed, Unreachable
 from prefect_optaic.stack.machine.processes import tail
@@ -15,9 +16,6 @@ from prefect_optaic.stack.servers.worker import POOL
 from prefect_optaic.stack.target import Target, use
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import PrefectClient
-    from prefect.client.schemas.responses import DeploymentResponse
-
     from blocks.platform import Platform
 
 
@@ -123,8 +121,8 @@ async def _prepare_blocks(target: Target) -> "tuple[Platform, str]":
 
     import blocks
 
+    await _require(target)
     async with get_client() as client:
-        await _require(client, target)
         # What `prefect block register -m blocks` does.
         for block in vars(blocks).values():
             if Block.is_block_class(block):
@@ -132,47 +130,43 @@ async def _prepare_blocks(target: Target) -> "tuple[Platform, str]":
         return await save_platform(target, client)
 
 
-async def _require(client: "PrefectClient", target: Target) -> None:
-    error = await client.api_healthcheck()
-    if error is not None:
-        raise Unreachable("PREFECT_API_URL", target.api_url, str(error) or type(error).__name__)
+async def _require(target: Target) -> None:
+    from flows.integrations.prefect_api import PrefectApi, PrefectRefusal, PrefectSilent
+
+    try:
+        async with PrefectApi() as prefect:
+            await prefect.check_health()
+    except (PrefectSilent, PrefectRefusal) as error:
+        raise Unreachable("PREFECT_API_URL", target.api_url, error.why) from error
 
 
 async def _ensure_pool(*, create: bool) -> bool:
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.exceptions import ObjectNotFound
-    from prefect.workers.process import ProcessWorker
+    from flows.integrations.prefect_api import PrefectApi
 
-    async with get_client() as client:
-        try:
-            await client.read_work_pool(POOL)
-        except ObjectNotFound:
-            if not create:
-                return False
+    async with PrefectApi() as prefect:
+        if await prefect.has_work_pool(POOL):
+            return True
+        if create:
+            from prefect.workers.process import ProcessWorker
+
             template = ProcessWorker.get_default_base_job_template()
-            await client.create_work_pool(
-                WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
-            )
-    return True
+            await prefect.create_work_pool(POOL, ProcessWorker.type, template)
+    return create
 
 
 async def _deployed(names: set[str], project: Project, *, embedded: bool) -> set[str]:
     """Return the names of the deployments that are there, and serve this project."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+    from flows.integrations.prefect_api import PrefectApi
 
-    async with get_client() as client:
-        wanted = DeploymentFilter(name=DeploymentFilterName(any_=sorted(names)))
-        there = await client.read_deployments(deployment_filter=wanted)
-    return {
-        deployment.name
-        for deployment in there
-        if all(project.works_in(folder, embedded=embedded) for folder in _folders(deployment))
-    }
+    async with PrefectApi() as prefect:
+        return {
+            found["name"]
+            for found in await prefect.deployments_named(names)
+            if all(project.works_in(folder, embedded=embedded) for folder in _folders(found))
+        }
 
 
-def _folders(deployment: "DeploymentResponse") -> list[str]:
+def _folders(deployment: Mapping[str, Any]) -> list[str]:
     """Return the folders in which a deployment's runs work, where it names any."""
     step = "prefect.deployments.steps.set_working_directory"
-    return [found[step]["directory"] for found in deployment.pull_steps or [] if step in found]
+    return [found[step]["directory"] for found in deployment["pull_steps"] or [] if step in found]

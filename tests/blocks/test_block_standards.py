@@ -1,7 +1,9 @@
 """What every block owes its form in the Prefect UI, and that a block says all that its spec can."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect.blocks.core import Block
@@ -23,7 +25,9 @@ from blocks import (
 )
 from blocks.base import InstanceBlock
 from blocks.platform import connector_for, connector_url
+from flows.reading.block_reader import TYPE_WITH_SLUG, BlockMistakes, specs_of
 from instances.specification.specs import (
+    AnySpec,
     BacktestSpec,
     ComponentSpec,
     DatasetSpec,
@@ -65,6 +69,15 @@ def a_dataset(block: type[DatasetInstance], **fields: Any) -> DatasetInstance:
         "accessor_instance": AccessorInstance(definition="simple", project="lab"),
     }
     return block.model_validate(parts | fields)
+
+
+def described(
+    block: InstanceBlock, name: str = "name", *, part_names: Mapping[str, str] | None = None
+) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
+    """Return what is read of a block when Prefect has stored it, and some of its parts are blocks of these names."""
+    document = block._to_block_document(name, block_schema_id=uuid4(), block_type_id=uuid4())
+    data = document.model_dump(mode="json", include={"data"})["data"]
+    return specs_of(block.instance_type, name, data, part_names or {})
 
 
 # Standards
@@ -162,6 +175,10 @@ def test_its_form_begins_with_what_is_required(block: type[Block]) -> None:
 # Blocks and specs say the same
 
 
+def test_blocks_are_found_by_the_slugs_of_their_types() -> None:
+    assert {block._block_type_slug: block.instance_type for block in SPECS} == TYPE_WITH_SLUG
+
+
 @every_instance
 def test_it_has_the_fields_of_its_spec(block: type[InstanceBlock]) -> None:
     assert set(own_fields(block)) == set(SPECS[block].model_fields) - {"name", "type"}
@@ -184,9 +201,9 @@ def test_a_component_describes_its_spec(block: type[InstanceBlock]) -> None:
         "description": "X.",
         "protect": True,
     }
-    spec, _ = block.model_validate(fields).to_specs("name", {})
+    spec, _ = described(block.model_validate(fields))
     assert spec.model_dump() == fields | {"name": "name", "type": block.instance_type}
-    least, _ = block(definition="x").to_specs("name", {})
+    least, _ = described(block(definition="x"))
     assert least == ComponentSpec(name="name", type=block.instance_type, definition="x")
 
 
@@ -234,7 +251,7 @@ SIGNAL_FIELDS: dict[str, Any] = {
 )
 def test_a_dataset_describes_its_spec(block: type[DatasetInstance], fields: dict[str, Any]) -> None:
     named = {"pipeline_instance": "p", "store_instance": "s", "accessor_instance": "a"}
-    spec, own = a_dataset(block, **fields).to_specs("name", named)
+    spec, own = described(a_dataset(block, **fields), part_names=named)
     assert type(spec) is SPECS[block]
     assert spec.model_dump(mode="json") == fields | named | {"name": "name", "type": block.instance_type}
     assert own == ()
@@ -243,12 +260,12 @@ def test_a_dataset_describes_its_spec(block: type[DatasetInstance], fields: dict
 @pytest.mark.parametrize("block", [DatasetInstance, SignalInstance])
 def test_the_defaults_are_those_of_the_spec(block: type[DatasetInstance]) -> None:
     named = {"pipeline_instance": "p", "store_instance": "s", "accessor_instance": "a"}
-    spec, _ = a_dataset(block).to_specs("name", named)
+    spec, _ = described(a_dataset(block), part_names=named)
     assert spec == SPECS[block].model_validate(named | {"name": "name", "type": block.instance_type})
 
 
 def test_parts_described_in_place_are_named_after_their_dataset() -> None:
-    spec, own = a_dataset(DatasetInstance).to_specs("prices", {"store_instance": "shared", "pipeline_instance": None})
+    spec, own = described(a_dataset(DatasetInstance), "prices", part_names={"store_instance": "shared"})
     assert isinstance(spec, DatasetSpec)
     assert (spec.pipeline_instance, spec.store_instance, spec.accessor_instance) == (
         "prices-pipeline",
@@ -264,7 +281,7 @@ def test_parts_described_in_place_are_named_after_their_dataset() -> None:
 def test_a_block_document_gives_back_the_block() -> None:
     block = a_dataset(SignalInstance, **FLOW_FIELDS, **SIGNAL_FIELDS)
     stored = block.model_dump(mode="json")
-    assert SignalInstance.model_validate(stored).to_specs("name", {}) == block.to_specs("name", {})
+    assert described(SignalInstance.model_validate(stored)) == described(block)
 
 
 def test_a_document_from_before_a_field_was_there_still_loads() -> None:
@@ -277,8 +294,8 @@ def test_a_form_with_a_mistake_says_what_is_wrong() -> None:
         a_dataset(DatasetInstance, source_retry=15)
     with pytest.raises(ValidationError, match="a cron schedule needs an expression"):
         a_dataset(DatasetInstance, schedule={"type": "cron"})
-    with pytest.raises(ValidationError, match="String should match pattern"):
-        a_dataset(DatasetInstance).to_specs("Not A Name", {})
+    with pytest.raises(BlockMistakes, match="name: must be of lowercase letters, digits and dashes"):
+        described(a_dataset(DatasetInstance), "no-name-")
 
 
 # The platform

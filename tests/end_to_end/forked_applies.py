@@ -14,12 +14,10 @@ from pathlib import Path
 
 import mlflow  # noqa: F401 - so that no apply has to
 from evidently.ui import workspace  # noqa: F401
-from prefect import get_client
 
-from flows.integrations.services import load_platform, opened
+from flows.integrations.services import opened
 from flows.planning.deployment_spec import Storage
 from flows.planning.planner import Scope, apply_plan, make_plan
-from flows.planning.resources import Tools
 from instances.plans.plan import Step
 from prefect_optaic.manifest import read_manifest
 
@@ -30,13 +28,10 @@ STORAGE = Storage("served-by-no-worker", "default", {}, None, (), "flows")
 async def apply(manifest: Path) -> None:
     """Apply a manifest, and say each step that is done."""
     specs = read_manifest(manifest)
-    async with get_client() as client:
-        with opened(await load_platform()) as services:
-            async with services.exclusive() as check:
-                tools = Tools(services, client)
-                changeset = await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
-                _say(f"planned {len(changeset.plan.changes)}")
-                await apply_plan(changeset, tools, lambda step: _say(_line(step)), check=check)
+    async with opened() as services, services.exclusive() as check:
+        changeset = await make_plan(services, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
+        _say(f"planned {len(changeset.plan.changes)}")
+        await apply_plan(changeset, services, lambda step: _say(_line(step)), check=check)
     _say("applied")
 
 

@@ -21,8 +21,8 @@ import yaml
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import create_engine, text
 
-from blocks.documents import read_blocks
 from flows.integrations.services import Services
+from flows.reading.block_reader import read_blocks
 from instances.plans.plan import Action
 from instances.storage.row_fields import recorded_rows
 from prefect_optaic.stack import Target
@@ -204,7 +204,7 @@ def of_models(services: Services) -> tuple[dict[str, bool], dict[str, bool]]:
 
 
 async def destroy_all(opened_lab: Lab) -> None:
-    names = (await read_blocks(opened_lab.client)).names | recorded_rows(opened_lab.services.engine).keys()
+    names = (await read_blocks(opened_lab.services.prefect)).names | recorded_rows(opened_lab.services.engine).keys()
     await opened_lab.bootstrap(destroy=tuple(name for name in names if name.startswith(PREFIX)))
 
 

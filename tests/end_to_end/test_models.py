@@ -18,7 +18,6 @@ from instances.specification.fields import SignalSpec
 from instances.specification.specs import ComponentSpec, SignalInstanceSpec
 from instances.storage.tables import ModelInstanceRow, RunInputRow, RunRow
 from prefect_optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal, training_flow
-from prefect_optaic.session import Session as CommandSession
 from prefect_optaic.stack import Target
 from tests.flows.chain import chain
 from tests.flows.lab import Lab, Play
@@ -130,13 +129,13 @@ def test_the_whole_chain_comes_to_rest_ready_once_a_person_has_promoted(
         assert (facts["trained_version"], facts["verdict"]) == ("1", trained.state.message)
         assert "no version has been promoted yet; promote one with `optaic promote" in (blocked.message or "")
 
-        session = CommandSession(stack, lab.client, lab.services)
+        services = lab.services
         model = lab.prefix + "returns"
         with pytest.raises(NoSuchVersion, match=f"model '{model}' has no version '7'; there are: 1"):
-            await promote_version(session, training_flow(session, model), "7")
+            await promote_version(services, training_flow(services, model), "7")
         with pytest.raises(CannotPromote, match="is a signal; say which model"):
-            training_flow(session, lab.prefix + "momentum")
-        looked = await promote_version(session, training_flow(session, model), "1")
+            training_flow(services, lab.prefix + "momentum")
+        looked = await promote_version(services, training_flow(services, model), "1")
         assert {looked.world[flow_id].label for flow_id in looked.started} == {f"{model}.infer"}
         await lab.drain(*FLOWS)
 
@@ -153,7 +152,7 @@ def test_the_whole_chain_comes_to_rest_ready_once_a_person_has_promoted(
         assert last_run(lab, "returns.train")[0].version == "1"
         assert lab.services.tracking.champion(model) is not None
         with pytest.raises(CannotPromote, match="had no champion before; say a version"):
-            previous_version(session, training_flow(session, model))
+            previous_version(services, training_flow(services, model))
 
     play(scenario)
 
@@ -260,10 +259,10 @@ def test_a_later_training_takes_over_only_when_it_beats_the_champion(play: Play,
         assert (infer.version == first) is (infer.found_new is False)  # the same model of the same rows
         assert (await lab.verdict("returns.infer")).status is FlowStatus.READY
 
-        session = CommandSession(stack, lab.client, lab.services)
-        training = training_flow(session, name)
-        await promote_version(session, training, previous_version(session, training))
-        assert (last_run(lab, "returns.train")[0].version, previous_version(session, training)) == ("1", "3")
+        services = lab.services
+        training = training_flow(services, name)
+        await promote_version(services, training, previous_version(services, training))
+        assert (last_run(lab, "returns.train")[0].version, previous_version(services, training)) == ("1", "3")
 
     play(scenario)
 
@@ -395,15 +394,15 @@ def test_an_experiment_becomes_a_signal_with_the_same_values(play: Play, stack: 
         await lab.run("prices")
         await lab.drain("prices", "trend.preview")
         preview, _ = last_run(lab, "trend.preview")
-        session, signal = CommandSession(stack, lab.client, lab.services), lab.prefix + "promoted"
+        services, signal = lab.services, lab.prefix + "promoted"
         with pytest.raises(CannotPromote, match="is a dataset; only an experiment"):
-            await scope_of_signal(session, lab.prefix + "prices", signal, SignalSpec())
+            await scope_of_signal(services, lab.prefix + "prices", signal, SignalSpec())
         with pytest.raises(CannotPromote, match="there is an instance or a block named"):
-            await scope_of_signal(session, lab.prefix + "trend", lab.prefix + "prices", SignalSpec())
+            await scope_of_signal(services, lab.prefix + "trend", lab.prefix + "prices", SignalSpec())
         await lab.source("described")  # and not applied
         with pytest.raises(CannotPromote, match="there is an instance or a block named"):
-            await scope_of_signal(session, lab.prefix + "trend", lab.prefix + "described", SignalSpec())
-        scope = await scope_of_signal(session, lab.prefix + "trend", signal, SignalSpec(min=-1, max=2))
+            await scope_of_signal(services, lab.prefix + "trend", lab.prefix + "described", SignalSpec())
+        scope = await scope_of_signal(services, lab.prefix + "trend", signal, SignalSpec(min=-1, max=2))
         promoted = {spec.name: spec for spec in scope.specs}
         made, pipeline = promoted[signal], next(spec for spec in scope.specs if spec.type == "pipeline")
         assert isinstance(made, SignalInstanceSpec)

@@ -29,18 +29,19 @@ from prefect.flow_engine import run_flow_async
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
-from blocks.documents import BlockWriter, in_place, read_blocks
 from definitions.contract import FlowKind
-from flows.integrations.services import Services, load_platform, opened
+from flows.integrations.services import Services, opened
+from flows.planning.block_writer import BlockWriter
 from flows.planning.deployment_spec import Storage, flow_function
 from flows.planning.planner import Changeset, Scope, apply_plan, make_plan
-from flows.planning.resources import Tools
+from flows.reading.block_reader import read_blocks
 from flows.reading.status_reader import read_all_flows
 from instances.plans.plan import Plan
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import Verdict, judge
 from instances.specification.applied import FlowRecord
 from instances.specification.specs import spec_adapter
+from instances.specification.types import in_place
 from instances.storage.tables import AutomationRow, InstanceRow
 from instances.world.facts import FlowId, World
 
@@ -111,7 +112,7 @@ class Lab:
             }
         )
         validated = {spec["name"]: spec_adapter.validate_python(spec) for spec in specs}
-        writer = BlockWriter(self.client, await read_blocks(self.client))
+        writer = BlockWriter(self.services.prefect, await read_blocks(self.services.prefect))
         await writer.save(validated[full], in_place(validated[full], validated))
 
     def write(self, name: str, rows: Mapping[str, float]) -> None:
@@ -128,13 +129,12 @@ class Lab:
 
     async def plan(self, **scope: Any) -> Changeset:
         """Return what must change so that the world matches the blocks."""
-        tools = Tools(self.services, self.client)
-        return await make_plan(tools, self.storage, Scope(**scope), dt.datetime.now(dt.UTC))
+        return await make_plan(self.services, self.storage, Scope(**scope), dt.datetime.now(dt.UTC))
 
     async def bootstrap(self, **scope: Any) -> Plan:
         """Make the world match the blocks."""
         changeset = await self.plan(**scope)
-        await apply_plan(changeset, Tools(self.services, self.client), lambda step: None)
+        await apply_plan(changeset, self.services, lambda step: None)
         return changeset.plan
 
     def flow(self, name: str) -> FlowRecord:
@@ -192,7 +192,7 @@ class Lab:
         return count
 
     async def world(self) -> World:
-        return (await read_all_flows(self.services, self.client, dt.datetime.now(dt.UTC)))[1]
+        return (await read_all_flows(self.services, dt.datetime.now(dt.UTC)))[1]
 
     async def verdict(self, name: str) -> Verdict:
         world = await self.world()
@@ -230,7 +230,7 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
     async with get_client() as client:
         with suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        with opened(await load_platform()) as services:
+        async with opened() as services:
             opened_lab = Lab(client, services, folder)
             try:
                 yield opened_lab

@@ -4,10 +4,10 @@ from typing import get_args
 
 import blocks
 from blocks.base import InstanceBlock
-from blocks.documents import INSTANCE_BLOCKS
 from definitions.builtin import definitions
 from definitions.contract import FlowKind, Kind
 from definitions.work.outcome import Outcome
+from flows.planning.block_writer import BLOCK_OF
 from flows.planning.deployment_spec import flow_function
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, InstanceSpec
@@ -34,7 +34,7 @@ def test_every_type_has_a_spec_a_row_and_a_block() -> None:
     assert {name: each.spec for name, each in TYPES.items()} == specs()
     assert set(ROWS) == set(TYPES)
     assert sorted(block.instance_type for block in of_instances) == sorted(TYPES)
-    assert set(of_instances) == set(INSTANCE_BLOCKS)
+    assert set(of_instances) == set(BLOCK_OF.values())
 
 
 def test_every_kind_of_flow_has_a_shape_a_flow_and_a_type() -> None:

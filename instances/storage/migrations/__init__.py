@@ -9,10 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from instances.errors import NotMigrated
+from instances.storage.advisory_locks import Lock, take
 from instances.storage.tables import SCHEMA
-
-# Any constant will do: it keeps two migrations of one database from running at once.
-_LOCK = 0x6F707461
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -26,7 +24,7 @@ def config(connection: Connection | None = None) -> Config:
 def upgrade(engine: Engine) -> None:
     """Bring the extension schema to this code's version; safe to call from many processes at once."""
     with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        take(connection, Lock.MIGRATION)
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         command.upgrade(config(connection), "head")
 

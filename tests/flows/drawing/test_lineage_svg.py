@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import Artifact
 
 from flows.drawing.lineage_layout import Graph, lay_out
 from flows.drawing.lineage_svg import COLOURS, KEY, MOST_FLOWS, save_lineage, to_markdown, to_png, to_svg
+from flows.integrations.prefect_api import PrefectApi
 from instances.rules.status import FlowStatus
 from instances.world.facts import Edge
 from prefect_optaic.stack import Target
@@ -67,13 +68,13 @@ def test_a_lineage_too_large_for_a_page_is_counted() -> None:
 
 def test_the_artifact_is_renewed_only_when_it_shows_something_new(stack: Target) -> None:
     async def main() -> None:
-        async with get_client() as client:
-            await save_lineage(client, small())
+        async with get_client() as client, PrefectApi() as prefect:
+            await save_lineage(prefect, small())
             (first,) = await artifacts(client)
             assert "data:image/svg+xml;base64," in str(first.data)
-            assert not await save_lineage(client, small())
+            assert not await save_lineage(prefect, small())
             assert [first.id] == [each.id for each in await artifacts(client)]
-            assert await save_lineage(client, small(FlowStatus.ERROR))
+            assert await save_lineage(prefect, small(FlowStatus.ERROR))
             (second,) = await artifacts(client)
             assert second.id != first.id
 

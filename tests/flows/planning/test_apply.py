@@ -12,7 +12,6 @@ from sqlalchemy import text
 import flows.planning.resources.deployments
 from flows.integrations.services import DatabaseLost, NotAlone, opened
 from flows.planning.planner import Changeset, apply_plan
-from flows.planning.resources import Tools
 from flows.planning.resources.automations import common_automations
 from flows.planning.resources.resource import StepsRefused
 from instances.plans.plan import Step
@@ -23,7 +22,7 @@ from tests.flows.snapshot import snapshot
 
 
 async def carried_out(lab: Lab, changeset: Changeset) -> None:
-    await apply_plan(changeset, Tools(lab.services, lab.client), lambda step: None)
+    await apply_plan(changeset, lab.services, lambda step: None)
 
 
 def after_its_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[object]]) -> None:
@@ -201,7 +200,7 @@ def test_what_is_refused_keeps_nothing_else_from_being_done(play: Play) -> None:
         changeset = await lab.plan(manifest=specs)
         done: list[Step] = []
         with pytest.raises(StepsRefused) as caught:
-            await apply_plan(changeset, Tools(lab.services, lab.client), done.append)
+            await apply_plan(changeset, lab.services, done.append)
         refused = {f"refresh/{lab.prefix}d0", f"refresh/{lab.prefix}d3"}
         assert {refusal.step.name for refusal in caught.value.refusals} == refused
         assert "'many' is not valid under any of the given schemas" in str(caught.value)
@@ -221,16 +220,16 @@ def test_what_does_not_go_is_still_found_by_its_rows(play: Play, monkeypatch: py
         specs = (*described(lab, "prices"), *described(lab, "other"))
         await lab.bootstrap(manifest=specs)
         stays = lab.deployment("prices")
-        delete = lab.client.delete_deployment
+        delete = lab.services.prefect.delete_deployment
 
         async def refuse(deployment_id: Any) -> None:
             if deployment_id == stays:
-                await lab.client.request("GET", "/flow_runs/{id}", path_params={"id": deployment_id})
+                await lab.services.prefect.run(deployment_id)
             await delete(deployment_id)
 
         changeset = await lab.plan(destroy=tuple(spec.name for spec in specs))
         with monkeypatch.context() as patched:
-            patched.setattr(lab.client, "delete_deployment", refuse)
+            patched.setattr(lab.services.prefect, "delete_deployment", refuse)
             with pytest.raises(
                 StepsRefused, match=rf"refused to delete the deployment refresh/{lab.prefix}prices: Flow run not found"
             ):
@@ -263,7 +262,7 @@ def test_an_apply_that_has_lost_its_lock_stops(play: Play) -> None:
             end_holders(lab)
             for _ in range(2):  # it does not come back
                 with pytest.raises(NotAlone, match="the connection that keeps other applies waiting was lost"):
-                    await apply_plan(changeset, Tools(lab.services, lab.client), lambda step: None, check=check)
+                    await apply_plan(changeset, lab.services, lambda step: None, check=check)
         left = await snapshot(lab.client, lab.services.engine, lab.prefix)
         assert (left.blocks, left.rows) == ({}, {})
         async with lab.services.exclusive(dt.timedelta(0)) as check:
@@ -275,13 +274,12 @@ def test_an_apply_that_has_lost_its_lock_stops(play: Play) -> None:
 def test_a_lost_database_is_told_in_a_sentence(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         async def lose() -> None:
-            with opened(lab.services.platform) as others:
-                async with others.exclusive():
-                    end_holders(lab)
-                    with others.engine.connect() as connection, lab.services.engine.connect() as ends:
-                        pid = connection.scalar(text("SELECT pg_backend_pid()"))
-                        ends.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-                        connection.execute(text("SELECT 1"))
+            async with opened(lab.services.platform) as others, others.exclusive():
+                end_holders(lab)
+                with others.engine.connect() as connection, lab.services.engine.connect() as ends:
+                    pid = connection.scalar(text("SELECT pg_backend_pid()"))
+                    ends.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+                    connection.execute(text("SELECT 1"))
 
         with pytest.raises(DatabaseLost) as caught:
             await lose()

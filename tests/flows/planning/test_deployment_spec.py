@@ -20,5 +20,5 @@ from flows.planning.deployment_spec import Storage
     ],
 )
 def test_an_entrypoint_has_the_form_of_bootstraps(bootstrap: str | None, refresh: str) -> None:
-    deployment = DeploymentResponse(id=uuid4(), name="bootstrap", flow_id=uuid4(), entrypoint=bootstrap, labels={})
-    assert Storage.of(deployment).entrypoint(FlowKind.REFRESH) == refresh
+    response = DeploymentResponse(id=uuid4(), name="bootstrap", flow_id=uuid4(), entrypoint=bootstrap, labels={})
+    assert Storage.of(response.model_dump(mode="json")).entrypoint(FlowKind.REFRESH) == refresh

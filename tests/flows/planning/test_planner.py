@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from prefect import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
@@ -17,10 +16,9 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists
 from sqlalchemy import text
 
-from blocks.documents import read_blocks
-from flows.integrations.services import ApplyUnderWay, load_platform, opened
+from flows.integrations.services import ApplyUnderWay, opened
 from flows.planning.planner import Scope, WouldRemoveMost, apply_plan, make_plan
-from flows.planning.resources import Tools
+from flows.reading.block_reader import read_blocks
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plans.plan import Action, Plan
 from instances.specification.plugins import stores
@@ -28,7 +26,6 @@ from instances.specification.specs import AnySpec, spec_adapter
 from instances.specification.types import PARTS
 from prefect_optaic import actions
 from prefect_optaic.planfile import WorldChanged, check_same, read_scope, write_plan
-from prefect_optaic.session import Session
 from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, Play
 from tests.flows.snapshot import snapshot, writes
@@ -87,7 +84,7 @@ def test_a_second_apply_plans_nothing_and_writes_nothing(play: Play) -> None:
         first = await lab.bootstrap(manifest=specs)
         made = [line for line in said(first) if lab.prefix in line and line.startswith("create ")]
         assert len(made) == 2 + 8 + 2  # blocks, rows, deployments
-        with writes(lab.client, lab.services.engine) as written:
+        with writes(lab.services.prefect, lab.services.engine) as written:
             second = await lab.bootstrap(manifest=specs)
             of_blocks = await lab.bootstrap()
         assert (said(second), said(of_blocks)) == ([], [])
@@ -104,7 +101,7 @@ def test_one_changed_instance_is_the_only_one_written(play: Play) -> None:
         await lab.bootstrap(manifest=specs)
         await lab.bootstrap()
         full = f"{lab.prefix}signal"
-        with writes(lab.client, lab.services.engine) as written:
+        with writes(lab.services.prefect, lab.services.engine) as written:
             plan = await lab.bootstrap(manifest=with_fields(specs, "signal", description="Changed."))
         assert said(plan) == [f"update block {full}", f"update instance {full}", f"update deployment refresh/{full}"]
         assert [[c.field for c in step.changes] for step in plan.changes] == [["description"]] * 3
@@ -232,7 +229,7 @@ def test_a_row_or_a_block_removed_by_hand_comes_back(play: Play) -> None:
         assert said(await lab.bootstrap()) == [f"update instance {full}"]
         assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
 
-        block = (await read_blocks(lab.client)).by_name[full]
+        block = (await read_blocks(lab.services.prefect)).by_name[full]
         await lab.client.delete_block_document(block.document_id)
         changeset = await lab.plan()
         assert said(changeset.plan) == []  # the blocks describe what is wanted: it is kept, and said to be
@@ -315,9 +312,8 @@ def test_an_instance_may_say_where_its_runs_go(play: Play) -> None:
         }
         specs = (*described(lab, "own", **own), *described(lab, "usual"), *described(lab, "pool", work_pool="gpu"))
         inherited = replace(lab.storage, job_variables={"working_dir": "/srv"}, pull_steps=({"a.step": {"b": 1}},))
-        tools = Tools(lab.services, lab.client)
-        changeset = await make_plan(tools, inherited, Scope(specs), dt.datetime.now(dt.UTC))
-        await apply_plan(changeset, tools, lambda step: None)
+        changeset = await make_plan(lab.services, inherited, Scope(specs), dt.datetime.now(dt.UTC))
+        await apply_plan(changeset, lab.services, lambda step: None)
 
         found = await deployment_of(lab, "own")
         assert (found.work_pool_name, found.work_queue_name) == ("gpu", "urgent")
@@ -334,7 +330,7 @@ def test_an_instance_may_say_where_its_runs_go(play: Play) -> None:
         # Another pool has queues of its own.
         other = await deployment_of(lab, "pool")
         assert (other.work_pool_name, other.work_queue_name) == ("gpu", "default")
-        assert said((await make_plan(tools, inherited, Scope(specs), dt.datetime.now(dt.UTC))).plan) == []
+        assert said((await make_plan(lab.services, inherited, Scope(specs), dt.datetime.now(dt.UTC))).plan) == []
 
     play(scenario)
 
@@ -358,7 +354,7 @@ def test_a_deployment_of_others_is_never_touched_until_it_is_adopted(play: Play,
         theirs = await lab.client.read_deployment(foreign)
         specs = (*described(lab, "prices"), *described(lab, "other"))
         before = await snapshot(lab.client, lab.services.engine, lab.prefix)
-        with writes(lab.client, lab.services.engine) as written, pytest.raises(InvalidSpec) as caught:
+        with writes(lab.services.prefect, lab.services.engine) as written, pytest.raises(InvalidSpec) as caught:
             await lab.bootstrap(manifest=specs)
         assert caught.value.problems == (
             f"{full}: there is a deployment 'refresh/{full}' that is not ours; delete it, "
@@ -368,11 +364,10 @@ def test_a_deployment_of_others_is_never_touched_until_it_is_adopted(play: Play,
         assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
         assert await lab.client.read_deployment(foreign) == theirs
 
-        session = Session(stack, lab.client, lab.services)
-        assert await actions.adopt(session, (full,)) == [f"deployment refresh/{full}"]
+        assert await actions.adopt(lab.services, (full,)) == [f"deployment refresh/{full}"]
         adopted = await lab.client.read_deployment(foreign)
         assert adopted.model_copy(update={"version": "theirs", "updated": theirs.updated}) == theirs
-        assert await actions.adopt(session, (full,)) == []
+        assert await actions.adopt(lab.services, (full,)) == []
 
         plan = await lab.bootstrap(manifest=specs)
         assert f"update deployment refresh/{full}" in said(plan)
@@ -389,11 +384,10 @@ def test_an_instance_whose_block_is_gone_gets_it_again_by_import(play: Play, sta
         await lab.bootstrap(manifest=(*described(lab, "prices"), *described(lab, "signal", "prices")))
         before = await snapshot(lab.client, lab.services.engine, lab.prefix)
         full = f"{lab.prefix}signal"
-        block = (await read_blocks(lab.client)).by_name[full]
+        block = (await read_blocks(lab.services.prefect)).by_name[full]
         await lab.client.delete_block_document(block.document_id)
-        session = Session(stack, lab.client, lab.services)
         names = (full, *(f"{full}-{type_}" for type_ in PARTS.values()))
-        assert await actions.adopt(session, names) == [f"block {full}"]
+        assert await actions.adopt(lab.services, names) == [f"block {full}"]
         assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
         assert said(await lab.bootstrap()) == []
 
@@ -422,7 +416,7 @@ def test_a_prune_removes_what_is_described_no_more_and_nothing_else(play: Play) 
         before = await snapshot(lab.client, lab.services.engine)
         full = f"{lab.prefix}last"
         parts = [f"{full}-{type_}" for type_ in PARTS.values()]
-        block = (await read_blocks(lab.client)).by_name[full]
+        block = (await read_blocks(lab.services.prefect)).by_name[full]
         await lab.client.delete_block_document(block.document_id)
 
         kept = await lab.plan()
@@ -506,7 +500,7 @@ def test_what_is_protected_or_still_read_is_not_deleted(play: Play) -> None:
             f"{prices}: can't be deleted while {signal} reads it; delete that too, or take it out of upstream_refs",
         )
         # A block that somebody deletes does not get round it.
-        blocks = await read_blocks(lab.client)
+        blocks = await read_blocks(lab.services.prefect)
         for name in (signal, prices):
             await lab.client.delete_block_document(blocks.by_name[name].document_id)
         with pytest.raises(InvalidSpec, match=f"{prices}: is protected"):
@@ -527,8 +521,7 @@ def test_destroyed_instances_leave_their_data_unless_asked(play: Play, stack: Ta
         await lab.run("prices")
         assert await lab.drain("signal") == 1
         signal, prices = f"{lab.prefix}signal", f"{lab.prefix}prices"
-        session = Session(stack, lab.client, lab.services)
-        scope = await actions.destroy_scope(session, (signal,), data=False)
+        scope = await actions.destroy_scope(lab.services, (signal,), data=False)
         assert set(scope.destroy) == {signal, *(f"{signal}-{type_}" for type_ in PARTS.values())}
         services = lab.services
         applied = services.repository.applied([signal])[signal]
@@ -558,7 +551,7 @@ def test_a_flow_that_the_definition_calls_for_no_more_goes_with_its_deployment(p
         await lab.bootstrap(manifest=described(lab, "prices"))
         full = f"{lab.prefix}prices"
         flow = await lab.client.create_flow_from_name("train")
-        owner_tag = Tools(lab.services, lab.client).owner_tag
+        owner_tag = lab.services.owner_tag
         extra = await lab.client.create_deployment(flow_id=flow, name=full, version=owner_tag)
         with lab.services.engine.begin() as connection:
             connection.execute(
@@ -597,7 +590,7 @@ def test_all_problems_are_told_together_and_nothing_is_written(play: Play) -> No
             *described(lab, "two", "one"),
         )
         before = await snapshot(lab.client, lab.services.engine, lab.prefix)
-        with writes(lab.client, lab.services.engine) as written:
+        with writes(lab.services.prefect, lab.services.engine) as written:
             with pytest.raises(InvalidSpec) as caught:
                 await lab.bootstrap(manifest=(*specs, *bad))
             with pytest.raises(InvalidSpec) as other:
@@ -652,15 +645,13 @@ def test_of_two_applies_at_once_one_waits_and_the_last_one_counts(play: Play) ->
                 wanted = with_fields(wanted, name, description=word)
 
             async def main() -> None:
-                async with get_client() as client:
-                    with opened(await load_platform()) as services:
-                        tools = Tools(services, client)
-                        together.wait()
-                        async with services.exclusive():
-                            begun = time.monotonic()
-                            changeset = await make_plan(tools, lab.storage, Scope(wanted), dt.datetime.now(dt.UTC))
-                            await apply_plan(changeset, tools, lambda step: None)
-                            spans[word] = (begun, time.monotonic())
+                async with opened() as services:
+                    together.wait()
+                    async with services.exclusive():
+                        begun = time.monotonic()
+                        changeset = await make_plan(services, lab.storage, Scope(wanted), dt.datetime.now(dt.UTC))
+                        await apply_plan(changeset, services, lambda step: None)
+                        spans[word] = (begun, time.monotonic())
 
             asyncio.run(main())
 
@@ -692,13 +683,12 @@ def test_an_apply_that_waits_says_so_at_once_and_at_last_gives_up(play: Play) ->
                 turns += 1
                 await asyncio.sleep(0.01)
 
-        with opened(await load_platform()) as others:
-            async with lab.services.exclusive():
-                counting = asyncio.create_task(count())
-                with pytest.raises(ApplyUnderWay) as caught:
-                    async with others.exclusive(dt.timedelta(seconds=1), told.append):
-                        raise AssertionError("it did not wait")
-                counting.cancel()
+        async with opened() as others, lab.services.exclusive():
+            counting = asyncio.create_task(count())
+            with pytest.raises(ApplyUnderWay) as caught:
+                async with others.exclusive(dt.timedelta(seconds=1), told.append):
+                    raise AssertionError("it did not wait")
+            counting.cancel()
         assert told == ["another apply is under way; waiting up to 1 second"]
         assert turns > 20  # all else goes on meanwhile
         assert str(caught.value).startswith(

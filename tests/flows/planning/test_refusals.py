@@ -10,14 +10,13 @@ from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import StateType
 
 import flows.bootstrap
-from blocks.documents import read_blocks
 from flows.planning.planner import NothingDescribed, Scope
+from flows.reading.block_reader import read_blocks
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plans.plan import Action
 from instances.specification.types import PARTS
 from prefect_optaic import actions
 from prefect_optaic.commands.changes import _scope
-from prefect_optaic.session import Session
 from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, Play
 from tests.flows.planning.test_planner import Specs, deployment_of, described, only_of, said
@@ -26,7 +25,7 @@ from tests.flows.snapshot import snapshot, writes
 
 async def edit_block(lab: Lab, name: str, **data: Any) -> None:
     """Edit a block through the API, which checks nothing."""
-    document = await lab.client.read_block_document((await read_blocks(lab.client)).ids[lab.prefix + name])
+    document = await lab.client.read_block_document((await read_blocks(lab.services.prefect)).ids[lab.prefix + name])
     update = BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data, merge_existing_data=True)
     await lab.client.update_block_document(document.id, update)
 
@@ -65,9 +64,7 @@ def test_a_block_that_cannot_be_read_stops_all_but_what_puts_it_right(
         assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
 
         await edit_block(lab, "signal", on_stale="perhaps")
-        scope = await actions.destroy_scope(
-            Session(stack, lab.client, lab.services), (f"{lab.prefix}signal",), data=False
-        )
+        scope = await actions.destroy_scope(lab.services, (f"{lab.prefix}signal",), data=False)
         assert set(scope.destroy) == with_parts(f"{lab.prefix}signal")
         await lab.bootstrap(destroy=scope.destroy)
         left = await snapshot(lab.client, lab.services.engine, lab.prefix)
@@ -112,7 +109,7 @@ def test_problems_of_shape_of_names_and_of_things_are_told_together(play: Play, 
             entry(lab, "unknown", "nowhere-at-all"),
             entry(lab, "nowhere", "reader", work_pool="no-such-pool"),
         ]
-        with writes(lab.client, lab.services.engine) as written, pytest.raises(InvalidSpec) as caught:
+        with writes(lab.services.prefect, lab.services.engine) as written, pytest.raises(InvalidSpec) as caught:
             await lab.bootstrap(**file_scope(tmp_path, {"instances": entries}))
         own = [problem for problem in caught.value.problems if lab.prefix in problem]
         assert own[0] == f"{lab.prefix}shape: concurrency: must be a whole number, not 'many'"
@@ -136,7 +133,7 @@ def test_a_prune_by_a_file_leaves_what_other_projects_have_on_record(play: Play)
             *described(lab, "x", project=theirs),
         )
         await only_of(lab, specs)
-        ids = (await read_blocks(lab.client)).ids
+        ids = (await read_blocks(lab.services.prefect)).ids
         for name in ("b", "x"):
             await lab.client.delete_block_document(ids[lab.prefix + name])
         changeset = await lab.plan(manifest=specs[:4], prune=True)
@@ -171,10 +168,10 @@ def test_an_empty_file_prunes_its_own_project_only(play: Play, tmp_path: Path) -
 def test_a_part_described_in_place_and_an_unknown_name_are_told(play: Play, stack: Target) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.bootstrap(manifest=described(lab, "prices"))
-        session, full = Session(stack, lab.client, lab.services), f"{lab.prefix}prices"
+        services, full = lab.services, f"{lab.prefix}prices"
         with pytest.raises(actions.PartOf, match=rf"^{full}-store is a part of {full}, described in its block: "):
-            await actions.destroy_scope(session, (f"{full}-store",), data=False)
+            await actions.destroy_scope(services, (f"{full}-store",), data=False)
         with pytest.raises(UnknownInstance, match=f"there is no instance named '{lab.prefix}nosuch'"):
-            await actions.adopt(session, (full, f"{lab.prefix}nosuch"))
+            await actions.adopt(services, (full, f"{lab.prefix}nosuch"))
 
     play(scenario)

@@ -12,6 +12,7 @@ from prefect.states import Completed
 from sqlalchemy import Engine
 
 from definitions.contract import FlowKind
+from flows.integrations.prefect_api import PrefectApi
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
 from instances.rules.readiness import assess
@@ -43,9 +44,9 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_upstreams(
     child = fan_in(database, upstreams)["child"]
 
     async def guard() -> int:
-        async with get_client() as client:
+        async with PrefectApi() as prefect:
             with statements(database) as sent:
-                reader = PrefectReader(client)
+                reader = PrefectReader(prefect)
                 world = await read_world(Repository(database), Ledger(database), reader, [child], now=NOW)
             assert len(assess(world[child], world, NOW).blockers) == upstreams
             return len(sent)
@@ -71,15 +72,15 @@ def test_the_guard_asks_few_requests_when_every_upstream_ran_in_the_last_wave(
             ledger.record_guard(_guarded(flow_row, RunId(run.id)))
 
     async def scenario() -> tuple[int, int]:
-        async with get_client() as client:
+        async with get_client() as client, PrefectApi() as prefect:
             prefect_flow = await client.create_flow_from_name("upstream")
             slots = asyncio.Semaphore(4)
             parents = [flow_id for name, flow_id in ids.items() if name != "child"]
             await asyncio.gather(*(upstream_ran(client, each, prefect_flow, slots) for each in parents))
-            reader = PrefectReader(client)
+            reader = PrefectReader(prefect)
             world = await read_world(repository, ledger, reader, [ids["child"]], now=NOW)
             seen = sum(world[each].completed is not None for each in parents)
-            return seen, reader.requests
+            return seen, prefect.requests
 
     seen, requests = asyncio.run(scenario())
     assert seen == upstreams

@@ -9,13 +9,14 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed
 
-import flows.running.frame
-from blocks.platform import Platform
-from flows.integrations.services import NoPlatform
+import flows.integrations.services
+from flows.integrations.platform_reader import NoPlatform
+from flows.integrations.prefect_api import PrefectApi
 from flows.running.run_starter import start_due
 from flows.sweep import sweep
 from instances.rules.cascade import Hold, Start
 from instances.rules.status import FlowStatus
+from instances.specification.platform_settings import PlatformSettings
 from instances.world.facts import FlowId
 from tests.flows.lab import Lab, Play
 
@@ -101,7 +102,7 @@ def test_a_start_that_prefect_refuses_keeps_no_other_from_starting(play: Play) -
 
 
 def test_a_run_that_fails_before_its_guard_is_tried_again(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def no_platform(name: str | None = None) -> Platform:
+    async def no_platform(prefect: PrefectApi) -> PlatformSettings:
         await asyncio.sleep(0)
         raise NoPlatform("nowhere")
 
@@ -111,8 +112,7 @@ def test_a_run_that_fails_before_its_guard_is_tried_again(play: Play, monkeypatc
         for attempt in range(1, 4):
             (waiting,) = await lab.waiting("child")
             with monkeypatch.context() as patched:
-                patched.setattr(flows.running.frame, "load_platform", no_platform)
-                patched.setattr("flows.running.run_starter.load_platform", no_platform)
+                patched.setattr(flows.integrations.services, "read_platform", no_platform)
                 failed = await lab.execute(waiting)
             assert failed.type is StateType.FAILED
             verdict = await lab.verdict("child")

@@ -7,8 +7,9 @@ import pytest
 
 from blocks import AccessorInstance, DatasetInstance, PipelineInstance, SignalInstance, StoreInstance
 from blocks.base import InstanceBlock
-from blocks.documents import document_data, in_place
+from flows.planning.block_writer import document_data
 from instances.specification.specs import AnySpec, ComponentSpec
+from instances.specification.types import in_place
 from tests.instances.catalogue import component, dataset, signal
 
 PIPELINE = component("s-pipeline", "pipeline", "csv", config={"path": "a.csv", "dates": ["2024-01-02"]}, protect=True)
