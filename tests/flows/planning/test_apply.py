@@ -1,6 +1,5 @@
 """Applies on the real servers while others are at work there too, and what Prefect does not take."""
 
-import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,14 +9,13 @@ from prefect.events.schemas.automations import Automation
 from sqlalchemy import text
 
 import flows.planning.resources.deployments
-from flows.integrations.services import DatabaseLost, NotAlone, opened
 from flows.planning.planner import Changeset, apply_plan
 from flows.planning.resources.automations import common_automations
 from flows.planning.resources.resource import StepsRefused
 from instances.plans.plan import Step
 from instances.specification.types import PARTS
 from tests.flows.lab import Lab, Play
-from tests.flows.planning.test_planner import CRON, Specs, changed, deployment_of, described, said, with_fields
+from tests.flows.planning.described import CRON, Specs, changed, deployment_of, described, said, with_fields
 from tests.flows.snapshot import snapshot
 
 
@@ -240,51 +238,5 @@ def test_what_does_not_go_is_still_found_by_its_rows(play: Play, monkeypatch: py
         assert left.blocks.keys() == {f"{lab.prefix}prices"}
         await lab.bootstrap(destroy=tuple(own))
         assert (await snapshot(lab.client, lab.services.engine, lab.prefix)).deployments == {}
-
-    play(scenario)
-
-
-# Lost connections
-
-
-def end_holders(lab: Lab) -> None:
-    """End the connections that hold the lock of an apply."""
-    with lab.services.engine.connect() as connection:
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        assert connection.scalars(text(ended)).all() == [True]
-
-
-def test_an_apply_that_has_lost_its_lock_stops(play: Play) -> None:
-    async def scenario(lab: Lab) -> None:
-        changeset = await lab.plan(manifest=described(lab, "prices"))
-        async with lab.services.exclusive() as check:
-            check()
-            end_holders(lab)
-            for _ in range(2):  # it does not come back
-                with pytest.raises(NotAlone, match="the connection that keeps other applies waiting was lost"):
-                    await apply_plan(changeset, lab.services, lambda step: None, check=check)
-        left = await snapshot(lab.client, lab.services.engine, lab.prefix)
-        assert (left.blocks, left.rows) == ({}, {})
-        async with lab.services.exclusive(dt.timedelta(0)) as check:
-            check()
-
-    play(scenario)
-
-
-def test_a_lost_database_is_told_in_a_sentence(play: Play) -> None:
-    async def scenario(lab: Lab) -> None:
-        async def lose() -> None:
-            async with opened(lab.services.platform) as others, others.exclusive():
-                end_holders(lab)
-                with others.engine.connect() as connection, lab.services.engine.connect() as ends:
-                    pid = connection.scalar(text("SELECT pg_backend_pid()"))
-                    ends.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-                    connection.execute(text("SELECT 1"))
-
-        with pytest.raises(DatabaseLost) as caught:
-            await lose()
-        told = str(caught.value)
-        assert told.startswith("the extension database does not answer: terminating connection")
-        assert told.endswith("look whether Postgres runs (`optaic stack` shows the embedded one), and try again.")
 
     play(scenario)

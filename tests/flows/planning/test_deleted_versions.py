@@ -7,7 +7,7 @@ from sqlalchemy import text
 from flows.planning.planner import Scope
 from instances.errors import InvalidSpec
 from tests.flows.lab import Lab, Play
-from tests.flows.planning.test_planner import described, said, with_fields
+from tests.flows.planning.described import described, said, with_fields
 
 GONE = (
     "pipeline definition 'expression' has no version 1; there are: 2. "

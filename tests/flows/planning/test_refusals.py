@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect.client.schemas.actions import BlockDocumentUpdate
+from prefect.client.schemas.actions import (
+    BlockDocumentUpdate,
+)
 from prefect.client.schemas.objects import StateType
 
 import flows.bootstrap
@@ -19,7 +21,7 @@ from prefect_optaic import actions
 from prefect_optaic.commands.changes import _scope
 from prefect_optaic.stack import Target
 from tests.flows.lab import Lab, Play
-from tests.flows.planning.test_planner import Specs, deployment_of, described, only_of, said
+from tests.flows.planning.described import Specs, deployment_of, described, only_of, said
 from tests.flows.snapshot import snapshot, writes
 
 
@@ -79,6 +81,39 @@ async def _soon(value: Any) -> Any:
 
 
 # All together
+
+
+def test_all_problems_are_told_together_and_nothing_is_written(play: Play) -> None:
+    async def scenario(lab: Lab) -> None:
+        flow = await lab.client.create_flow_from_name("refresh")
+        await lab.client.create_deployment(flow_id=flow, name=f"{lab.prefix}foreign", version="theirs")
+        specs = (
+            *described(lab, "good"),
+            *described(lab, "foreign"),
+            *described(lab, "nowhere", work_pool="no-such-pool"),
+        )
+        bad = (
+            *described(lab, "broken", config={"path": "nowhere.csv"}),
+            *described(lab, "signal", "prics"),
+            *described(lab, "one", "two"),
+            *described(lab, "two", "one"),
+        )
+        before = await snapshot(lab.client, lab.services.engine, lab.prefix)
+        with writes(lab.services.prefect, lab.services.engine) as written:
+            with pytest.raises(InvalidSpec) as caught:
+                await lab.bootstrap(manifest=(*specs, *bad))
+            with pytest.raises(InvalidSpec) as other:
+                await lab.bootstrap(manifest=specs)
+        told = "\n".join(caught.value.problems)
+        for part in ("no file", "upstream", "the lineage has a cycle", "broken", "signal", "one", "two"):
+            assert part in told
+        assert len(other.value.problems) == 2
+        assert f"'refresh/{lab.prefix}foreign' that is not ours" in other.value.problems[0]
+        assert f"{lab.prefix}nowhere: there is no work pool 'no-such-pool'" in other.value.problems[1]
+        assert written.nothing
+        assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
+
+    play(scenario)
 
 
 def entry(lab: Lab, name: str, *upstreams: str, **fields: Any) -> dict[str, Any]:
