@@ -12,7 +12,6 @@ from tests.flows.lab import Lab
 
 CRON = {"type": "cron", "expression": "0 18 * * 1-5"}
 
-
 Specs = tuple[AnySpec, ...]
 
 
