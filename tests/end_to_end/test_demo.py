@@ -5,19 +5,18 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import polars as pl
 from prefect import get_client
 
 from prefect_optaic.stack import Target
 from prefect_optaic.stack.prepare import deploy_missing
+from tests.prefect_optaic.command_line import done, optaic
 
 
-def optaic(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "200"}
-    command = [sys.executable, "-m", "prefect_optaic.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+def run_demo() -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "prefect_optaic.cli", "demo"]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"}, timeout=300)
 
 
 def test_the_demo_ends_ready_with_the_real_prices(stack: Target) -> None:
@@ -25,7 +24,7 @@ def test_the_demo_ends_ready_with_the_real_prices(stack: Target) -> None:
     for deployment in ("sweep/sweep", "bootstrap/bootstrap"):
         asyncio.run(_pause(deployment))  # the other tests of this session decide themselves when they run
 
-    demo = optaic("demo")
+    demo = run_demo()
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "momentum.refresh Blocked: prices.refresh is NOT_INITIALIZED: it has not run yet" in demo.stdout
     assert "prices.refresh Completed: v0, 166,260 rows up to 2022-12-28" in demo.stdout
@@ -44,32 +43,8 @@ def test_the_demo_ends_ready_with_the_real_prices(stack: Target) -> None:
     assert again.returncode == 0
     assert "momentum.refresh Skipped: Its inputs and its configuration are those of run" in again.stdout
 
-
-def test_a_manifest_with_problems_writes_nothing(stack: Target, tmp_path: Path) -> None:
-
-    manifest = tmp_path / "bad.yaml"
-    manifest.write_text(
-        """
-        instances:
-          - name: bad-prices
-            type: dataset
-            pipeline_instance: {definition: csv, config: {path: nowhere.csv}}
-            store_instance: {definition: delta}
-            accessor_instance: {definition: simple}
-          - name: bad-signal
-            type: signal
-            pipeline_instance: {definition: expression, config: {expression: close}}
-            store_instance: {definition: delta}
-            accessor_instance: {definition: simple}
-            upstream_refs: [{instance: bad-price}]
-        """
-    )
-    applied = optaic("apply", str(manifest))
-    assert applied.returncode == 1
-    assert applied.stderr.startswith("error: 2 problems, nothing was written:")
-    assert "there is no file" in applied.stderr
-    assert "bad-signal: upstream 'bad-price' does not exist; did you mean 'bad-prices'?" in applied.stderr
-    assert optaic("run", "bad-prices").stderr.startswith("error: there is no instance named 'bad-prices'")
+    done("destroy", "--all", "--yes")
+    assert json.loads(done("status", "--json")) == []
 
 
 async def _pause(deployment: str) -> None:

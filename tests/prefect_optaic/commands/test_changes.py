@@ -168,3 +168,30 @@ def test_input_that_makes_no_sense_is_told_in_a_sentence(tmp_path: Path, prefix:
     assert (tmp_path / "lineage.PNG").read_bytes().startswith(b"\x89PNG")
     assert f"{tmp_path}/nowhere/lineage.svg cannot be written" in drawn.stderr
     assert "applied 12 changes" in done("apply", kept)
+
+
+def test_a_manifest_with_problems_writes_nothing(stack: Target, tmp_path: Path) -> None:
+
+    manifest = tmp_path / "bad.yaml"
+    manifest.write_text(
+        """
+        instances:
+          - name: bad-prices
+            type: dataset
+            pipeline_instance: {definition: csv, config: {path: nowhere.csv}}
+            store_instance: {definition: delta}
+            accessor_instance: {definition: simple}
+          - name: bad-signal
+            type: signal
+            pipeline_instance: {definition: expression, config: {expression: close}}
+            store_instance: {definition: delta}
+            accessor_instance: {definition: simple}
+            upstream_refs: [{instance: bad-price}]
+        """
+    )
+    applied = optaic("apply", str(manifest))
+    assert applied.returncode == 1
+    assert applied.stderr.startswith("error: 2 problems, nothing was written:")
+    assert "there is no file" in applied.stderr
+    assert "bad-signal: upstream 'bad-price' does not exist; did you mean 'bad-prices'?" in applied.stderr
+    assert optaic("run", "bad-prices").stderr.startswith("error: there is no instance named 'bad-prices'")
