@@ -206,7 +206,7 @@ def test_a_missed_deadline_is_told_once_and_fires_the_automation_once(play: Play
             "reason": "its data ends at 2024-01-02, more than 1 day ago",
         }
 
-        assert await emit_overdue(lab.client, [found.flow], datetime.now(UTC)) == ()
+        assert await emit_overdue(lab.services.prefect, [found.flow], datetime.now(UTC)) == ()
         found.emit()  # as two sweeps at once would
         await sweep()
         await asyncio.sleep(3)

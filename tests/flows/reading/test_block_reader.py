@@ -135,7 +135,7 @@ def test_a_server_without_our_block_types_is_told(stack: Target, monkeypatch: py
         async with PrefectApi() as prefect:
             await read_blocks(prefect)
 
-    monkeypatch.setitem(TYPE_WITH_SLUG, "optaic-new-instance", "new")  # type: ignore[arg-type]
+    monkeypatch.setitem(TYPE_WITH_SLUG, "optaic-new-instance", "new")
     with pytest.raises(BlocksNotRegistered, match="no block type 'optaic-new-instance'"):
         asyncio.run(main())
 
