@@ -19,6 +19,11 @@ _SECRETS = (
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _SECRETS)
 
 
+def served(address: str) -> bool:
+    """Is this the URL of a server, not a folder or a database?"""
+    return address.startswith(("http://", "https://"))
+
+
 def redacted(text: str) -> str:
     """Return an address, or a text with addresses in it, with *** for each password, token and key.
 

@@ -53,7 +53,7 @@ class BrokenPackage(DefinitionError):
     def __init__(self, package: str, entry_point: str, value: str, problem: str) -> None:
         super().__init__(
             f"package {package!r} does not load its definitions (entry point {entry_point!r} = {value}): {problem}. "
-            "Mend it or uninstall it."
+            "Repair it or uninstall it."
         )
 
 

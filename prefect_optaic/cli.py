@@ -9,21 +9,7 @@ import typer
 
 from definitions.errors import DefinitionError
 from instances.errors import OptaicError
-from prefect_optaic.commands import (
-    changes as commands_plan,
-)
-from prefect_optaic.commands import (
-    inspection as commands_instances,
-)
-from prefect_optaic.commands import (
-    lineage_graph as commands_graph,
-)
-from prefect_optaic.commands import (
-    promote as commands_promote,
-)
-from prefect_optaic.commands import (
-    servers as commands_stack,
-)
+from prefect_optaic.commands import changes, inspection, lineage_graph, promote, run, servers
 from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 
 app = typer.Typer(
@@ -32,14 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (
-    commands_stack.app,
-    commands_plan.app,
-    commands_instances.app,
-    commands_promote.app,
-    commands_graph.app,
-):
-    app.add_typer(commands)
+for commands in (servers, changes, run, inspection, promote, lineage_graph):
+    app.add_typer(commands.app)
 
 
 def _print_version(wanted: bool) -> None:

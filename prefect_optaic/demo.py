@@ -105,15 +105,15 @@ async def _run(services: "Services", console: Console, instance: str) -> None:
 async def _until_ready(services: "Services", console: Console, own: set[str]) -> tuple[InstanceStatus, ...]:
     """Look at the board until every instance of the demo is READY, one is in ERROR, or patience is at its end."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
-    told: dict[str, str] = {}
+    printed: dict[str, str] = {}
     with console.status("waiting for the cascade ..."):
         while True:
             lines = tuple(line for line in await actions.read_statuses(services) if line.instance in own)
             for line in lines:
-                if told.get(line.instance) != line.status:
+                if printed.get(line.instance) != line.status:
                     colour = show.COLOURS[line.status]
                     console.print(f"  {line.instance} [{colour}]{line.status}[/]", highlight=False)
-                    told[line.instance] = line.status
+                    printed[line.instance] = line.status
             statuses = {line.status.value for line in lines}
             if statuses == {"READY"} or "ERROR" in statuses or time.monotonic() > deadline:
                 return lines

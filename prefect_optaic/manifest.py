@@ -122,7 +122,7 @@ def _project(value: object) -> tuple[str | None, str | None]:
 
 @dataclass(frozen=True)
 class _Descriptions:
-    """The fields of one instance or part; what is wrong with those `taken_over` is told elsewhere."""
+    """The fields of one instance or part; what is wrong with those `taken_over` is reported elsewhere."""
 
     fields: dict[str, Any]
     taken_over: frozenset[str] = frozenset()

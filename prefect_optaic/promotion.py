@@ -17,7 +17,7 @@ from instances.rules.cascade import Hold
 from instances.rules.readiness import assess
 from instances.specification.applied import FlowRecord
 from instances.specification.fields import SignalSpec
-from instances.specification.spec_errors import told
+from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
 from instances.specification.types import PARTS, part_name
 from instances.specification.values import Name
@@ -38,7 +38,7 @@ def bounds_of(name: str, *, least: float | None, most: float | None) -> SignalSp
     try:
         return SignalSpec(min=least, max=most)
     except ValidationError as error:
-        raise InvalidSpec(told(name, error)) from error
+        raise InvalidSpec(problem_texts(name, error)) from error
 
 
 def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
@@ -50,7 +50,7 @@ def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) ->
         _name.validate_python(name)
         return _specs(experiment, name, signal_spec)
     except ValidationError as error:
-        raise InvalidSpec(told(name, error)) from error
+        raise InvalidSpec(problem_texts(name, error)) from error
 
 
 def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:

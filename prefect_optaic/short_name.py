@@ -69,8 +69,8 @@ def is_ours(distribution: Distribution, checkout: Path) -> bool:
     if _editable_folder(distribution) == checkout:
         return True
     packages = set((distribution.read_text("top_level.txt") or "").split())
-    told = {(entry.group, entry.value) for entry in distribution.entry_points}
-    return packages <= _OLD_PACKAGES and _OWN_DEFINITIONS in told
+    announced = {(entry.group, entry.value) for entry in distribution.entry_points}
+    return packages <= _OLD_PACKAGES and _OWN_DEFINITIONS in announced
 
 
 def _editable_folder(distribution: Distribution) -> Path | None:

@@ -77,6 +77,6 @@ def parsed_dates(texts: pl.Series, date_format: str | None, place: Callable[[int
         row = int(bad[0])
         wanted = f"in the format {date_format}" if date_format else "like 2024-01-31"
         raise SourceError(
-            f"{place(row)}, column {texts.name!r}: {texts[row]!r} is not a date {wanted}. Mend the source."
+            f"{place(row)}, column {texts.name!r}: {texts[row]!r} is not a date {wanted}. Correct the source."
         )
     return dates

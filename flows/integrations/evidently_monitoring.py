@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from definitions.addresses import redacted
+from definitions.addresses import redacted, served
 from definitions.work.models.drift import Drift
 from definitions.work.models.model_settings import DriftSettings
 from flows.integrations.evidently_drift import compare, read
@@ -179,7 +179,7 @@ def _opened(workspace: str) -> "WorkspaceBase":
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from evidently.ui.workspace import RemoteWorkspace, Workspace
 
-    if workspace.startswith(("http://", "https://")):
+    if served(workspace):
         return RemoteWorkspace(workspace, secret=os.environ.get("EVIDENTLY_SECRET"))
     try:
         return Workspace.create(workspace)

@@ -60,9 +60,9 @@ class NotAlone(OptaicError):
 class DatabaseLost(OptaicError):
     """The extension database does not answer, or not any more."""
 
-    def __init__(self, told: str) -> None:
+    def __init__(self, cause: str) -> None:
         super().__init__(
-            f"the extension database does not answer: {' '.join(told.split())}. What was done before it stays; "
+            f"the extension database does not answer: {' '.join(cause.split())}. What was done before it stays; "
             "look whether Postgres runs (`optaic stack` shows the embedded one), and try again."
         )
 
@@ -121,22 +121,22 @@ class Services:
 
     @asynccontextmanager
     async def exclusive(
-        self, patience: dt.timedelta = dt.timedelta(minutes=5), waits: Callable[[str], None] = lambda told: None
+        self, patience: dt.timedelta = dt.timedelta(minutes=5), waits: Callable[[str], None] = lambda message: None
     ) -> AsyncIterator[Callable[[], None]]:
         """Keep every other apply on this database waiting.
 
-        Yields what raises `NotAlone` once the lock is lost. `waits` is told when another apply is under way.
+        Yields what raises `NotAlone` once the lock is lost. `waits` gets a message when another apply is under way.
         Raises `ApplyUnderWay` when that takes too long.
         """
         with holder(self.engine) as connection:
             deadline = time.monotonic() + patience.total_seconds()
-            told = False
+            announced = False
             while not try_to_take(connection, Lock.APPLY):
                 if time.monotonic() > deadline:
                     raise ApplyUnderWay(patience)
-                if not told:
+                if not announced:
                     waits(f"another apply is under way; waiting up to {span(patience)}")
-                told = True
+                announced = True
                 await asyncio.sleep(0.2)
 
             def check() -> None:

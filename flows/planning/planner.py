@@ -152,7 +152,7 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     problems = [*scope.problems, *blocks.problems, *unreadable.values()]
     problems += [*_protected(deleted, described, on_record), *_still_read(deleted, staying)]
     resolved = resolution(
-        # What can't go is there, for what is told of the others.
+        # What can not go is still there when the others are checked.
         described if problems else staying,
         services.registry,
         resources=services.resources,

@@ -80,7 +80,7 @@ async def emit_overdue(prefect: PrefectApi, flows: Iterable[FlowFacts], now: dt.
     """Send the event `optaic.flow.overdue` for each deadline that was missed, and return those not sent before.
 
     Prefect itself knows an id only for a quarter of an hour, so its events are asked: for as long as it keeps
-    them, a week unless it is set up otherwise, a missed deadline is told once.
+    them, a week unless it is set up otherwise, a missed deadline is sent once.
     """
     found = [OverdueFlow(flow, missed) for flow in flows if (missed := missed_deadline(flow, now))]
     known = await prefect.events_with_ids([overdue.event_id for overdue in found], OVERDUE)

@@ -41,7 +41,7 @@ from research.errors import ResearchError
 P = ParamSpec("P")
 R = TypeVar("R")
 Work = Callable[[Context], Outcome]
-# What is recorded of what a run of an instance left, for as long as it is being recorded.
+# Entered with what a run of an instance left, yields what is recorded of that, and is left when it has been.
 Recording = Callable[[Services, str, Outcome], AbstractContextManager[Outcome]]
 FORESEEN = (OptaicError, DefinitionError, ResearchError)
 
@@ -105,7 +105,7 @@ def flow_of(kind: FlowKind) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], F
 
 @contextmanager
 def as_it_is(services: Services, instance: str, outcome: Outcome) -> Iterator[Outcome]:
-    """Let be recorded what a run left, and no more."""
+    """Yield what a run left: that is what is recorded, unless the flow hands in more."""
     yield outcome
 
 
@@ -114,7 +114,7 @@ async def guarded_run(
 ) -> State[None]:
     """Take the current run through the frame and return the state in which it ends.
 
-    `recording` is entered with what the work left, yields what is recorded, and is left when that has been done.
+    `recording` has the last word on what is recorded of the work's outcome, until it has been recorded.
     Raises `NotThroughDeployment`, `NoPlatform`, `NotMigrated`, and what the work raises.
     """
     async with opened() as services:

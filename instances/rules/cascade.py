@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from uuid import UUID
 
-from instances.rules.news import news_since
+from instances.rules.changes_since import change_since
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import FlowFacts, FlowId, Request, RunFact, RunId, World
@@ -159,7 +159,7 @@ def _after_crash(
 def _of_now(run: RunFact, flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> bool:
     """Say whether a run was for the inputs and the configuration of now."""
     known = run.provenance.fingerprint if run.provenance is not None else run.claimed
-    return known == report.fingerprint if known is not None else news_since(flow, world, run.at, now) is None
+    return known == report.fingerprint if known is not None else change_since(flow, world, run.at, now) is None
 
 
 def _has_other_reason(failed: RunFact, report: FreshnessReport) -> bool:
@@ -182,8 +182,8 @@ def _ask_source_again(flow: FlowFacts, report: FreshnessReport, now: dt.datetime
 
 
 def _cancel_holds(flow: FlowFacts, world: World, now: dt.datetime) -> bool:
-    """Say whether a person's cancel is the last word: no run has done anything since, and there is no news."""
+    """Say whether a person's cancel is the last word: no run has done anything since, and nothing has changed."""
     cancelled, decisive = flow.cancelled, flow.decisive
     if cancelled is None or (decisive is not None and decisive.at > cancelled.at):
         return False
-    return news_since(flow, world, cancelled.at, now) is None
+    return change_since(flow, world, cancelled.at, now) is None

@@ -3,10 +3,9 @@
 The Platform block holds them for people, and yields them; they themselves need no Prefect.
 """
 
-from urllib.parse import urlsplit, urlunsplit
-
 from pydantic import ConfigDict, Field, field_validator
 
+from definitions.addresses import served, without_user
 from instances.specification.values import Spec
 
 PLATFORM = "default"  # the name of the block, unless OPTAIC_PLATFORM says another one
@@ -37,7 +36,7 @@ class PlatformSettings(Spec):
     def mlflow_link(self) -> str | None:
         """The address at which people see MLflow, where one is known."""
         uri = self.mlflow_tracking_uri
-        return self.mlflow_page or (_without_user(uri) if uri is not None and served(uri) else None)
+        return self.mlflow_page or (without_user(uri) if uri is not None and served(uri) else None)
 
     @property
     def evidently_link(self) -> str | None:
@@ -46,21 +45,11 @@ class PlatformSettings(Spec):
         return self.evidently_page or (workspace if workspace is not None and served(workspace) else None)
 
 
-def served(address: str) -> bool:
-    """Is this the URL of a server, not a folder or a database?"""
-    return address.startswith(("http://", "https://"))
-
-
 def require_public(address: str | None) -> str | None:
     """Return an address that everybody may read. Raises `ValueError` for one that holds a user or a password."""
-    if address is not None and served(address) and "@" in urlsplit(address).netloc:
+    if address is not None and served(address) and address != without_user(address):
         raise ValueError(
             "the address holds a user or a password, which everybody could read: leave them out. "
             "The secret of Evidently's service is the variable EVIDENTLY_SECRET."
         )
     return address
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -122,8 +122,8 @@ def _scope(manifest: Path | None, *, prune: bool) -> "Scope":
     return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken)
 
 
-def _waiting(told: str) -> None:
-    typer.echo(told, err=True)
+def _waiting(message: str) -> None:
+    typer.echo(message, err=True)
 
 
 async def _apply(scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:

@@ -101,9 +101,9 @@ def _beside(database_url: str) -> str:
 def _told(platform: "Platform") -> tuple[object, ...]:
     from sqlalchemy import make_url
 
-    told = platform.settings
-    places = (told.data_root, told.mlflow_artifacts, told.evidently_workspace)
-    return make_url(told.database_url), told.mlflow_tracking_uri, *places
+    settings = platform.settings
+    places = (settings.data_root, settings.mlflow_artifacts, settings.evidently_workspace)
+    return make_url(settings.database_url), settings.mlflow_tracking_uri, *places
 
 
 def move_artifacts(uri: str, *, before: str, after: str) -> None:

@@ -88,9 +88,20 @@ def test_they_load_are_read_and_get_todays_schema_when_they_are_saved_again(stac
             assert await schema_of(client, document_id) == DatasetInstance._calculate_schema_checksum()
             assert (await read_blocks(prefect)).by_name[name].spec == changed
 
+    async def forget() -> None:
+        async with get_client() as client:
+            saved_blocks: tuple[type[InstanceBlock], ...] = (DatasetInstance, *PARTS)
+            for block in saved_blocks:
+                own = names.get(block.instance_type, name)
+                document = await client.read_block_document_by_name(own, block.get_block_type_slug())
+                await client.delete_block_document(document.id)
+
     document_id = asyncio.run(before())
-    prepare_blocks(stack)  # as `optaic up` does with new code
-    asyncio.run(after(document_id))
+    try:
+        prepare_blocks(stack)  # as `optaic up` does with new code
+        asyncio.run(after(document_id))
+    finally:
+        asyncio.run(forget())  # every plan of another test would read it
 
 
 def test_the_server_has_the_form_of_a_dataset_with_its_parts_first(stack: Target) -> None:

@@ -64,7 +64,7 @@ def optimize(
     mean of the entities. The covariance is the newest one at or before the day: rows of `date` and
     `entity`, whose value columns are named like the entities, per day.
 
-    The optimizer is told the weights that are held: those decided before, moved with the prices since.
+    The optimizer gets the weights that are held: those decided before, moved with the prices since.
     Raises `Infeasible`, which says the date, and `ResearchError`; then nothing is written.
     """
     known = _known(prices, signal, covariance)

@@ -75,7 +75,7 @@ class ResourceKind(Protocol):
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
-        """Carry out steps of one action group, creations and updates or deletions; `done` is told of each."""
+        """Carry out steps of one action group, creations and updates or deletions; `done` is called with each."""
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from definitions.addresses import served
 from prefect_optaic.stack.machine.environment import NO_TELEMETRY, inherited
 from prefect_optaic.stack.machine.home import Home
 from prefect_optaic.stack.machine.ports import HOST
@@ -35,8 +36,6 @@ PAGES = {page.name: page for page in (MLFLOW, EVIDENTLY)}
 
 def starters(home: Home, platform: "PlatformSettings") -> dict[str, Callable[[int], Record]]:
     """Return what starts each page on a port, by name; none for a server that has a page already."""
-    from instances.specification.platform_settings import served
-
     uri, workspace = platform.mlflow_tracking_uri, platform.evidently_workspace
     found = dict[str, Callable[[int], Record]]()
     if uri is not None and "://" in uri and not served(uri):

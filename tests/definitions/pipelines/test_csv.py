@@ -60,15 +60,15 @@ def test_columns_and_formats_are_chosen(path: Path) -> None:
     [
         (
             "2024-01-01,A,1\n\n2024-13-02,A,2",
-            ", line 4, column 'date': '2024-13-02' is not a date like 2024-01-31. Mend the source.",
+            ", line 4, column 'date': '2024-13-02' is not a date like 2024-01-31. Correct the source.",
         ),
         (
             "2024-01-01,A,1\n2024-01-02,A,high",
             ", line 3, column 'close': 'high' is not a number. "
-            "Mend the file, or list the column under 'text' in the config.",
+            "Correct the file, or list the column under 'text' in the config.",
         ),
-        ("2024-01-01,A,1\n2024-01-02,,2", ", line 3, column 'entity': the cell is empty. Mend the file."),
-        ("2024-01-01,A,1\n2024-01-02,A,2,3", ", line 3: more cells than the header has. Mend the file."),
+        ("2024-01-01,A,1\n2024-01-02,,2", ", line 3, column 'entity': the cell is empty. Correct the file."),
+        ("2024-01-01,A,1\n2024-01-02,A,2,3", ", line 3: more cells than the header has. Correct the file."),
         (
             "2024-01-01,A,1\n2024-01-01,A,2",
             ": 1 key more than once (date, entity), first 2024-01-01, A: "

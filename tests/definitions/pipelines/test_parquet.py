@@ -35,7 +35,8 @@ def test_a_bad_date_or_column_is_named(tmp_path: Path) -> None:
         make(Kind.PIPELINE, "parquet", {"path": str(path)}).extract(ExtractRequest())
 
     assert (
-        str(bad_date.value) == f"{path}, row 2, column 'date': '1/2/24' is not a date like 2024-01-31. Mend the source."
+        str(bad_date.value)
+        == f"{path}, row 2, column 'date': '1/2/24' is not a date like 2024-01-31. Correct the source."
     )
 
 

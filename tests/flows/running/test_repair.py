@@ -1,4 +1,4 @@
-"""What people delete, set by hand or ask for in vain, and how the cascade mends it."""
+"""What people delete, set by hand or ask for in vain, and how the cascade repairs it."""
 
 import asyncio
 import datetime as dt

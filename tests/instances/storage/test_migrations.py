@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
 from instances.errors import NotMigrated
-from instances.storage.migrations import config, require_current, upgrade
+from instances.storage.migrations import config, head, require_current, upgrade
 from instances.storage.tables import SCHEMA, Base
 
 HEAD = ScriptDirectory.from_config(config()).get_current_head()
@@ -27,6 +27,10 @@ def empty(postgres_url: str) -> Iterator[Engine]:
     with maintenance.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     maintenance.dispose()
+
+
+def test_the_files_are_named_by_their_versions() -> None:
+    assert head() == HEAD
 
 
 def tables(engine: Engine) -> set[str]:

@@ -1,5 +1,6 @@
 """Where the Prefect server is and how it lets us in: as Prefect itself reads the same settings."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,6 +52,8 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of Prefect, and a folder to work in, without any setting."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)  # a stack of other tests has set some
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -9,11 +9,12 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import make_url
 
 from flows.integrations.prefect_api import NotInPrefect, PrefectAddress, PrefectApi, PrefectRefusal, PrefectSilent
 from prefect_optaic.stack import Home, Target
 from prefect_optaic.stack.machine.ports import choose
-from prefect_optaic.stack.machine.processes import spawn, stop, wait_until
+from prefect_optaic.stack.machine.processes import spawn, stop, wait_listening
 from prefect_optaic.stack.servers import prefect_server
 from tests.flows.integrations.prefect_api.between import Trouble, between
 
@@ -43,8 +44,8 @@ def test_a_server_that_is_busy_or_breaks_off_is_asked_again(address: PrefectAddr
 
 
 def test_it_is_asked_only_so_often(address: PrefectAddress) -> None:
-    nine_times: list[Trouble] = ["busy"] * 9
-    with between(address.api_url, *nine_times) as server:
+    always: list[Trouble] = ["busy"] * 9
+    with between(address.api_url, *always) as server:
         with pytest.raises(PrefectRefusal, match=r"^Prefect refused POST /flows/count: Service Unavailable \(HTTP 503"):
             ask(replace(address, api_url=server.api_url, retries=2))
         assert server.asked == 3
@@ -105,21 +106,23 @@ def test_what_is_not_there_and_what_is_refused_are_told_apart(address: PrefectAd
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a Prefect server of its own, on SQLite."""
+def locked(stack: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of another Prefect server on the database of the stack's."""
     home = Home(tmp_path_factory.mktemp("locked"))
     home.create()
+    database = make_url(stack.database_url or "").set(drivername="postgresql+asyncpg", database="prefect")
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
         "PREFECT_HOME": str(home.prefect),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database.render_as_string(hide_password=False),
         "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
     port = choose(46000)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--no-services", "--port", str(port)]
     record = spawn("locked", command, log=home.log("locked"), cwd=home.root, env=env, port=port)
     try:
-        wait_until(record, lambda: prefect_server.healthy(record), patience_seconds=300)  # SQLite is slow to begin with
+        wait_listening(record, prefect_server.healthy, needs=[])
         yield prefect_server.urls(port)[1]
     finally:
         stop(record, prefect_server.STOP_SIGNALS)
@@ -138,7 +141,7 @@ def test_a_password_and_a_token_are_brought_where_they_are_asked_for(
         async with PrefectApi() as prefect:
             flow = await prefect.create_flow("made-behind-the-lock")
             assert await prefect.create_flow("made-behind-the-lock") == flow
-            assert await prefect.work_pools() == []
+            assert "optaic" in {pool["name"] for pool in await prefect.work_pools()}
             return prefect.requests
 
     assert asyncio.run(main()) == 3 + 2  # one that is sent back, and one for the token

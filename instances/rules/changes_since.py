@@ -1,4 +1,4 @@
-"""News: what a flow depends on that is newer than a moment: what a person's cancel, and a streak of crashes, wait for.
+"""Changes since a moment, in what a flow depends on: what a person's cancel and a streak of crashes wait for.
 
 By moments, all of them by the clock of Prefect's server: a run that ended before its guard had judged has no
 fingerprint to compare.
@@ -13,16 +13,16 @@ from instances.world.facts import FlowFacts, World
 from instances.world.wording import moment, version_of
 
 
-def news_since(flow: FlowFacts, world: World, since: dt.datetime, now: dt.datetime) -> str | None:
+def change_since(flow: FlowFacts, world: World, since: dt.datetime, now: dt.datetime) -> str | None:
     """Return what `flow` depends on that is newer than `since`, in words; None when nothing is.
 
-    That is its configuration, the version of an input, a tick or a session. What can't be computed is no news: it
+    That is its configuration, the version of an input, a tick or a session. What can't be computed is no change: it
     makes the flow's status UNKNOWN.
     """
-    return next(_news(flow, world, since, now), None)
+    return next(_changes(flow, world, since, now), None)
 
 
-def _news(flow: FlowFacts, world: World, since: dt.datetime, now: dt.datetime) -> Iterator[str]:
+def _changes(flow: FlowFacts, world: World, since: dt.datetime, now: dt.datetime) -> Iterator[str]:
     if flow.configured_at is not None and flow.configured_at > since:
         yield f"its configuration was changed at {moment(flow.configured_at, now)}"
     for edge in flow.edges:
