@@ -12,6 +12,7 @@ from flows.planning.deployment_spec import DesiredDeployment, create_deployment,
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, Tools, run_concurrently
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
 from flows.reading.run_reader import PAGE
+from flows.reading.server_clock import server_clock
 from instances.plans.plan import Action, Step, compare
 from instances.specification.specs import RunnableSpec
 from instances.specification.types import type_of
@@ -46,7 +47,7 @@ class Deployments:
         repository = tools.services.repository
         flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in repository.flows()}
         made = [step.name for step in steps if step.action is not Action.DELETE and step.name not in found.ours]
-        maker = _Maker(tools, found, made)
+        maker, clock = _Maker(tools, found, made), await server_clock(tools.client)
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
@@ -54,7 +55,11 @@ class Deployments:
                     await _delete(tools, found.ours[step.name].deployment_id)
             else:
                 deployment = await maker.make(step, desired[step.name])
-                await asyncio.to_thread(repository.set_deployment, flow_ids[step.name], deployment)
+                # Prefect schedules no tick from before now.
+                scheduled_at = clock.now() if _gives_a_schedule(step) else None
+                await asyncio.to_thread(
+                    repository.set_deployment, flow_ids[step.name], deployment, scheduled_at=scheduled_at
+                )
             done(step)
 
         await run_concurrently(one, steps)
@@ -137,6 +142,10 @@ async def _found(state: DesiredState, tools: Tools) -> _ExistingDeployments:
         if deployment.owner_tag == tools.owner_tag:
             found.add(name, deployment)
     return found
+
+
+def _gives_a_schedule(step: Step) -> bool:
+    return any(change.field.partition(".")[0] == "schedules" for change in step.changes)
 
 
 def _kinds(state: DesiredState) -> dict[str, tuple[FlowKind, ...]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from definitions.contract import FlowKind
 from flows.planning.resources.resource import DesiredState, Proposal, Tools
+from flows.reading.server_clock import server_now
 from instances.plans.plan import Action, Step, compare
 from instances.storage.row_fields import desired_row, recorded_rows, without_flows
 
@@ -25,7 +26,8 @@ class Rows:
         writer = tools.services.writer
         written = {step.name for step in steps if step.action is not Action.DELETE}
         if written:
-            writer.save([instance for instance in state.instances if instance.spec.name in written])
+            saved = [instance for instance in state.instances if instance.spec.name in written]
+            writer.save(saved, await server_now(tools.client))
         deleted = [step.name for step in steps if step.action is Action.DELETE]
         if deleted:
             writer.remove(deleted)
