@@ -118,16 +118,18 @@ async def promote_version(session: Session, model: str, version: str) -> Cascade
 
     Raises `UnknownInstance`, `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
     """
+    from flows.reading.server_clock import server_now
     from flows.reading.status_reader import read_all_flows
 
     services, client = session.services, session.client
     _check_model(session, model)
     train = services.repository.flow_id(model, "train")
-    _, world = await read_all_flows(services, client, dt.datetime.now(dt.UTC))
+    now = await server_now(client)
+    _, world = await read_all_flows(services, client, now)
     trained = world[train].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
-    promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}")
+    promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}", now=now)
     return await start_due(services, services.repository.children(train))
 
 

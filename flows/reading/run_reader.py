@@ -12,6 +12,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterEndTime,
     FlowRunFilterExpectedStartTime,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateName,
     FlowRunFilterStateType,
@@ -20,11 +21,10 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
-from instances.world.facts import DECISIVE, ENDED, RunFact, RunId, RunState
+from instances.world.facts import AWAITING_RETRY, BLOCKED, DECISIVE, ENDED, SKIPPED, RunFact, RunId, RunState
 
 PAGE = 200  # what the Prefect API gives at most in one answer
 UNDER_WAY = (RunState.PENDING, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
-AWAITING_RETRY = "AwaitingRetry"  # scheduled, but under way: it has run, and will again
 ENOUGH = 5  # of a deployment's newest decisive runs, to see whether it fails again and again
 
 
@@ -32,8 +32,9 @@ ENOUGH = 5  # of a deployment's newest decisive runs, to see whether it fails ag
 class RunsByDeployment:
     """What Prefect says of each deployment's runs; a deployment without such a run is left out.
 
+    Runs that ended as Skipped are in none of it: only their rows tell which of them have confirmed something.
     `recent` are the newest decisive runs of those that did not complete last, newest first, up to the last
-    that completed.
+    that completed. `cancelled` are the newest that a person cancelled, where that may still count.
     """
 
     live: dict[UUID, tuple[RunFact, ...]]
@@ -41,6 +42,15 @@ class RunsByDeployment:
     completed: dict[UUID, RunFact]
     last_ended: dict[UUID, RunFact]
     recent: dict[UUID, tuple[RunFact, ...]]
+    cancelled: dict[UUID, RunFact]
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that Prefect has, and the deployment whose it is or was; no fact of one that has not ended."""
+
+    deployment_id: UUID | None
+    ended: RunFact | None
 
 
 class PrefectReader:
@@ -67,7 +77,10 @@ class PrefectReader:
         completed |= await self.newest(undecided, {RunState.COMPLETED})
         last_ended = await self.newest(deciding, ENDED) if deciding else {}
         recent = await self.recent(set(undecided) & set(deciding))
-        return RunsByDeployment(live, decisive, completed, last_ended, recent)
+        cancelled = {d: run for d, run in last_ended.items() if run.cancelled_by_a_person}
+        behind = [d for d, run in last_ended.items() if run.state is not RunState.COMPLETED and d not in cancelled]
+        cancelled |= await self.newest(behind, {RunState.CANCELLED}, other_than=BLOCKED)
+        return RunsByDeployment(live, decisive, completed, last_ended, recent, cancelled)
 
     async def live(self, deployments: Collection[UUID], now: dt.datetime) -> dict[UUID, tuple[RunFact, ...]]:
         """Return the runs that are under way, waiting, or scheduled and due, by deployment.
@@ -83,19 +96,35 @@ class PrefectReader:
         due.expected_start_time = FlowRunFilterExpectedStartTime(before_=now)
         found: dict[UUID, dict[RunId, RunFact]] = {}
         for query in (FlowRunFilter(state=under_way), due):
-            async for run in self._all(deployments, query, FlowRunSort.EXPECTED_START_TIME_ASC):
+            # The newest that are due first: one that is not superfluous must not be hidden by many that are.
+            async for run in self._all(deployments, query, FlowRunSort.EXPECTED_START_TIME_DESC):
                 fact = live_fact(run)
                 found.setdefault(_deployment(run), {})[fact.run_id] = fact
-        return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
+        return {deployment: tuple(sorted(runs.values(), key=_age)) for deployment, runs in found.items()}
 
-    async def newest(self, deployments: Collection[UUID], states: Iterable[RunState]) -> dict[UUID, RunFact]:
-        """Return the newest ended run in one of `states` of each deployment that has one.
+    async def newest(
+        self, deployments: Collection[UUID], states: Iterable[RunState], *, other_than: str = SKIPPED
+    ) -> dict[UUID, RunFact]:
+        """Return the newest ended run in one of `states`, but not of one name, of each deployment that has one.
 
         Asks for the newest of all together, drops the deployments seen, and asks again.
         """
         found: dict[UUID, RunFact] = {}
-        async for run in self._all(deployments, _in_states(states), FlowRunSort.END_TIME_DESC):
+        query = _in_states(states, other_than=other_than)
+        async for run in self._all(deployments, query, FlowRunSort.END_TIME_DESC):
             found.setdefault(_deployment(run), ended_fact(run))
+        return found
+
+    async def with_ids(self, run_ids: Collection[RunId]) -> dict[RunId, FoundRun]:
+        """Return those of these runs that Prefect has, whatever has become of their deployments."""
+        found: dict[RunId, FoundRun] = {}
+        ordered = sorted(run_ids)
+        for start in range(0, len(ordered), PAGE):
+            self.requests += 1
+            query = FlowRunFilter(id=FlowRunFilterId(any_=list(ordered[start : start + PAGE])))
+            for run in await self.client.read_flow_runs(flow_run_filter=query, limit=PAGE):
+                ended = ended_fact(run) if _state(run)[0] in ENDED else None
+                found[RunId(run.id)] = FoundRun(run.deployment_id, ended)
         return found
 
     async def recent(self, deployments: Collection[UUID]) -> dict[UUID, tuple[RunFact, ...]]:
@@ -103,7 +132,7 @@ class PrefectReader:
         found: dict[UUID, dict[RunId, RunFact]] = {deployment: {} for deployment in deployments}
         open_ones, before = set(deployments), None
         while open_ones:
-            query = _in_states(DECISIVE)
+            query = _in_states(DECISIVE, other_than=SKIPPED)
             if before is not None:
                 query.end_time = FlowRunFilterEndTime(before_=before)
             page = await self._page(open_ones, query, FlowRunSort.END_TIME_DESC)
@@ -145,9 +174,14 @@ class PrefectReader:
         )
 
 
-def _in_states(states: Iterable[RunState]) -> FlowRunFilter:
-    types = [StateType(state.value) for state in states]
-    return FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types)))
+def _age(run: RunFact) -> dt.datetime:
+    return run.at
+
+
+def _in_states(states: Iterable[RunState], *, other_than: str | None = None) -> FlowRunFilter:
+    types = FlowRunFilterStateType(any_=[StateType(state.value) for state in states])
+    name = FlowRunFilterStateName(not_any_=[other_than]) if other_than is not None else None
+    return FlowRunFilter(state=FlowRunFilterState(type=types, name=name))
 
 
 def _deployment(run: FlowRun) -> UUID:
@@ -165,7 +199,9 @@ def ended_fact(run: FlowRun) -> RunFact:
     """Return an ended run as a fact."""
     state, name, message = _state(run)
     assert run.state is not None
-    return RunFact(RunId(run.id), state, name, run.end_time or run.state.timestamp, message)
+    return RunFact(
+        RunId(run.id), state, name, run.end_time or run.state.timestamp, message, parameters=_parameters(run)
+    )
 
 
 def live_fact(run: FlowRun) -> RunFact:
@@ -173,4 +209,9 @@ def live_fact(run: FlowRun) -> RunFact:
     assert run.state is not None
     due = state is RunState.SCHEDULED and name != AWAITING_RETRY
     at = (run.expected_start_time or run.state.timestamp) if due else run.state.timestamp
-    return RunFact(RunId(run.id), state, name, at, message)
+    return RunFact(RunId(run.id), state, name, at, message, parameters=_parameters(run))
+
+
+def _parameters(run: FlowRun) -> dict[str, object]:
+    """Return what a run was given beside its instance; what it could as well have been left out is."""
+    return {name: value for name, value in run.parameters.items() if name != "instance" and value}

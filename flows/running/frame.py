@@ -24,10 +24,12 @@ from flows.running.guard import GuardFinding, assess_upstream, check_upstream_fr
 from flows.running.run_starter import cascade_hook, log_decisions, start_due
 from instances.errors import OptaicError
 from instances.rules.admission import Admission, admit, flows_to_refresh
+from instances.rules.late_runs import done_by, why_superfluous
 from instances.specification.applied import FlowRecord
 from instances.specification.specs import OnStale
 from instances.storage.ledger import GuardedRun
 from instances.world.facts import BLOCKED, SKIPPED, RunId
+from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, version_of
 from research.errors import ResearchError
 
@@ -65,12 +67,13 @@ class Options:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run on its way through the frame."""
+    """One run on its way through the frame; `due` is when it was, None where a person lets it run again."""
 
     services: Services
     run_id: RunId
     flow: FlowRecord
     options: Options
+    due: dt.datetime | None
 
     @property
     def label(self) -> str:
@@ -111,6 +114,8 @@ async def guarded_run(kind: FlowKind, instance: str, work: Work, options: Option
         admission = _record_guard(run, checked)
         get_run_logger().info("%s: %s. %s", run.label, admission, checked.report.why or "all inputs are ready")
         match admission:
+            case Admission.SUPERFLUOUS:
+                return _superfluous(run, checked)
             case Admission.BLOCKED:
                 return await _blocked(run, checked)
             case Admission.SKIPPED:
@@ -132,13 +137,18 @@ def _identify(services: Services, kind: FlowKind, instance: str, options: Option
     if flow is None or (flow.instance, flow.kind) != (instance, kind):
         whose = f"the deployment of {flow.instance}.{flow.kind}" if flow else "a deployment that bootstrap did not make"
         raise NotThroughDeployment(f"{instance}.{kind}", whose)
-    return _Run(services, RunId(current.id), flow, options)
+    first = current.run_count <= 1 and current.expected_start_time is not None
+    due = plain_moment("when the run was due", current.expected_start_time) if first else None
+    return _Run(services, RunId(current.id), flow, options, due)
 
 
 def _record_guard(run: _Run, checked: GuardFinding) -> Admission:
     """Decide how the run goes on, and write the guard's findings to its row before any work."""
     report, facts = checked.report, checked.world[run.flow.flow_id]
-    admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force)
+    superfluous = run.due is not None and done_by(facts, run.due, run.options.as_parameters()) is not None
+    admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force, superfluous=superfluous)
+    if admission is Admission.SUPERFLUOUS:  # it has looked at nothing, so it has nothing to write down
+        return admission
     run.services.ledger.record_guard(
         GuardedRun(
             run_id=run.run_id,
@@ -181,6 +191,13 @@ def _skipped(run: _Run, checked: GuardFinding) -> State[None]:
         name=SKIPPED,
         message=f"Its inputs and its configuration are those of run {short(confirmed.run_id)}, completed at {at}.",
     )
+
+
+def _superfluous(run: _Run, checked: GuardFinding) -> State[None]:
+    done = checked.world[run.flow.flow_id].completed
+    assert done is not None  # what made it superfluous
+    assert run.due is not None
+    return Completed(name=SKIPPED, message=why_superfluous(done, run.due, checked.report.checked_at))
 
 
 async def _worked(run: _Run, checked: GuardFinding, work: Work) -> State[None]:

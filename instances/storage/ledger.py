@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import ARRAY, Engine, Select, Uuid, cast, func, select, true, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
+from instances.rules.admission import Admission
 from instances.specification.shapes import SHAPES, Output
 from instances.storage.handles import set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
@@ -38,39 +39,62 @@ class GuardedRun:
     at: dt.datetime
 
 
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run that has recorded what it left or confirmed, and when."""
+
+    run_id: RunId
+    at: dt.datetime
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """What the rows of some runs say, and each flow's newest runs that have recorded something, newest first."""
+
+    provenance: Mapping[RunId, Provenance]
+    newest: Mapping[FlowId, tuple[RecordedRun, ...]]
+
+
 class Ledger:
     """Runs, requests and claims. Every method is one transaction, but for `request`."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def provenance(self, run_ids: Collection[RunId]) -> dict[RunId, Provenance]:
-        """Return what the rows of these runs say; a run without a row is left out."""
+    def runs(self, run_ids: Collection[RunId], *, newest_of: Collection[FlowId] = (), count: int = 1) -> "RunRows":
+        """Return what the rows of these runs say, and of the newest few of each flow that have recorded something."""
         inputs: dict[UUID, dict[FlowId, str]] = defaultdict(dict)
         rows: dict[UUID, RunRow] = {}
+        given = select(func.unnest(cast(list(run_ids), ARRAY(Uuid))).label("run_id"))
+        wanted = union(given, _newest_recorded(newest_of, count)).subquery()
         statement = (
             select(RunRow, RunInputRow.upstream_flow_id, RunInputRow.version)
+            .join(wanted, wanted.c.run_id == RunRow.prefect_run_id)
             .outerjoin(RunInputRow, RunInputRow.run_id == RunRow.prefect_run_id)
-            .where(RunRow.prefect_run_id.in_(run_ids))
         )
         with Session(self.engine) as session:
             for row, upstream, version in session.execute(statement):
                 rows[row.prefect_run_id] = row
                 if upstream is not None:
                     inputs[row.prefect_run_id][FlowId(upstream)] = version
-        return {
-            RunId(run_id): Provenance(
-                fingerprint=row.fingerprint,
-                config_hash=row.config_hash,
-                inputs=inputs[run_id],
-                version=row.version,
-                watermark=row.watermark,
-                found_new=row.found_new is not False,
-                forced=row.forced,
-                recorded=row.recorded_at is not None,
-            )
-            for run_id, row in rows.items()
-        }
+        recorded: dict[FlowId, list[RecordedRun]] = defaultdict(list)
+        for row in rows.values():
+            if row.recorded_at is not None:
+                skipped = row.admission == Admission.SKIPPED
+                run = RecordedRun(RunId(row.prefect_run_id), row.recorded_at, skipped)
+                recorded[FlowId(row.flow_id)].append(run)
+        return RunRows(
+            provenance={RunId(run_id): _provenance(row, inputs[run_id]) for run_id, row in rows.items()},
+            newest={
+                flow_id: tuple(sorted(recorded[flow_id], key=lambda run: run.at, reverse=True)[:count])
+                for flow_id in newest_of
+            },
+        )
+
+    def provenance(self, run_ids: Collection[RunId]) -> dict[RunId, Provenance]:
+        """Return what the rows of these runs say; a run without a row is left out."""
+        return dict(self.runs(run_ids).provenance)
 
     def claimed(self, run_ids: Collection[RunId]) -> dict[RunId, str]:
         """Return the fingerprints that those of these runs were started for which the cascade started."""
@@ -90,7 +114,7 @@ class Ledger:
             "report": dict(run.report),
             "guarded_at": run.at,
             # What an earlier attempt of the same run has left counts no more.
-            **dict.fromkeys(("recorded_at", "found_new", *_OUTCOME)),
+            **dict.fromkeys(("recorded_at", "found_new", "version_since", *_OUTCOME)),
         }
         with Session(self.engine) as session, session.begin():
             session.execute(
@@ -112,12 +136,14 @@ class Ledger:
         Raises `UnknownHandle`.
         """
         with Session(self.engine) as session, session.begin():
-            flow_id = session.execute(
+            flow = _one_at_a_time(session, session.get_one(RunRow, run_id).flow_id)
+            session.execute(
                 update(RunRow)
                 .where(RunRow.prefect_run_id == run_id)
                 .values(
                     recorded_at=now,
                     version=outcome.version,
+                    version_since=_since_before(session, flow.id, run_id, outcome.version),
                     watermark=outcome.watermark,
                     row_count=outcome.row_count,
                     found_new=outcome.found_new,
@@ -125,9 +151,7 @@ class Ledger:
                     facts=dict(outcome.facts),
                     further_versions=dict(outcome.further_versions),
                 )
-                .returning(RunRow.flow_id)
-            ).scalar_one()
-            flow = session.get_one(FlowRow, flow_id)
+            )
             handles: dict[str, Any] = dict(outcome.handles)
             if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Output.ROWS:
                 handles |= {
@@ -137,16 +161,18 @@ class Ledger:
                 }
             set_handles(flow.instance, handles)
 
-    def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str]) -> None:
+    def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str], now: dt.datetime) -> None:
         """Let a run have left another version than it recorded, as when a person promotes a model afterwards.
 
-        So did all runs of its flow that have recorded since: Prefect may not have told of them yet.
+        So did all runs of its flow that have recorded since: Prefect may not have told of them yet. The flow has
+        that version since `now`.
         """
         with Session(self.engine) as session, session.begin():
             row = session.get_one(RunRow, run_id)
             instance = _one_at_a_time(session, row.flow_id).instance
             since = (RunRow.flow_id == row.flow_id) & (RunRow.recorded_at >= row.recorded_at)
-            session.execute(update(RunRow).where(since).values(version=version))
+            other = since & RunRow.version.is_distinct_from(version)
+            session.execute(update(RunRow).where(other).values(version=version, version_since=now))
             set_handles(instance, handles)
 
     def confirm(self, run_id: RunId, confirmed: RunId, now: dt.datetime) -> None:
@@ -157,7 +183,12 @@ class Ledger:
             session.execute(
                 update(RunRow)
                 .where(RunRow.prefect_run_id == run_id)
-                .values(recorded_at=now, found_new=False, **{name: getattr(source, name) for name in _OUTCOME})
+                .values(
+                    recorded_at=now,
+                    found_new=False,
+                    version_since=source.version_since or source.recorded_at,
+                    **{name: getattr(source, name) for name in _OUTCOME},
+                )
             )
 
     def open_requests(self, flow_ids: Collection[FlowId]) -> dict[FlowId, tuple[Request, ...]]:
@@ -233,6 +264,45 @@ class Ledger:
         """Note on a claim which run came of it."""
         with Session(self.engine) as session, session.begin():
             session.execute(update(ClaimRow).where(ClaimRow.key == key).values(prefect_run_id=run_id))
+
+
+def _newest_recorded(flow_ids: Collection[FlowId], count: int) -> Select[tuple[UUID]]:
+    newest = (
+        select(RunRow.prefect_run_id)
+        .where(RunRow.flow_id == FlowRow.id, RunRow.recorded_at.is_not(None))
+        .order_by(RunRow.recorded_at.desc())
+        .limit(count)
+        .lateral()
+    )
+    return select(newest.c.prefect_run_id).select_from(FlowRow).join(newest, true()).where(FlowRow.id.in_(flow_ids))
+
+
+def _since_before(session: Session, flow_id: UUID, run_id: RunId, version: str | None) -> dt.datetime | None:
+    """Return since when a flow has had a version, if it was the last one before this run too."""
+    before = session.scalars(
+        select(RunRow)
+        .where(RunRow.flow_id == flow_id, RunRow.recorded_at.is_not(None), RunRow.prefect_run_id != run_id)
+        .order_by(RunRow.recorded_at.desc())
+        .limit(1)
+    ).first()
+    if before is None or version is None or before.version != version:
+        return None
+    return before.version_since or before.recorded_at
+
+
+def _provenance(row: RunRow, inputs: Mapping[FlowId, str]) -> Provenance:
+    return Provenance(
+        fingerprint=row.fingerprint,
+        config_hash=row.config_hash,
+        inputs=inputs,
+        version=row.version,
+        watermark=row.watermark,
+        found_new=row.found_new is not False,
+        forced=row.forced,
+        recorded=row.recorded_at is not None,
+        judged_at=row.guarded_at,
+        version_since=row.version_since,
+    )
 
 
 def _one_at_a_time(session: Session, flow_id: UUID) -> FlowRow:

@@ -256,10 +256,15 @@ class RunRow(Base):
     """A run's provenance: what it was to consume, what its guard saw, and what it left.
 
     `kind` is RefreshRun, TrainingRun, ... `facts` are in words what metrics are in numbers; `further_versions` are
-    those of the instance's second stores, by their names. The outcome columns stay null until the run has recorded one.
+    those of the instance's second stores, by their names. `version_since` is when its flow has had that version first,
+    null where this run was the first that left it. The outcome columns stay null until the run has recorded one.
     """
 
     __tablename__ = "run"
+    __table_args__ = (
+        # What is asked for of each flow is its newest run that has left something.
+        Index("ix_run_recorded", "flow_id", "recorded_at", postgresql_where=text("recorded_at IS NOT NULL")),
+    )
 
     prefect_run_id: Mapped[UUID] = mapped_column(primary_key=True)
     flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), index=True)
@@ -272,6 +277,7 @@ class RunRow(Base):
     guarded_at: Mapped[dt.datetime]
     recorded_at: Mapped[dt.datetime | None]
     version: Mapped[str | None]
+    version_since: Mapped[dt.datetime | None]
     watermark: Mapped[dt.date | None]
     row_count: Mapped[int | None]
     found_new: Mapped[bool | None]

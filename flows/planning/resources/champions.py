@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from definitions.contract import FlowKind
 from flows.planning.resources.resource import DesiredState, Proposal, Tools
 from flows.reading.run_reader import PrefectReader
+from flows.reading.server_clock import server_now
 from flows.reading.world_reader import read_world
 from flows.running.champion import repair_champion
 from instances.errors import OptaicError
@@ -44,7 +45,8 @@ class Champions:
     ) -> None:
         trained = await _trained([step.name for step in steps], tools)
         for step in steps:
-            await asyncio.to_thread(repair_champion, tools.services, step.name, trained[step.name].run_id)
+            now = await server_now(tools.client)
+            await asyncio.to_thread(repair_champion, tools.services, step.name, trained[step.name].run_id, now)
             done(step)
 
 
