@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from uuid import UUID
 
+from instances.rules.late_runs import runs_under_way
 from instances.rules.news import news_since
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
@@ -31,15 +32,18 @@ class Start:
     fingerprint: str
     reason: str
     after: RunId | None
+    ended_at: dt.datetime | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """One run starts for each (flow, fingerprint, the flow's last ended run).
 
-        A deployment that was made anew has no runs yet, and is another one.
+        A deployment that was made anew has no runs yet, and is another one. And a run that is retried under its own
+        id ends once more: when it ended is a part of which run that is.
         """
-        return f"{self.flow_id}:{self.deployment_id}:{self.fingerprint}:{self.after or 'none'}"
+        ended = f"{self.after}:{self.ended_at.isoformat()}" if self.after and self.ended_at else "none"
+        return f"{self.flow_id}:{self.deployment_id}:{self.fingerprint}:{ended}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
         fingerprint=report.fingerprint,
         reason=wish.reason,
         after=flow.last_ended.run_id if flow.last_ended else None,
+        ended_at=flow.last_ended.at if flow.last_ended else None,
         parameters=wish.parameters,
     )
 
@@ -88,8 +93,8 @@ def _obstacle(flow: FlowFacts) -> str | None:
     """Return what keeps any automatic run of the flow from starting, whatever its inputs."""
     if flow.unreadable is not None:
         return f"its facts can't be read: {flow.unreadable}"
-    if flow.live:
-        return f"run {short(flow.live[0].run_id)} is {flow.live[0].state.lower()} already"
+    if under_way := runs_under_way(flow):
+        return f"run {short(under_way[0].run_id)} is {under_way[0].state.lower()} already"
     if flow.paused:
         return "its deployment is paused"
     return None
@@ -116,7 +121,8 @@ def _asked(flow: FlowFacts, now: dt.datetime) -> _StartReason | Hold | None:
     if len(in_vain) >= MAX_CRASHES and now - in_vain[0].at < CRASH_PAUSE:
         again = f"{len(in_vain)} runs have crashed since; it is tried again {span(CRASH_PAUSE)} after the last"
         return Hold(flow.flow_id, flow.label, f"it was asked for at {moment(first.created_at, now)}, but {again}")
-    return _StartReason(f"asked for at {moment(first.created_at, now)}", first.parameters)
+    parameters = {**_taken_on(flow), **first.parameters}
+    return _StartReason(f"asked for at {moment(first.created_at, now)}", parameters)
 
 
 def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> _StartReason | Hold:
@@ -150,7 +156,13 @@ def _after_crash(
     if in_row >= MAX_CRASHES:
         leave = f"it has crashed {in_row} times in a row; run it by hand when the cause is gone"
         return Hold(flow.flow_id, flow.label, leave)
-    return _StartReason(_may_have_gone(last))
+    return _StartReason(_may_have_gone(last), _taken_on(flow))
+
+
+def _taken_on(flow: FlowFacts) -> Mapping[str, object]:
+    """Return what the run that crashed last was asked for, and has not done."""
+    last = flow.decisive
+    return last.parameters if last is not None and last.crashed else {}
 
 
 def _of_now(run: RunFact, flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> bool:
