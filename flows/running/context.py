@@ -12,6 +12,7 @@ from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.plugins import defining, pipeline_of, plugin_of, readable, second_store
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, RunnableSpec, SignalInstanceSpec
+from instances.specification.work_order import WorkOrder
 from instances.world.fingerprint import Pin
 
 
@@ -101,16 +102,13 @@ class Context:
         return found
 
 
-def run_context(
-    services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_id: UUID, everything: bool
-) -> Context:
-    """Return the context of one run; the inputs are read at the versions that its guard has pinned.
+def run_context(services: Services, flow: FlowRecord, order: WorkOrder, *, run_id: UUID) -> Context:
+    """Return the context of one attempt of a run, all of it as its guard has written it down.
 
-    A revised row counts from the day on which it was known. Raises `DefinitionError` when a pinned version
-    can't be read.
+    The inputs are read at the pinned versions; a revised row counts from the day on which it was known. Raises
+    `DefinitionError` when a pinned version can't be read.
     """
-    applied = services.repository.applied({flow.instance, *(pin.instance for pin in pins)})
-    pins = _as_described(applied[flow.instance].spec, pins)
+    applied, pins = order.instances, _as_described(order.instances[flow.instance].spec, order.pins)
     models = [pin for pin in pins if SHAPES[pin.kind].leaves is Output.MODEL]
     return Context(
         services=services,
@@ -122,7 +120,7 @@ def run_context(
             for pin in models
         ),
         missing=tuple(_missing(applied[flow.instance].spec, flow, pins)),
-        everything=everything,
+        everything=order.everything,
     )
 
 

@@ -22,6 +22,9 @@ class Admission(StrEnum):
     SUPERFLUOUS = "superfluous"
 
 
+ADMITTED = frozenset({Admission.READY, Admission.WARNED, Admission.FORCED})  # those that get to work
+
+
 def admit(
     flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force: bool, superfluous: bool = False
 ) -> Admission:

@@ -83,7 +83,10 @@ def _pins(flow: FlowFacts, world: World) -> Iterator[Pin]:
         version = newest_version(upstream)
         if upstream is None or upstream.unreadable is not None or upstream.completed is None or version is None:
             continue
-        yield Pin(edge.upstream, upstream.instance, upstream.kind, edge.role, version, upstream.completed.run_id)
+        left, made_by = upstream.completed, None
+        if edge.role in SHAPES[flow.kind].learns_from and left.provenance is not None:
+            made_by = left.provenance.config_hash
+        yield Pin(edge.upstream, upstream.instance, upstream.kind, edge.role, version, left.run_id, made_by)
 
 
 def _looked_at(flow: FlowFacts, world: World, now: dt.datetime) -> dict[FlowId, Upstream]:

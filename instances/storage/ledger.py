@@ -3,18 +3,19 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Engine, Select, Uuid, cast, func, select, true, union, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
-from instances.rules.admission import Admission
+from instances.rules.admission import ADMITTED, Admission
 from instances.specification.shapes import SHAPES, Output
+from instances.specification.work_order import WorkOrder
 from instances.storage.handles import set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 from instances.world.facts import FlowId, Provenance, Request, RunId
@@ -37,6 +38,8 @@ class GuardedRun:
     inputs: tuple[tuple[FlowId, str, str], ...]  # upstream, role, version
     report: Mapping[str, Any]
     at: dt.datetime
+    made_by: Mapping[FlowId, str] = field(default_factory=dict)
+    order: WorkOrder | None = None
 
 
 @dataclass(frozen=True)
@@ -64,20 +67,20 @@ class Ledger:
 
     def runs(self, run_ids: Collection[RunId], *, newest_of: Collection[FlowId] = (), count: int = 1) -> "RunRows":
         """Return what the rows of these runs say, and of the newest few of each flow that have recorded something."""
-        inputs: dict[UUID, dict[FlowId, str]] = defaultdict(dict)
+        inputs: dict[UUID, list[RunInputRow]] = defaultdict(list)
         rows: dict[UUID, RunRow] = {}
         given = select(func.unnest(cast(list(run_ids), ARRAY(Uuid))).label("run_id"))
         wanted = union(given, _newest_recorded(newest_of, count)).subquery()
         statement = (
-            select(RunRow, RunInputRow.upstream_flow_id, RunInputRow.version)
+            select(RunRow, RunInputRow)
             .join(wanted, wanted.c.run_id == RunRow.prefect_run_id)
             .outerjoin(RunInputRow, RunInputRow.run_id == RunRow.prefect_run_id)
         )
         with Session(self.engine) as session:
-            for row, upstream, version in session.execute(statement):
+            for row, read in session.execute(statement):
                 rows[row.prefect_run_id] = row
-                if upstream is not None:
-                    inputs[row.prefect_run_id][FlowId(upstream)] = version
+                if read is not None:
+                    inputs[row.prefect_run_id].append(read)
         recorded: dict[FlowId, list[RecordedRun]] = defaultdict(list)
         for row in rows.values():
             if row.recorded_at is not None:
@@ -112,6 +115,7 @@ class Ledger:
             "admission": run.admission,
             "forced": run.forced,
             "report": dict(run.report),
+            "work_order": run.order.as_json() if run.order is not None else None,
             "guarded_at": run.at,
             # What an earlier attempt of the same run has left counts no more.
             **dict.fromkeys(("recorded_at", "found_new", "version_since", *_OUTCOME)),
@@ -126,9 +130,33 @@ class Ledger:
                 session.delete(row)
             session.flush()
             session.add_all(
-                RunInputRow(run_id=run.run_id, upstream_flow_id=upstream, role=role, version=version)
+                RunInputRow(
+                    run_id=run.run_id,
+                    upstream_flow_id=upstream,
+                    role=role,
+                    version=version,
+                    made_by=run.made_by.get(upstream),
+                )
                 for upstream, role, version in run.inputs
             )
+
+    def standing_order(self, run_id: RunId) -> WorkOrder | None:
+        """Return what an earlier attempt of a run was admitted to do; None where it is to be judged anew.
+
+        So it is where it was not admitted, and where another run of its flow has left something since: what it was
+        to read is behind that.
+        """
+        with Session(self.engine) as session:
+            row = session.get(RunRow, run_id, options=[undefer(RunRow.work_order)])
+            if row is None or row.work_order is None or row.admission not in ADMITTED:
+                return None
+            later = select(RunRow.prefect_run_id).where(
+                RunRow.flow_id == row.flow_id,
+                RunRow.prefect_run_id != run_id,
+                RunRow.recorded_at > row.guarded_at,
+            )
+            overtaken = session.scalar(select(later.exists()))
+            return None if overtaken else WorkOrder.from_json(row.work_order)
 
     def record_outcome(self, run_id: RunId, outcome: Outcome, now: dt.datetime) -> None:
         """Write what the run left, on its row and as its instance's handles, in one transaction.
@@ -290,11 +318,11 @@ def _since_before(session: Session, flow_id: UUID, run_id: RunId, version: str |
     return before.version_since or before.recorded_at
 
 
-def _provenance(row: RunRow, inputs: Mapping[FlowId, str]) -> Provenance:
+def _provenance(row: RunRow, inputs: Collection[RunInputRow]) -> Provenance:
     return Provenance(
         fingerprint=row.fingerprint,
         config_hash=row.config_hash,
-        inputs=inputs,
+        inputs={FlowId(read.upstream_flow_id): read.version for read in inputs},
         version=row.version,
         watermark=row.watermark,
         found_new=row.found_new is not False,
@@ -302,6 +330,7 @@ def _provenance(row: RunRow, inputs: Mapping[FlowId, str]) -> Provenance:
         recorded=row.recorded_at is not None,
         judged_at=row.guarded_at,
         version_since=row.version_since,
+        made_by={FlowId(read.upstream_flow_id): read.made_by for read in inputs if read.made_by is not None},
     )
 
 

@@ -48,11 +48,17 @@ class Repository:
         Two statements, whatever their number.
         """
         with Session(self.engine) as session:
-            rows = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.name.in_(names))).all()
-            part_ids = {getattr(row, f"{part}_id") for row in rows for part in TYPES[row.type].parts}
-            parts = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.id.in_(part_ids))) if part_ids else ()
-            by_id = {part.id: part for part in parts}
-            return {row.name: _applied(row, by_id) for row in rows}
+            return _applied_instances(session, names)
+
+    def configuration(self, flow_id: FlowId, names: Collection[str]) -> tuple[str, dict[str, AppliedInstance]]:
+        """Return the hash of a flow's configuration, and the named instances as `applied` does, of one moment.
+
+        Of an apply that is under way either all is in it or nothing.
+        """
+        one_view = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with Session(one_view) as session:
+            config_hash = session.scalars(select(FlowRow.config_hash).where(FlowRow.id == flow_id)).one()
+            return config_hash, _applied_instances(session, names)
 
     def flow_id(self, instance: str, kind: str) -> FlowId:
         """Return the id of an instance's flow; `UnknownInstance` or `UnknownFlow`."""
@@ -154,6 +160,14 @@ def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
     second = select(EdgeRow.upstream_flow_id).join(first, EdgeRow.flow_id == first.c.upstream_flow_id)
     everything = union(select(strict.c.id), select(first.c.upstream_flow_id), second).subquery()
     return select(everything.c.id)
+
+
+def _applied_instances(session: Session, names: Collection[str]) -> dict[str, AppliedInstance]:
+    rows = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.name.in_(names))).all()
+    part_ids = {getattr(row, f"{part}_id") for row in rows for part in TYPES[row.type].parts}
+    parts = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.id.in_(part_ids))) if part_ids else ()
+    by_id = {part.id: part for part in parts}
+    return {row.name: _applied(row, by_id) for row in rows}
 
 
 def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInstance:

@@ -255,6 +255,7 @@ class EdgeRow(Base):
 class RunRow(Base):
     """A run's provenance: what it was to consume, what its guard saw, and what it left.
 
+    `work_order` is what every attempt of it goes by: the pins, and the instances as they were applied.
     `kind` is RefreshRun, TrainingRun, ... `facts` are in words what metrics are in numbers; `further_versions` are
     those of the instance's second stores, by their names. `version_since` is when its flow has had that version first,
     null where this run was the first that left it. The outcome columns stay null until the run has recorded one.
@@ -273,7 +274,8 @@ class RunRow(Base):
     fingerprint: Mapped[str]
     admission: Mapped[str]
     forced: Mapped[bool] = mapped_column(server_default=text("false"))
-    report: Mapped[dict[str, Any]]
+    report: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    work_order: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     guarded_at: Mapped[dt.datetime]
     recorded_at: Mapped[dt.datetime | None]
     version: Mapped[str | None]
@@ -287,7 +289,7 @@ class RunRow(Base):
 
 
 class RunInputRow(Base):
-    """One input that a run was pinned to."""
+    """One input that a run was pinned to; `made_by` is the configuration that its version was made by, if it counts."""
 
     __tablename__ = "run_input"
 
@@ -299,6 +301,7 @@ class RunInputRow(Base):
     )
     role: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str]
+    made_by: Mapped[str | None]
 
 
 class RequestRow(Base):

@@ -49,7 +49,8 @@ def _make_plain(fact: object, name: str) -> None:
 class Provenance:
     """What a run's row says: what it was to consume, and what it left.
 
-    `inputs` are the pinned versions; `version` and `watermark` are None until the run has recorded
+    `inputs` are the pinned versions, `made_by` the configurations that those of them were made by that the run has
+    learned the meaning of; `version` and `watermark` are None until the run has recorded
     an outcome, and where the flow leaves none. `found_new` is false for a run that changed nothing.
     A Skipped run has the inputs and the version of the completed run that it confirms. `recorded` says
     whether the run got as far as to record what it left. `judged_at` is when its guard judged: it has seen what
@@ -67,6 +68,7 @@ class Provenance:
     recorded: bool = True
     judged_at: dt.datetime | None = None
     version_since: dt.datetime | None = None
+    made_by: Mapping[FlowId, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _make_plain(self, "judged_at")
