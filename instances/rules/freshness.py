@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from instances.errors import OptaicError
 from instances.specification.shapes import SHAPES, Output
 from instances.world.calendars import last_session
-from instances.world.clock import last_tick, next_tick
+from instances.world.clock import next_tick
 from instances.world.facts import FlowFacts, Policy, Provenance, RunFact, World
 from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span, version_of
@@ -71,6 +71,13 @@ def missed(checked: FreshnessContext) -> tuple[UnmetRule, ...]:
     return (*_age_of_run(checked), *_deadline(checked), *_age_of_data(checked), *_calendar(checked))
 
 
+def first_duty(policy: Policy, after: dt.datetime) -> dt.datetime | None:
+    """Return the first tick after a moment that a run is owed for; None without a clock. Raises `ClockError`."""
+    if policy.clock is None:
+        return None
+    return next_tick(policy.clock, after if policy.clock_since is None else max(after, policy.clock_since))
+
+
 def newest_version(flow: FlowFacts | None) -> str | None:
     """Return the version that the flow's newest completed run left; None where there is none."""
     if flow is None or flow.completed is None or flow.completed.provenance is None:
@@ -117,15 +124,10 @@ def _age_of_run(checked: FreshnessContext) -> Iterator[UnmetRule]:
 
 
 def _deadline(checked: FreshnessContext) -> Iterator[UnmetRule]:
-    clock, grace = checked.policy.clock, checked.policy.grace
-    if clock is None:
-        return
-    tick = last_tick(clock, checked.now - grace)
-    if tick is not None and checked.run.at < tick:
-        missed = next_tick(clock, checked.run.at) or tick  # the first of those missed: it is stale since then
-        due = missed + grace
+    tick = first_duty(checked.policy, checked.run.at)
+    if tick is not None and (due := tick + checked.policy.grace) <= checked.now:
         yield UnmetRule(
-            f"no run has completed since its tick at {checked.at(missed)}, it was due by {checked.at(due)}", due
+            f"no run has completed since its tick at {checked.at(tick)}, it was due by {checked.at(due)}", due
         )
 
 

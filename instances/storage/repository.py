@@ -1,7 +1,9 @@
 """Instances, flows and edges in Postgres: written by bootstrap, read by everyone."""
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, select, union, update
@@ -130,10 +132,13 @@ class Repository:
                     edges[flow.id].append(Edge(FlowId(edge.upstream_flow_id), edge.role, edge.required, edge.max_age))
         return tuple(_record(flow, name, type_, edges[flow.id]) for flow, name, type_ in rows.values())
 
-    def set_deployment(self, flow_id: FlowId, deployment_id: UUID) -> None:
-        """Note the deployment that a flow is paired with."""
+    def set_deployment(self, flow_id: FlowId, deployment_id: UUID, *, scheduled_at: dt.datetime | None = None) -> None:
+        """Note the deployment that a flow is paired with, and when it was given a schedule, if it was."""
+        values: dict[str, Any] = {"prefect_deployment_id": deployment_id}
+        if scheduled_at is not None:
+            values["scheduled_at"] = scheduled_at
         with Session(self.engine) as session, session.begin():
-            session.execute(update(FlowRow).where(FlowRow.id == flow_id).values(prefect_deployment_id=deployment_id))
+            session.execute(update(FlowRow).where(FlowRow.id == flow_id).values(**values))
 
 
 def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
@@ -175,4 +180,6 @@ def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> Flow
         config_hash=flow.config_hash,
         settings=FlowSettings.model_validate(flow.settings),
         edges=tuple(edges),
+        configured_at=flow.configured_at,
+        scheduled_at=flow.scheduled_at,
     )

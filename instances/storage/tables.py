@@ -89,7 +89,9 @@ class InstanceRow(Base):
 class FlowRow(Base):
     """One flow of an instance, paired with its Prefect deployment.
 
-    `settings` holds the flow's schedule, freshness and what to do when stale, as applied.
+    `settings` holds the flow's schedule, freshness and what to do when stale, as applied. `configured_at` is when
+    `config_hash` was last changed, `scheduled_at` when the present schedule was applied, both by the clock of
+    Prefect's server; null from before they were kept.
     """
 
     __tablename__ = "flow"
@@ -100,7 +102,9 @@ class FlowRow(Base):
     kind: Mapped[str]
     prefect_deployment_id: Mapped[UUID | None] = mapped_column(unique=True)
     config_hash: Mapped[str]
+    configured_at: Mapped[dt.datetime | None]
     settings: Mapped[dict[str, Any]]
+    scheduled_at: Mapped[dt.datetime | None]
 
     instance: Mapped[InstanceRow] = relationship(back_populates="flows")
 

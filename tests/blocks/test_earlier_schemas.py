@@ -90,7 +90,8 @@ def test_they_load_are_read_and_get_todays_schema_when_they_are_saved_again(stac
 
     async def forget() -> None:
         async with get_client() as client:
-            for block in (DatasetInstance, *PARTS):
+            saved_blocks: tuple[type[InstanceBlock], ...] = (DatasetInstance, *PARTS)
+            for block in saved_blocks:
                 own = names.get(block.instance_type, name)
                 document = await client.read_block_document_by_name(own, block.get_block_type_slug())
                 await client.delete_block_document(document.id)

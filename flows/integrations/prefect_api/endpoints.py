@@ -85,6 +85,11 @@ class PrefectApi(PrefectHttp):
             lambda few: self._page("deployments", {**of_flow, "deployments": {"name": {"any_": few}}}), names
         )
 
+    async def date(self) -> str | None:
+        """Return the time of day by the server's clock, as the header of an answer has it: in whole seconds."""
+        date: str | None = (await self._answer("GET", "/health", None, {})).headers.get("date")
+        return date
+
     async def deployment(self, deployment_id: UUID) -> Json:
         return await self._entry(f"/deployments/{deployment_id}")
 
