@@ -22,15 +22,13 @@ from typing import Any
 
 import httpx
 import yaml
-from prefect import get_client
-from prefect.client.orchestration import PrefectClient
 from sqlalchemy import event
 
 from definitions.contract import FlowKind
-from flows.integrations.services import load_platform, opened
+from flows.integrations.prefect_api import PrefectApi
+from flows.integrations.services import Services, opened
 from flows.planning.deployment_spec import Storage, create_deployment, desired_deployment
 from flows.planning.planner import Changeset, Scope, apply_plan, make_plan
-from flows.planning.resources import Tools
 from flows.planning.resources.resource import CONCURRENCY
 from instances.plans.plan import Step
 from instances.specification.specs import AnySpec, DatasetSpec
@@ -60,7 +58,7 @@ class Costs:
 
 
 @contextmanager
-def counted(tools: Tools) -> Iterator[Costs]:
+def counted(services: Services) -> Iterator[Costs]:
     """Count requests, statements, and what of them writes."""
     costs = Costs()
 
@@ -73,8 +71,8 @@ def counted(tools: Tools) -> Iterator[Costs]:
         costs.statements += 1
         costs.sql_writes += statement.startswith(("INSERT", "UPDATE", "DELETE"))
 
-    hooks, engine = tools.client._client.event_hooks, tools.services.engine
-    tools.client._client.event_hooks = {**hooks, "request": [*hooks["request"], on_request]}
+    hooks, engine = services.prefect._client.event_hooks, services.engine
+    services.prefect._client.event_hooks = {**hooks, "request": [*hooks["request"], on_request]}
     event.listen(engine, "before_cursor_execute", on_statement)
     started = time.perf_counter()
     try:
@@ -82,7 +80,7 @@ def counted(tools: Tools) -> Iterator[Costs]:
     finally:
         costs.seconds = time.perf_counter() - started
         event.remove(engine, "before_cursor_execute", on_statement)
-        tools.client._client.event_hooks = hooks
+        services.prefect._client.event_hooks = hooks
 
 
 def write_manifest(folder: Path, count: int) -> Path:
@@ -125,32 +123,32 @@ async def bare_rate(make: Callable[[int], Awaitable[object]]) -> float:
     return BARE / (time.perf_counter() - started)
 
 
-async def bare_rates(client: PrefectClient, specs: Sequence[DatasetSpec], label: str) -> tuple[float, float]:
+async def bare_rates(prefect: PrefectApi, specs: Sequence[DatasetSpec], label: str) -> tuple[float, float]:
     """Return the rates of bare `create_deployment` calls: with a name only, and with all that ours have."""
-    flow = await client.create_flow_from_name("bare")
-    named = await bare_rate(lambda n: client.create_deployment(flow_id=flow, name=f"named-{label}-{n}"))
+    flow = await prefect.create_flow("bare")
+    named = await bare_rate(lambda n: prefect.create_deployment(flow, f"named-{label}-{n}", {}))
     wishes = [
         desired_deployment(FlowKind.REFRESH, spec.model_copy(update={"name": f"whole-{label}-{n}"}), STORAGE, "bench")
         for n, spec in enumerate(specs[:BARE])
     ]
-    return named, await bare_rate(lambda n: create_deployment(client, wishes[n % len(wishes)], flow))
+    return named, await bare_rate(lambda n: create_deployment(prefect, wishes[n % len(wishes)], flow))
 
 
-async def changeset(tools: Tools, specs: tuple[AnySpec, ...]) -> Changeset:
-    return await make_plan(tools, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
+async def changeset(services: Services, specs: tuple[AnySpec, ...]) -> Changeset:
+    return await make_plan(services, STORAGE, Scope(specs), dt.datetime.now(dt.UTC))
 
 
-async def applied(tools: Tools, specs: tuple[AnySpec, ...]) -> tuple[Costs, dict[str, tuple[int, float]]]:
+async def applied(services: Services, specs: tuple[AnySpec, ...]) -> tuple[Costs, dict[str, tuple[int, float]]]:
     """Plan and apply; return what that cost, and for each kind of thing how many were made in how long."""
     ends: dict[str, tuple[int, float]] = {}
 
     def done(step: Step) -> None:
         ends[step.kind] = (ends.get(step.kind, (0, 0.0))[0] + 1, time.perf_counter())
 
-    with counted(tools) as costs:
-        wanted = await changeset(tools, specs)
+    with counted(services) as costs:
+        wanted = await changeset(services, specs)
         before = time.perf_counter()
-        await apply_plan(wanted, tools, done)
+        await apply_plan(wanted, services, done)
     phases: dict[str, tuple[int, float]] = {}
     for kind, (count, end) in ends.items():
         phases[kind] = (count, end - before)
@@ -161,35 +159,32 @@ async def applied(tools: Tools, specs: tuple[AnySpec, ...]) -> tuple[Costs, dict
 async def measure(manifest: Path, count: int) -> None:
     specs = read_manifest(manifest)
     datasets = [spec for spec in specs if isinstance(spec, DatasetSpec)]
-    async with get_client() as client:
-        with opened(await load_platform()) as services:
-            tools = Tools(services, client)
-            before = await bare_rates(client, datasets, "before")
-            costs, phases = await applied(tools, specs)
-            after = await bare_rates(client, datasets, "after")
-            print(f"first apply    {costs}   of {count} instances")
-            for kind, (made, seconds) in phases.items():
-                print(f"  {kind + 's':<19}{seconds:7.2f} s {made:6} made, {made / seconds:6.1f} a second")
-            (made, seconds), whole = phases["deployment"], costs.seconds
-            print(
-                f"bare calls, {CONCURRENCY} at once, before and after; beside their mean the rate of our deployments "
-                "alone,"
-            )
-            print("and of the whole first apply, with its plan, blocks and rows:")
-            for what, *rates in zip(
-                ("with all that ours have", "with a name only"), before[::-1], after[::-1], strict=True
-            ):
-                shares = (f"{made / took / mean(rates):.0%}" for took in (seconds, whole))
-                print(f"  {what:<25}{rates[0]:6.1f} {rates[1]:6.1f} a second   {'   '.join(shares)}")
-            costs, _ = await applied(tools, specs)
-            print(f"second apply   {costs}")
-            changed = tuple(
-                spec.model_copy(update={"description": "changed"}) if spec.name == datasets[0].name else spec
-                for spec in specs
-            )
-            costs, phases = await applied(tools, changed)
-            made = ", ".join(f"{made} {kind}" for kind, (made, _) in phases.items())
-            print(f"one changed    {costs}   {made}; {dict(costs.writes)}, {costs.sql_writes} rows")
+    async with opened() as services:
+        before = await bare_rates(services.prefect, datasets, "before")
+        costs, phases = await applied(services, specs)
+        after = await bare_rates(services.prefect, datasets, "after")
+        print(f"first apply    {costs}   of {count} instances")
+        for kind, (made, seconds) in phases.items():
+            print(f"  {kind + 's':<19}{seconds:7.2f} s {made:6} made, {made / seconds:6.1f} a second")
+        (made, seconds), whole = phases["deployment"], costs.seconds
+        print(
+            f"bare calls, {CONCURRENCY} at once, before and after; beside their mean the rate of our deployments alone,"
+        )
+        print("and of the whole first apply, with its plan, blocks and rows:")
+        for what, *rates in zip(
+            ("with all that ours have", "with a name only"), before[::-1], after[::-1], strict=True
+        ):
+            shares = (f"{made / took / mean(rates):.0%}" for took in (seconds, whole))
+            print(f"  {what:<25}{rates[0]:6.1f} {rates[1]:6.1f} a second   {'   '.join(shares)}")
+        costs, _ = await applied(services, specs)
+        print(f"second apply   {costs}")
+        changed = tuple(
+            spec.model_copy(update={"description": "changed"}) if spec.name == datasets[0].name else spec
+            for spec in specs
+        )
+        costs, phases = await applied(services, changed)
+        made = ", ".join(f"{made} {kind}" for kind, (made, _) in phases.items())
+        print(f"one changed    {costs}   {made}; {dict(costs.writes)}, {costs.sql_writes} rows")
 
 
 def prefect_deploy(folder: Path) -> float:

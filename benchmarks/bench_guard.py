@@ -22,6 +22,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
+from flows.integrations.prefect_api import PrefectApi
 from flows.reading.run_reader import PrefectReader
 from prefect_optaic.stack import Home, use
 from prefect_optaic.stack.lifecycle import down, up
@@ -74,12 +75,12 @@ async def latest_run(client: PrefectClient, deployment: UUID) -> None:
     assert runs
 
 
-async def measure(client: PrefectClient, count: int) -> None:
+async def measure(client: PrefectClient, prefect: PrefectApi, count: int) -> None:
     deployments = await wave(client, count)
-    reader = PrefectReader(client)
+    reader = PrefectReader(prefect)
 
     async def guard() -> None:
-        reader.requests = 0
+        prefect.requests = 0
         found = await reader.runs(deployments, now=dt.datetime.now(dt.UTC))
         assert len(found.completed) == count
 
@@ -90,14 +91,14 @@ async def measure(client: PrefectClient, count: int) -> None:
     singly = await median_seconds(lambda: one_each(1))
     together = await median_seconds(lambda: one_each(CONCURRENCY))
     ratio = min(singly, together) / ours
-    print(f"{count:>9} {ours:>8.3f} s {reader.requests:>9} {singly:>8.2f} s {together:>12.2f} s {ratio:>8.1f} x")
+    print(f"{count:>9} {ours:>8.3f} s {prefect.requests:>9} {singly:>8.2f} s {together:>12.2f} s {ratio:>8.1f} x")
 
 
 async def main(counts: list[int]) -> None:
-    async with get_client() as client:
+    async with get_client() as client, PrefectApi() as prefect:
         print("upstreams      guard  requests   one each  4 at a time   faster")
         for count in counts:
-            await measure(client, count)
+            await measure(client, prefect, count)
 
 
 if __name__ == "__main__":

@@ -1,102 +1,52 @@
-"""What the blocks of all instances share: the words of their forms, and the way to and from a spec."""
+"""What the blocks of all instances share: the words of their forms, which are those of their specs."""
 
-from collections.abc import Mapping
+import os
+from abc import ABC
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import HttpUrl
-from pydantic.fields import FieldInfo
+from pydantic import HttpUrl, ValidationError
 
-from instances.specification.schedules import Schedule
-from instances.specification.specs import (
-    AnySpec,
-    ComponentSpec,
-    DefinedSpec,
-    FlowSettings,
-    Freshness,
-    InstanceSpec,
-    OnStale,
-    RunnableSpec,
-    UpstreamRef,
-    spec_adapter,
-)
-from instances.specification.values import Duration, Spec
-
-# Prefect takes only http addresses for a block type's logo and documentation.
-REPOSITORY = "optaic/optaic"
+from blocks.errors import InvalidDocsUrl
+from instances.specification.fields import InstanceFields
 
 
-def logo(name: str) -> HttpUrl:
-    """Return the address of one of the pictures in docs/logos."""
-    return HttpUrl(f"https://raw.githubusercontent.com/{REPOSITORY}/main/docs/logos/{name}.svg")
+def logo(name: str) -> HttpUrl | None:
+    """Return the address of one of the pictures in docs/logos, where docs is published."""
+    return _published(f"logos/{name}.svg")
 
 
-def documentation(place: str) -> HttpUrl:
-    """Return the address of a page in docs, or of a heading on one, like 'instances.md#stores'."""
-    return HttpUrl(f"https://github.com/{REPOSITORY}/blob/main/docs/{place}")
+def documentation(place: str) -> HttpUrl | None:
+    """Return the address of a page or heading in docs, like 'instances.md#stores', where docs is published."""
+    return _published(place)
 
 
-def like(spec: type[Spec], field: str) -> Any:
-    """Return a block's field that is as a spec has it: its default, its words and its examples."""
-    known = spec.model_fields[field]
-    default: dict[str, Any] = {"default_factory": known.default_factory} if known.default_factory else {}
-    if not known.is_required() and not default:
-        default = {"default": known.default}
-    return FieldInfo(**default, description=known.description, examples=known.examples, validate_default=True)
+def _published(place: str) -> HttpUrl | None:
+    """Return the address of a file in docs under OPTAIC_DOCS_URL, or none: Prefect takes http addresses alone."""
+    address = os.environ.get("OPTAIC_DOCS_URL")
+    if not address:
+        return None  # the Prefect UI shows a neutral picture, and no link
+    try:
+        return HttpUrl(f"{address.rstrip('/')}/{place}")
+    except ValidationError as error:
+        raise InvalidDocsUrl(address) from error
 
 
-class InstanceBlock(Block):
-    """Base of the blocks: one block document describes one instance, under the same name."""
+class InstanceBlock(Block, InstanceFields, ABC):
+    """Base of the blocks: one block document describes one instance, under the same name.
+
+    A block inherits its fields from the groups that its spec is made of. Those of the last group stand first in
+    the form, so the group with what is required comes last. It is abstract: Prefect would offer it in its catalogue
+    otherwise.
+    """
 
     instance_type: ClassVar[str]
 
-    project: str = like(InstanceSpec, "project")
-    description: str = like(InstanceSpec, "description")
-    protect: bool = like(InstanceSpec, "protect")
-
-    def spec_fields(self) -> dict[str, Any]:
-        """Return the fields of the spec that this block describes, all but its name and its parts."""
-        own = type(self).model_fields.keys() - Block.model_fields.keys()
-        return {name: getattr(self, name) for name in own} | {"type": self.instance_type}
-
-    def to_specs(self, name: str, part_names: Mapping[str, str | None]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
-        """Return what this block describes, under `name`, and the parts that it describes in place.
-
-        `part_names` has, for each field of a part, the name of the block it refers to; a part without a
-        name of its own was described in place, and is named after this instance.
-        Raises pydantic's `ValidationError`.
-        """
-        return spec_adapter.validate_python(self.spec_fields() | {"name": name}), ()
-
-
-class DefinedBlock(InstanceBlock):
-    """Base of the blocks of instances that name their definition themselves."""
-
-    definition: str = like(DefinedSpec, "definition")
-    definition_version: int | None = like(DefinedSpec, "definition_version")
-    config: dict[str, Any] = like(DefinedSpec, "config")
-
-
-class RunnableBlock(InstanceBlock):
-    """Base of the blocks of all instances that have flows."""
-
-    upstream_refs: list[UpstreamRef] = like(RunnableSpec, "upstream_refs")
-    work_pool: str | None = like(RunnableSpec, "work_pool")
-    work_queue: str | None = like(RunnableSpec, "work_queue")
-    job_variables: dict[str, Any] = like(RunnableSpec, "job_variables")
-    concurrency: int = like(RunnableSpec, "concurrency")
-
-
-class OneFlowBlock(RunnableBlock):
-    """Base of the blocks of all instances that have one flow."""
-
-    schedule: Schedule = like(FlowSettings, "schedule")
-    freshness: Freshness = like(FlowSettings, "freshness")
-    on_stale: OnStale = like(FlowSettings, "on_stale")
-    auto: bool | None = like(FlowSettings, "auto")
-    source_retry: Duration = like(FlowSettings, "source_retry")
-
-
-def part_name(instance: str, type_: str) -> str:
-    """Return the name of a part that was described in place, inside its dataset."""
-    return f"{instance}-{type_}"
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Derive from the type what Prefect shows of its block: names, logo and documentation."""
+        super().__init_subclass__(**settings)
+        kind = cls.instance_type.replace("_", "-")
+        cls._block_type_name = f"{kind.replace('-', ' ').title()} Instance"
+        cls._block_type_slug = f"optaic-{kind}-instance"
+        cls._logo_url = logo(kind)
+        cls._documentation_url = documentation(f"instances.md#{kind}s")

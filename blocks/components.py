@@ -1,17 +1,14 @@
 """The parts of a dataset as blocks: where rows come from, where they are kept, how they are read."""
 
-from blocks.base import DefinedBlock, documentation, logo
+from blocks.base import InstanceBlock
+from instances.specification.fields import DefinedFields
 
 
-class PipelineInstance(DefinedBlock):
+class PipelineInstance(InstanceBlock, DefinedFields):
     """Where a dataset's rows come from: a pipeline definition with its config."""
 
     instance_type = "pipeline"
-    _block_type_name = "Pipeline Instance"
-    _block_type_slug = "optaic-pipeline-instance"
     _description = "Where a dataset's rows come from: a pipeline definition, such as csv or sql, with its config."
-    _logo_url = logo("pipeline")
-    _documentation_url = documentation("instances.md#pipelines")
     _code_example = """
 ```python
 from blocks import PipelineInstance
@@ -21,15 +18,11 @@ pipeline = PipelineInstance.load("prices-pipeline")
 ```"""
 
 
-class StoreInstance(DefinedBlock):
+class StoreInstance(InstanceBlock, DefinedFields):
     """Where a dataset's versions are kept: a store definition with its config."""
 
     instance_type = "store"
-    _block_type_name = "Store Instance"
-    _block_type_slug = "optaic-store-instance"
     _description = "Where a dataset's versions are kept: a store definition, such as delta, with its config."
-    _logo_url = logo("store")
-    _documentation_url = documentation("instances.md#stores")
     _code_example = """
 ```python
 from blocks import StoreInstance
@@ -39,15 +32,11 @@ store = StoreInstance.load("prices-store")
 ```"""
 
 
-class AccessorInstance(DefinedBlock):
+class AccessorInstance(InstanceBlock, DefinedFields):
     """How a dataset's rows are read: an accessor definition with its config."""
 
     instance_type = "accessor"
-    _block_type_name = "Accessor Instance"
-    _block_type_slug = "optaic-accessor-instance"
     _description = "How a dataset's rows are read: an accessor definition, such as point-in-time, with its config."
-    _logo_url = logo("accessor")
-    _documentation_url = documentation("instances.md#accessors")
     _code_example = """
 ```python
 from blocks import AccessorInstance

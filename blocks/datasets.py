@@ -1,27 +1,28 @@
 """Datasets and signals as blocks."""
 
-from collections.abc import Mapping
+from pydantic import BaseModel, Field
 
-from pydantic import Field
-
-from blocks.base import OneFlowBlock, documentation, logo, part_name
+from blocks.base import InstanceBlock
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
-from instances.specification.specs import AnySpec, ComponentSpec, SignalSpec, spec_adapter
-from instances.specification.types import PARTS
+from instances.specification.fields import FlowFields, RunnableFields, SignalFields
 
 
-class DatasetInstance(OneFlowBlock):
+class PartFields(BaseModel):
+    """The parts of a dataset, as blocks of their own; its spec has their names."""
+
+    pipeline_instance: PipelineInstance = Field(description="Where the rows come from.")
+    store_instance: StoreInstance = Field(description="Where the versions of the rows are kept.")
+    accessor_instance: AccessorInstance = Field(description="How the rows are read by others.")
+
+
+class DatasetInstance(FlowFields, RunnableFields, InstanceBlock, PartFields):
     """Rows that a pipeline makes, a store keeps and an accessor reads, refreshed by one flow."""
 
     instance_type = "dataset"
-    _block_type_name = "Dataset Instance"
-    _block_type_slug = "optaic-dataset-instance"
     _description = (
         "Rows that a pipeline makes, a store keeps and an accessor reads. "
         "Bootstrap gives it a guarded Prefect deployment, refresh."
     )
-    _logo_url = logo("dataset")
-    _documentation_url = documentation("instances.md#datasets")
     _code_example = """
 ```python
 from blocks import AccessorInstance, DatasetInstance, PipelineInstance, StoreInstance
@@ -34,30 +35,15 @@ DatasetInstance(
 dataset = DatasetInstance.load("prices")
 ```"""
 
-    pipeline_instance: PipelineInstance = Field(description="Where the rows come from.")
-    store_instance: StoreInstance = Field(description="Where the versions of the rows are kept.")
-    accessor_instance: AccessorInstance = Field(description="How the rows are read by others.")
 
-    def to_specs(self, name: str, part_names: Mapping[str, str | None]) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
-        names = {field: part_names.get(field) or part_name(name, type_) for field, type_ in PARTS.items()}
-        fields = self.spec_fields() | names | {"name": name}
-        own = [field for field in PARTS if not part_names.get(field)]
-        parts = [getattr(self, field).to_specs(names[field], {})[0] for field in own]
-        return spec_adapter.validate_python(fields), tuple(parts)
-
-
-class SignalInstance(DatasetInstance):
+class SignalInstance(SignalFields, DatasetInstance):
     """A promoted dataset: its values are checked before a version of them is committed."""
 
     instance_type = "signal"
-    _block_type_name = "Signal Instance"
-    _block_type_slug = "optaic-signal-instance"
     _description = (
         "A dataset of signal values, checked against its signal_spec before a version is committed. "
         "A signal out of bounds fails its run, and readers keep the last good version."
     )
-    _logo_url = logo("signal")
-    _documentation_url = documentation("instances.md#signals")
     _code_example = """
 ```python
 from blocks import AccessorInstance, PipelineInstance, SignalInstance, StoreInstance
@@ -73,8 +59,3 @@ SignalInstance(
 ).save("momentum")
 signal = SignalInstance.load("momentum")
 ```"""
-
-    signal_spec: SignalSpec = Field(
-        default_factory=SignalSpec,
-        description="What the values must satisfy: min, max, allow_nan, and the neutral value.",
-    )

@@ -1,15 +1,12 @@
 """The platform block: where the extension database, the data, MLflow and Evidently are."""
 
-from urllib.parse import urlsplit, urlunsplit
-
 from prefect.blocks.core import Block
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 from pydantic import ConfigDict, Field, SecretStr, field_validator
 from sqlalchemy import Engine, create_engine, make_url
 
 from blocks.base import documentation, logo
-
-PLATFORM = "default"
+from instances.specification.platform_settings import PUBLIC, PlatformSettings, require_public
 
 
 class Platform(Block):
@@ -59,15 +56,10 @@ engine = platform.engine()
         "out, it is the workspace where that is the URL of a service.",
     )
 
-    @field_validator("evidently_workspace", "mlflow_page", "evidently_page")
+    @field_validator(*PUBLIC)
     @classmethod
     def _without_password(cls, address: str | None) -> str | None:
-        if address is not None and served(address) and "@" in urlsplit(address).netloc:
-            raise ValueError(
-                "the address holds a user or a password, which everybody could read: leave them out. "
-                "The secret of Evidently's service is the variable EVIDENTLY_SECRET."
-            )
-        return address
+        return require_public(address)
 
     def engine(self) -> Engine:
         """Return a new engine of the extension database."""
@@ -79,36 +71,18 @@ engine = platform.engine()
         return connector_url(self.database)
 
     @property
-    def tracking_uri(self) -> str | None:
-        """MLflow's tracking URI, password included."""
-        return self.mlflow_tracking_uri.get_secret_value() if self.mlflow_tracking_uri else None
-
-    @property
-    def artifacts(self) -> str:
-        """Where the artifacts of an MLflow lie that is a database only."""
-        return self.mlflow_artifacts or f"{self.data_root.rstrip('/')}/_mlflow"  # no instance has a name like that
-
-    @property
-    def mlflow_link(self) -> str | None:
-        """The address at which people see MLflow, where one is known."""
-        uri = self.tracking_uri
-        return self.mlflow_page or (_without_user(uri) if uri is not None and served(uri) else None)
-
-    @property
-    def evidently_link(self) -> str | None:
-        """The address at which people see Evidently, where one is known."""
-        workspace = self.evidently_workspace
-        return self.evidently_page or (workspace if workspace is not None and served(workspace) else None)
-
-
-def served(address: str) -> bool:
-    """Is this the URL of a server, not a folder or a database?"""
-    return address.startswith(("http://", "https://"))
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    def settings(self) -> PlatformSettings:
+        """What the block says, without Prefect, passwords included."""
+        uri = self.mlflow_tracking_uri
+        return PlatformSettings(
+            database_url=self.database_url,
+            data_root=self.data_root,
+            mlflow_tracking_uri=uri.get_secret_value() if uri else None,
+            mlflow_artifacts=self.mlflow_artifacts,
+            evidently_workspace=self.evidently_workspace,
+            mlflow_page=self.mlflow_page,
+            evidently_page=self.evidently_page,
+        )
 
 
 def connector_url(connector: SqlAlchemyConnector) -> str:

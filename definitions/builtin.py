@@ -11,7 +11,7 @@ from definitions.optimizers.mean_variance import MEAN_VARIANCE
 from definitions.optimizers.minimum_cvar import MINIMUM_CVAR
 from definitions.optimizers.risk_budgeting import RISK_BUDGETING
 from definitions.pipelines.csv import CSV
-from definitions.pipelines.expression import EXPRESSION, FIRST_EXPRESSION
+from definitions.pipelines.expression import EXPRESSION
 from definitions.pipelines.parquet import PARQUET
 from definitions.pipelines.sp500_index_sample import SP500_INDEX_SAMPLE
 from definitions.pipelines.sp500_sample import SP500_SAMPLE
@@ -24,7 +24,6 @@ def definitions() -> tuple[Definition, ...]:
     return (
         CSV,
         EXPRESSION,
-        FIRST_EXPRESSION,
         PARQUET,
         SP500_SAMPLE,
         SP500_INDEX_SAMPLE,

@@ -1,8 +1,9 @@
 """Errors of definitions and their plugins: what, which value, and the remedy."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
+
+from research.errors import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -18,10 +19,8 @@ class UnknownDefinition(DefinitionError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = get_close_matches(name, names, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
         super().__init__(
-            f"there is no {kind} definition named {name!r}. {hint}"
+            f"there is no {kind} definition named {name!r}.{did_you_mean(name, names)} "
             f"Installed: {', '.join(names) or 'none'}. "
             "Install the package that brings it (entry point group 'optaic.definitions'), or correct the name."
         )
@@ -54,7 +53,7 @@ class BrokenPackage(DefinitionError):
     def __init__(self, package: str, entry_point: str, value: str, problem: str) -> None:
         super().__init__(
             f"package {package!r} does not load its definitions (entry point {entry_point!r} = {value}): {problem}. "
-            "Mend it or uninstall it."
+            "Repair it or uninstall it."
         )
 
 

@@ -7,6 +7,7 @@ import polars as pl
 import polars.selectors as cs
 
 from definitions.errors import DefinitionError, SourceError
+from research.errors import first_line
 from research.frames.panels import KEYS
 
 EXAMPLES = 3
@@ -73,7 +74,7 @@ def _storable(frame: pl.DataFrame, keys: list[str], source: str, error: type[Def
             (values & cs.datetime()).dt.cast_time_unit("us"),
         )
     except pl.exceptions.InvalidOperationError as problem:
-        raise error(f"{source}: an integer does not fit 64 bits: {_first_line(problem)}") from problem
+        raise error(f"{source}: an integer does not fit 64 bits: {first_line(problem)}") from problem
     for name, dtype in typed.schema.items():
         if dtype not in kept:
             raise error(f"{source}: column {name!r} holds {dtype}, which can't be kept: leave it out or convert it")
@@ -104,7 +105,3 @@ def _refuse_duplicates(frame: pl.DataFrame, keys: list[str], source: str, error:
 
 def _rows(count: int, noun: str = "row") -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _first_line(problem: Exception) -> str:
-    return str(problem).partition("\n")[0]

@@ -4,15 +4,15 @@ import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
 
-from prefect import State, flow, get_client, get_run_logger
+from prefect import State, flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.states import Failed
 
-from flows.drawing.lineage_layout import lineage_graph
+from definitions.markdown_table import Code, markdown_table
+from flows.drawing.lineage_layout import lay_out_lineage
 from flows.drawing.lineage_svg import save_lineage
-from flows.integrations.services import load_platform, opened
+from flows.integrations.services import opened
 from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, storage_of_bootstrap
-from flows.planning.resources import Tools
 from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
 from instances.plans.plan import Action, Plan, Step
@@ -48,22 +48,17 @@ async def bootstrap(prune: bool = False) -> BootstrapResult | State[None]:
 
 async def _bootstrap(prune: bool) -> BootstrapResult:
     logger = get_run_logger()
-    async with get_client() as client:
-        with opened(await load_platform()) as services:
-            async with services.exclusive(waits=logger.info) as check:
-                tools = Tools(services, client)
-                storage = await storage_of_bootstrap(tools)
-                changeset = await make_plan(tools, storage, Scope(prune=prune), dt.datetime.now(dt.UTC))
-                description = changeset.plan.summary
-                await acreate_markdown_artifact(plan_markdown(changeset.plan), key="plan", description=description)
-                changeset.check_fuse()
-                await apply_plan(
-                    changeset, tools, lambda step: logger.info("%s %s", step.action, step.label), check=check
-                )
-                if changeset.plan.changes:
-                    now = dt.datetime.now(dt.UTC)
-                    _, world = await read_all_flows(services, client, now)
-                    await save_lineage(client, lineage_graph(world, now))
+    async with opened() as services, services.exclusive(waits=logger.info) as check:
+        storage = await storage_of_bootstrap(services)
+        changeset = await make_plan(services, storage, Scope(prune=prune), dt.datetime.now(dt.UTC))
+        description = changeset.plan.summary
+        await acreate_markdown_artifact(plan_markdown(changeset.plan), key="plan", description=description)
+        changeset.check_fuse()
+        await apply_plan(changeset, services, lambda step: logger.info("%s %s", step.action, step.label), check=check)
+        if changeset.plan.changes:
+            now = dt.datetime.now(dt.UTC)
+            _, world = await read_all_flows(services, now)
+            await save_lineage(services.prefect, lay_out_lineage(world, now))
     counts = Counter(step.action for step in changeset.plan.steps)
     logger.info(changeset.plan.summary)
     return BootstrapResult(
@@ -85,9 +80,6 @@ def plan_markdown(plan: Plan) -> str:
 def _change_rows(step: Step) -> list[str]:
     if step.action is not Action.UPDATE:
         return []
-    rows = ["| {} | `{}` | `{}` |".format(*map(_in_cell, change_text(change))) for change in step.changes]
-    return ["", "| field | before | after |", "| --- | --- | --- |", *rows]
-
-
-def _in_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("`", "'")
+    changes = map(change_text, step.changes)
+    rows = [(field, Code(before), Code(after)) for field, before, after in changes]
+    return ["", *markdown_table(("field", "before", "after"), rows)]

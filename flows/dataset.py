@@ -9,8 +9,9 @@ from definitions.work import refresh as refreshing
 from definitions.work.outcome import Outcome
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
+from instances.specification.fields import OnStale
 from instances.specification.shapes import SHAPES
-from instances.specification.specs import OnStale, SignalInstanceSpec
+from instances.specification.specs import SignalInstanceSpec
 from research.signals.signal_values import check_signal
 
 UNCHECKED = SHAPES[FlowKind.REFRESH].for_readers["signal_spec"]

@@ -7,7 +7,8 @@ from definitions.work import preview as previewing
 from definitions.work.outcome import Outcome
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
-from instances.specification.specs import ExperimentSpec, OnStale
+from instances.specification.fields import OnStale
+from instances.specification.specs import ExperimentSpec
 
 
 def preview_expression(context: Context) -> Outcome:

@@ -13,7 +13,8 @@ from definitions.work.portfolios import optimization
 from definitions.work.portfolios.portfolio_settings import TRADES
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
-from instances.specification.specs import Assets, BacktestSpec, OnStale, PortfolioOptimizerSpec
+from instances.specification.fields import Assets, OnStale
+from instances.specification.specs import BacktestSpec, PortfolioOptimizerSpec
 
 
 def optimize_portfolio(context: Context) -> Outcome:

@@ -1,7 +1,8 @@
 """Errors of the control plane: what, which value, and the remedy."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
+
+from research.errors import nearest
 
 SHOWN = 10  # names in a message at most
 
@@ -27,10 +28,10 @@ class UnknownInstance(OptaicError):
     """No instance of that name is on record; `known` are those that could be meant."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=1)
+        near = nearest(name, known)
         listed = ", ".join(sorted(known)[:SHOWN]) or "none"
         more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {listed}{more}."
+        hint = f"did you mean {near!r}?" if near is not None else f"there are: {listed}{more}."
         super().__init__(
             f"there is no instance named {name!r}; {hint} Apply a manifest that describes it, or correct the name."
         )

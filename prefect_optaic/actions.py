@@ -10,9 +10,9 @@ from uuid import UUID
 from definitions.contract import FlowKind
 from instances.errors import OptaicError, UnknownInstance
 from instances.world.facts import RunId, RunState
-from prefect_optaic.session import Session
 
 if TYPE_CHECKING:
+    from flows.integrations.services import Services
     from flows.planning.planner import Changeset, Scope
     from instances.plans.plan import Step
     from instances.rules.instance_status import InstanceStatus
@@ -49,41 +49,37 @@ class PartOf(OptaicError):
         )
 
 
-async def plan(session: Session, scope: "Scope") -> "Changeset":
+async def plan(services: "Services", scope: "Scope") -> "Changeset":
     """Return what must change for what `scope` asks. Writes nothing.
 
     Raises `InvalidSpec` with every problem found; the sources that a manifest names are looked at too.
     """
     from flows.planning.planner import make_plan, storage_of_bootstrap
-    from flows.planning.resources import Tools
 
-    tools = Tools(session.services, session.client)
-    return await make_plan(tools, await storage_of_bootstrap(tools), scope, dt.datetime.now(dt.UTC))
+    return await make_plan(services, await storage_of_bootstrap(services), scope, dt.datetime.now(dt.UTC))
 
 
 async def apply(
-    session: Session, changeset: "Changeset", done: "Callable[[Step], None]", check: Callable[[], None]
+    services: "Services", changeset: "Changeset", done: "Callable[[Step], None]", check: Callable[[], None]
 ) -> None:
     """Carry out a plan. To be called, like `plan` before it, under `services.exclusive`, which yields `check`."""
     from flows.planning.planner import apply_plan
-    from flows.planning.resources import Tools
 
-    await apply_plan(changeset, Tools(session.services, session.client), done, check=check)
+    await apply_plan(changeset, services, done, check=check)
 
 
-async def destroy_scope(session: Session, names: "tuple[str, ...]", *, data: bool) -> "Scope":
+async def destroy_scope(services: "Services", names: "tuple[str, ...]", *, data: bool) -> "Scope":
     """Return the scope of a plan that deletes these instances with the parts that are their own; all without names.
 
     Raises `PartOf` for a part that is described inside an instance which is not to go.
     """
-    from blocks.base import part_name
-    from blocks.documents import read_blocks
     from flows.planning.planner import Scope
-    from instances.specification.types import PARTS
+    from flows.reading.block_reader import read_blocks
+    from instances.specification.types import PARTS, part_name
     from instances.storage.row_fields import recorded_rows
 
-    blocks = await read_blocks(session.client)
-    there = blocks.names | recorded_rows(session.services.engine).keys()
+    blocks = await read_blocks(services.prefect)
+    there = blocks.names | recorded_rows(services.engine).keys()
     if not names:
         return Scope(destroy=tuple(sorted(there)), data=data)
     for whole, saved in blocks.by_name.items():
@@ -93,36 +89,34 @@ async def destroy_scope(session: Session, names: "tuple[str, ...]", *, data: boo
     return Scope(destroy=(*names, *sorted(own & there)), data=data)
 
 
-async def adopt(session: Session, names: "tuple[str, ...]") -> list[str]:
+async def adopt(services: "Services", names: "tuple[str, ...]") -> list[str]:
     """Make ours what exists already, and return what that was; of the named instances, or of all.
 
     A deployment with the name of a flow that an instance has or could have gets our mark: the next apply
     makes it match. An instance on record whose block is gone gets its block again. Raises `UnknownInstance`.
     """
-    from prefect.client.schemas.actions import DeploymentUpdate
-
-    from blocks.documents import BlockWriter, in_place, read_blocks
-    from flows.planning.resources import Tools
+    from flows.planning.block_writer import BlockWriter
+    from flows.reading.block_reader import read_blocks
     from flows.reading.deployment_reader import deployments_named
-    from instances.specification.types import type_of
+    from instances.specification.types import in_place, type_of
 
-    repository, owner_tag = session.services.repository, Tools(session.services, session.client).owner_tag
-    blocks = await read_blocks(session.client)
+    repository, owner_tag = services.repository, services.owner_tag
+    blocks = await read_blocks(services.prefect)
     described = blocks.names
     there = described | {spec.name for spec in repository.specs()}
     wanted = names or tuple(there)
     recorded = {flow.deployment_id for flow in repository.flows()}
     adopted: list[str] = []
-    found = await deployments_named(session.client, [f"{kind}/{name}" for name in wanted for kind in FlowKind])
+    found = await deployments_named(services.prefect, [f"{kind}/{name}" for name in wanted for kind in FlowKind])
     unknown = set(names) - there - {deployment.name for deployment in found.values()}
     if unknown:
         raise UnknownInstance(min(unknown), sorted(there))
     for name, deployment in found.items():
         if deployment.deployment_id not in recorded and deployment.owner_tag != owner_tag:
-            await session.client.update_deployment(deployment.deployment_id, DeploymentUpdate(version=owner_tag))
+            await services.prefect.update_deployment(deployment.deployment_id, {"version": owner_tag})
             adopted.append(f"deployment {name}")
     lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
-    writer = BlockWriter(session.client, blocks)
+    writer = BlockWriter(services.prefect, blocks)
     inside = {part.name for spec in lost.values() for part in in_place(spec, lost).values()}
     for spec in sorted(lost.values(), key=lambda spec: bool(type_of(spec).parts)):
         if spec.name not in inside:
@@ -140,20 +134,20 @@ class WorldSnapshot:
     now: dt.datetime
 
 
-async def read_snapshot(session: Session) -> WorldSnapshot:
+async def read_snapshot(services: "Services") -> WorldSnapshot:
     """Return the world of all flows now."""
     from flows.reading.status_reader import read_all_flows
 
     now = dt.datetime.now(dt.UTC)
-    flows, world = await read_all_flows(session.services, session.client, now)
+    flows, world = await read_all_flows(services, now)
     return WorldSnapshot(flows, world, now)
 
 
-async def read_statuses(session: Session) -> tuple["InstanceStatus", ...]:
+async def read_statuses(services: "Services") -> tuple["InstanceStatus", ...]:
     """Return the board of all instances now."""
     from flows.reading.status_reader import read_statuses
 
-    return await read_statuses(session.services, session.client, dt.datetime.now(dt.UTC))
+    return await read_statuses(services, dt.datetime.now(dt.UTC))
 
 
 @dataclass(frozen=True)
@@ -170,30 +164,23 @@ class RunSnapshot:
         return self.state in {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED}
 
 
-async def run(
-    session: Session, instance: str, flow: str, parameters: Mapping[str, object]
-) -> AsyncIterator[RunSnapshot]:
+async def run(services: "Services", flow: "FlowRecord", parameters: Mapping[str, object]) -> AsyncIterator[RunSnapshot]:
     """Start a flow through its deployment, and yield each state that it is seen in, up to its last.
 
-    Raises `UnknownInstance`, `UnknownFlow`, `NoDeployment`, `UnknownParameter`; then nothing is started.
+    Raises `NoDeployment`, `UnknownParameter`; then nothing is started.
     """
-    repository = session.services.repository
-    flow_id = repository.flow_id(instance, flow)
-    record = next(r for r in repository.flows(instances=[instance]) if r.flow_id == flow_id)
-    if record.deployment_id is None:
-        raise NoDeployment(instance, flow)
-    check_parameters(record, parameters)
-    from prefect.exceptions import ObjectNotFound
+    if flow.deployment_id is None:
+        raise NoDeployment(flow.instance, flow.kind)
+    check_parameters(flow, parameters)
+    from flows.integrations.prefect_api import NotInPrefect
 
     try:
-        created = await session.client.create_flow_run_from_deployment(
-            record.deployment_id, parameters=dict(parameters)
-        )
-    except ObjectNotFound as error:
-        raise NoDeployment(instance, flow) from error
+        run_id = await services.prefect.create_run(flow.deployment_id, parameters)
+    except NotInPrefect as error:
+        raise NoDeployment(flow.instance, flow.kind) from error
     last: RunSnapshot | None = None
     while last is None or not last.ended:
-        seen = await _look(session, created.id)
+        seen = await _look(services, run_id)
         if seen != last:
             yield seen
         last = seen
@@ -211,18 +198,24 @@ def check_parameters(flow: "FlowRecord", parameters: Collection[str]) -> None:
             raise UnknownParameter(flow.instance, flow.kind, name, known)
 
 
-async def _look(session: Session, run_id: UUID) -> RunSnapshot:
-    state = (await session.client.read_flow_run(run_id)).state
+async def _look(services: "Services", run_id: UUID) -> RunSnapshot:
+    from flows.integrations.prefect_api import NotInPrefect
+
+    try:
+        state = (await services.prefect.run(run_id))["state"]
+    except NotInPrefect as error:
+        raise OptaicError(f"run {run_id} is not there any more: somebody deleted it. Start it again.") from error
     if state is None:
         raise OptaicError(f"run {run_id} has no state: it may have been deleted. Start it again.")
-    return RunSnapshot(RunId(run_id), RunState(state.type.value), state.name or "", state.message or "")
+    return RunSnapshot(RunId(run_id), RunState(state["type"]), state["name"] or "", state["message"] or "")
 
 
-async def outcome(session: Session, instance: str, flow: str) -> str:
+async def outcome(services: "Services", instance: str, flow: str) -> str:
     """Return what the newest completed run of a flow says of what it left, as Markdown without its pictures."""
-    wanted = {"artifacts": {"key": {"any_": [f"{instance}-{flow}-outcome"]}}, "sort": "CREATED_DESC", "limit": 1}
-    found = (await session.client.request("POST", "/artifacts/filter", json=wanted)).json()
-    text = str(found[0]["data"]) if found else "It has left nothing to read yet."
+    from flows.running.run_names import outcome_key
+
+    found = await services.prefect.newest_artifact(outcome_key(instance, flow))
+    text = str(found["data"]) if found else "It has left nothing to read yet."
     return text.partition("![")[0].strip()
 
 
@@ -231,13 +224,7 @@ def has_own_message(seen: RunSnapshot) -> bool:
     return bool(seen.message) and not seen.message.startswith("Flow run encountered an exception")
 
 
-async def errors_of(session: Session, run_id: RunId, lines: int = 20) -> str:
+async def errors_of(services: "Services", run_id: RunId, lines: int = 20) -> str:
     """Return the end of what the run logged as errors; empty when it logged none."""
-    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel
-    from prefect.client.schemas.sorting import LogSort
-
-    logs = await session.client.read_logs(
-        LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]), level=LogFilterLevel(ge_=40)),
-        sort=LogSort.TIMESTAMP_ASC,
-    )
-    return "\n".join("\n".join(log.message for log in logs).splitlines()[-lines:])
+    newest_first = await services.prefect.newest_errors(run_id, lines)  # each has a line at least
+    return "\n".join("\n".join(log["message"] for log in reversed(newest_first)).splitlines()[-lines:])

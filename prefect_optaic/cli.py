@@ -1,44 +1,40 @@
-"""The command `optaic`. Each group of commands is a module of its own: add its `app` below."""
+"""The command `prefect-optaic`, short `optaic`. Each group of commands is a module of its own: add its `app` below."""
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from definitions.errors import DefinitionError
 from instances.errors import OptaicError
-from prefect_optaic.commands import (
-    changes as commands_plan,
-)
-from prefect_optaic.commands import (
-    inspection as commands_instances,
-)
-from prefect_optaic.commands import (
-    lineage_graph as commands_graph,
-)
-from prefect_optaic.commands import (
-    promote as commands_promote,
-)
-from prefect_optaic.commands import (
-    servers as commands_stack,
-)
+from prefect_optaic.commands import changes, inspection, lineage_graph, promote, run, servers
 from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 
 app = typer.Typer(
     name="optaic",
-    help="Instances for quant teams, as guarded Prefect deployments.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (
-    commands_stack.app,
-    commands_plan.app,
-    commands_instances.app,
-    commands_promote.app,
-    commands_graph.app,
-):
-    app.add_typer(commands)
+for commands in (servers, changes, run, inspection, promote, lineage_graph):
+    app.add_typer(commands.app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prefect-optaic {version('prefect-optaic')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Instances for quant teams, as guarded Prefect deployments."""
 
 
 def main() -> None:

@@ -19,11 +19,10 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.base import part_name
 from instances.errors import InvalidSpec
 from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, spec_adapter
-from instances.specification.types import PARTS
+from instances.specification.types import PARTS, part_name
 from instances.specification.values import PrefectName
 
 _KEYS = {"project", "instances"}
@@ -123,7 +122,7 @@ def _project(value: object) -> tuple[str | None, str | None]:
 
 @dataclass(frozen=True)
 class _Descriptions:
-    """The fields of one instance or part; what is wrong with those `taken_over` is told elsewhere."""
+    """The fields of one instance or part; what is wrong with those `taken_over` is reported elsewhere."""
 
     fields: dict[str, Any]
     taken_over: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from instances.errors import InvalidSpec, OptaicError
-from instances.specification.spec_errors import told
+from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import AnySpec
 
 if TYPE_CHECKING:
@@ -111,4 +111,4 @@ def _read(path: Path) -> _SavedPlan:
     try:
         return _SavedPlan.model_validate(content)
     except ValidationError as error:
-        raise InvalidSpec([f"{problem}; {remedy}" for problem in told(f"the plan {path}", error)]) from error
+        raise InvalidSpec([f"{problem}; {remedy}" for problem in problem_texts(f"the plan {path}", error)]) from error

@@ -6,29 +6,23 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.base import part_name
-from blocks.documents import read_blocks
 from definitions.contract import FlowKind
+from flows.integrations.services import Services
 from flows.planning.planner import Scope
+from flows.reading.block_reader import read_blocks
 from flows.running.champion import promote_by_hand
 from flows.running.run_starter import CascadeResult, start_due
-from instances.errors import InvalidSpec, OptaicError
+from instances.errors import InvalidSpec, OptaicError, UnknownFlow
 from instances.rules.cascade import Hold
 from instances.rules.readiness import assess
-from instances.specification.spec_errors import told
-from instances.specification.specs import (
-    AnySpec,
-    ComponentSpec,
-    ExperimentSpec,
-    ModelSpec,
-    SignalInstanceSpec,
-    SignalSpec,
-)
-from instances.specification.types import PARTS
+from instances.specification.applied import FlowRecord
+from instances.specification.fields import SignalSpec
+from instances.specification.spec_errors import problem_texts
+from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
+from instances.specification.types import PARTS, part_name
 from instances.specification.values import Name
 from instances.world.clock import next_tick
 from instances.world.wording import a, moment
-from prefect_optaic.session import Session
 
 # What of an experiment says where its runs go: those of the signal go there too.
 _INFRASTRUCTURE = ("work_pool", "work_queue", "job_variables", "concurrency")
@@ -44,7 +38,7 @@ def bounds_of(name: str, *, least: float | None, most: float | None) -> SignalSp
     try:
         return SignalSpec(min=least, max=most)
     except ValidationError as error:
-        raise InvalidSpec(told(name, error)) from error
+        raise InvalidSpec(problem_texts(name, error)) from error
 
 
 def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
@@ -56,7 +50,7 @@ def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) ->
         _name.validate_python(name)
         return _specs(experiment, name, signal_spec)
     except ValidationError as error:
-        raise InvalidSpec(told(name, error)) from error
+        raise InvalidSpec(problem_texts(name, error)) from error
 
 
 def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
@@ -91,19 +85,18 @@ def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tu
     )
 
 
-async def scope_of_signal(session: Session, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
+async def scope_of_signal(services: Services, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
     """Return what must be applied so that an applied experiment becomes a signal, by the definition that it has now.
 
     Raises `UnknownInstance`, `InvalidSpec`, and `CannotPromote` for another type of instance or a name that is taken.
     """
-    repository = session.services.repository
-    spec = repository.spec(experiment)
+    repository = services.repository
+    applied = repository.applied([experiment]).get(experiment)
+    spec = applied.spec if applied is not None else repository.spec(experiment)
     if not isinstance(spec, ExperimentSpec):
         raise CannotPromote(f"{experiment!r} is {a(spec.type)}; only an experiment can become a signal.")
-    applied = repository.applied([experiment])[experiment].spec
-    assert isinstance(applied, ExperimentSpec)
-    specs = signal_of(applied, name, signal_spec)
-    blocks = await read_blocks(session.client)
+    specs = signal_of(spec, name, signal_spec)
+    blocks = await read_blocks(services.prefect)
     taken = {*blocks.by_name, *blocks.unreadable, *(other.name for other in repository.specs())}
     for each in specs:
         if each.name in taken:
@@ -113,24 +106,34 @@ async def scope_of_signal(session: Session, experiment: str, name: str, signal_s
     return Scope(specs)
 
 
-async def promote_version(session: Session, model: str, version: str) -> CascadeResult:
-    """Make a version a model's champion, and start what was waiting for it.
+def training_flow(services: Services, model: str) -> FlowRecord:
+    """Return the flow that trains a model. Raises `UnknownInstance`, and `CannotPromote` for what is no model."""
+    repository = services.repository
+    try:
+        return repository.flow(model, FlowKind.TRAIN)
+    except UnknownFlow as error:
+        spec = repository.spec(model)
+        if isinstance(spec, ModelSpec):
+            raise
+        problem = f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment."
+        raise CannotPromote(problem) from error
 
-    Raises `UnknownInstance`, `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
+
+async def promote_version(services: Services, training: FlowRecord, version: str) -> CascadeResult:
+    """Make a version the champion of the model of a `training_flow`, and start what was waiting for it.
+
+    Raises `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
     """
     from flows.reading.server_clock import server_now
     from flows.reading.status_reader import read_all_flows
 
-    services, client = session.services, session.client
-    _check_model(session, model)
-    train = services.repository.flow_id(model, "train")
-    now = await server_now(client)
-    _, world = await read_all_flows(services, client, now)
-    trained = world[train].completed
+    model, now = training.instance, await server_now(services.prefect)
+    _, world = await read_all_flows(services, now)
+    trained = world[training.flow_id].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
     promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}", now=now)
-    return await start_due(services, services.repository.children(train))
+    return await start_due(services, services.repository.children(training.flow_id))
 
 
 def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
@@ -149,16 +152,10 @@ def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
         yield f"{flow.label} was not started: {why}. Until its next run{at}, {stay}."
 
 
-def previous_version(session: Session, model: str) -> str:
-    """Return the version that was a model's champion before. Raises `UnknownInstance`, `CannotPromote`."""
-    _check_model(session, model)
-    previous = session.services.tracking.previous(model)
+def previous_version(services: Services, training: FlowRecord) -> str:
+    """Return the version that was the champion before, of the model of a `training_flow`. Raises `CannotPromote`."""
+    model = training.instance
+    previous = services.tracking.previous(model)
     if previous is None:
         raise CannotPromote(f"{model!r} had no champion before; say a version: `optaic promote {model} VERSION`.")
     return previous.version
-
-
-def _check_model(session: Session, model: str) -> None:
-    spec = session.services.repository.spec(model)
-    if not isinstance(spec, ModelSpec):
-        raise CannotPromote(f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment.")

@@ -4,37 +4,26 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from definitions.addresses import redacted
 from instances.errors import OptaicError
 from prefect_optaic.stack import Target, connect, use
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import PrefectClient
-
     from flows.integrations.services import Services
 
 
 class ServerSilent(OptaicError):
     """The Prefect server does not answer."""
 
-    def __init__(self, target: Target, error: Exception) -> None:
+    def __init__(self, target: Target, why: str) -> None:
         remedy = "Look at `optaic stack`." if target.embedded else "Check PREFECT_API_URL, and whether it runs."
-        super().__init__(f"the Prefect server at {target.api_url} does not answer: {error}. {remedy}")
-
-
-@dataclass(frozen=True)
-class Session:
-    """Open servers: the target they were found by, a Prefect client, and the platform."""
-
-    target: Target
-    client: "PrefectClient"
-    services: "Services"
+        super().__init__(f"the Prefect server at {redacted(target.api_url)} does not answer: {why}. {remedy}")
 
 
 @asynccontextmanager
-async def session() -> AsyncIterator[Session]:
+async def session() -> "AsyncIterator[Services]":
     """Open the servers for the length of a block. Raises `NoStack`, `ServerSilent`, `NoPlatform`, `NotMigrated`."""
     target = connect()
     use(target)
@@ -43,14 +32,11 @@ async def session() -> AsyncIterator[Session]:
     for handler in logging.getLogger().handlers:  # where Prefect has set up its logging already
         handler.setLevel(logging.CRITICAL)
 
-    import httpx
-    from prefect.client.orchestration import get_client
-
-    from flows.integrations.services import load_platform, opened
+    from flows.integrations.prefect_api import PrefectSilent
+    from flows.integrations.services import opened
 
     try:
-        async with get_client() as client:
-            with opened(await load_platform()) as services:
-                yield Session(target, client, services)
-    except httpx.TransportError as error:
-        raise ServerSilent(target, error) from error
+        async with opened() as services:
+            yield services
+    except PrefectSilent as error:
+        raise ServerSilent(target, error.why) from error

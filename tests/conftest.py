@@ -1,5 +1,6 @@
 """Real servers for the tests: a Postgres alone, or the whole stack, through the code of `optaic up`."""
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -18,8 +20,13 @@ from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 from prefect_optaic.stack.machine.processes import stop
 from prefect_optaic.stack.servers import postgres
 from prefect_optaic.stack.target import use
+from tests import properties
+
+if TYPE_CHECKING:
+    from tests.flows.lab import Play, Scenario
 
 _TEMPLATE = "optaic_template"
+properties.register_profiles()  # not in `pytest_configure`: the plugin of hypothesis chooses one there
 _numbers = itertools.count(1)
 _prefect_home = pytest.StashKey[str]()
 
@@ -76,6 +83,21 @@ def stack(servers_room: Path) -> Iterator[Target]:
         os.environ.clear()
         os.environ.update(before)
         down(home)
+
+
+@pytest.fixture
+def play(stack: Target, tmp_path: Path) -> "Play":
+    """Play a scenario in a lab of its own."""
+    from tests.flows.lab import lab  # imports all of Prefect, which most tests do without
+
+    def run(scenario: "Scenario") -> None:
+        async def main() -> None:
+            async with lab(tmp_path) as opened_lab:
+                await scenario(opened_lab)
+
+        asyncio.run(main())
+
+    return run
 
 
 def _send_what_waits() -> None:

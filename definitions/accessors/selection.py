@@ -1,12 +1,11 @@
 """What every accessor does alike: the columns and dates that the reader asks for, and the order of rows."""
 
-from difflib import get_close_matches
-
 import polars as pl
 
 from definitions.contract import ReadRequest, Store
 from definitions.errors import StoreError
 from definitions.frames import key_columns
+from research.errors import did_you_mean
 
 
 def selected(store: Store, request: ReadRequest) -> pl.LazyFrame:
@@ -21,8 +20,7 @@ def selected(store: Store, request: ReadRequest) -> pl.LazyFrame:
     if request.columns is not None:
         for name in request.columns:
             if name not in names:
-                near = get_close_matches(name, values, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(name, values)
                 raise StoreError(f"the table has no column {name!r}.{hint} Its columns are: {', '.join(values)}.")
         values = [name for name in request.columns if name not in keys]
     return rows.select(*keys, *dict.fromkeys(values))

@@ -9,6 +9,6 @@ from definitions.modules.ridge import RIDGE
 
 
 def definitions() -> tuple[Definition, ...]:
-    """Return the built-in modules; `lightgbm` comes with the extra `optaic[lightgbm]`."""
+    """Return the built-in modules; `lightgbm` comes with the extra `prefect-optaic[lightgbm]`."""
     boosted = (LIGHTGBM,) if find_spec("lightgbm") else ()
     return (RIDGE, HIST_GRADIENT_BOOSTING, *boosted)

@@ -1,4 +1,4 @@
-"""The `lightgbm` module: LightGBM's boosted trees; there with the extra `optaic[lightgbm]`."""
+"""The `lightgbm` module: LightGBM's boosted trees; there with the extra `prefect-optaic[lightgbm]`."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,5 +1,6 @@
 """Macros of the expression language as definitions, and those that come with this project."""
 
+from functools import lru_cache
 from typing import Any
 
 from definitions.contract import Definition, Kind, Resources
@@ -64,6 +65,7 @@ def definitions() -> tuple[Definition, ...]:
     return tuple(macro_definition(macro) for macro in MACROS)
 
 
+@lru_cache(maxsize=8)  # a registry never changes once made
 def macro_table(registry: Registry) -> Macros:
     """Return the newest version of each macro that the registry has, by name.
 

@@ -1,6 +1,7 @@
 """Operators of the expression language as definitions, so that a package can bring its own."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from pydantic import create_model
@@ -34,6 +35,7 @@ def definitions() -> tuple[Definition, ...]:
     return tuple(operator_definition(operator) for operator in OPERATORS.values())
 
 
+@lru_cache(maxsize=8)  # a registry never changes once made
 def operator_table(registry: Registry) -> Operators:
     """Return the newest version of each operator that the registry has, by name."""
     return operators_by_name(made(registry, Kind.OPERATOR))

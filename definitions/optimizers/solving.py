@@ -76,7 +76,7 @@ class Problem:
 
         estimator = build(limits)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is inaccurate is told by the status, and is an error
+            warnings.simplefilter("ignore")  # an inaccurate solution has its own status, which is an error
             try:
                 estimator.fit(self.estimate.returns)
             except (cp.SolverError, ValueError) as error:

@@ -1,7 +1,6 @@
 """Which columns of a source are the keys and the values of the rows."""
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
 import polars as pl
 from pydantic import Field
@@ -9,6 +8,7 @@ from pydantic import Field
 from definitions.errors import SourceError
 from definitions.frames import long_form
 from definitions.parameters import Parameters
+from research.errors import nearest
 
 
 class ColumnParameters(Parameters):
@@ -44,8 +44,8 @@ class ColumnParameters(Parameters):
 
 
 def _hint(name: str, available: Sequence[str]) -> str:
-    near = get_close_matches(name, available, n=1)
-    mean = f", did you mean {near[0]!r}?" if near else "."
+    near = nearest(name, available)
+    mean = f", did you mean {near!r}?" if near is not None else "."
     return f"{mean} Its columns are: {', '.join(available) or 'none'}. Correct the config's column names."
 
 
@@ -77,6 +77,6 @@ def parsed_dates(texts: pl.Series, date_format: str | None, place: Callable[[int
         row = int(bad[0])
         wanted = f"in the format {date_format}" if date_format else "like 2024-01-31"
         raise SourceError(
-            f"{place(row)}, column {texts.name!r}: {texts[row]!r} is not a date {wanted}. Mend the source."
+            f"{place(row)}, column {texts.name!r}: {texts[row]!r} is not a date {wanted}. Correct the source."
         )
     return dates

@@ -63,7 +63,7 @@ class CsvPipeline:
                 if (line := _overlong_line(self.source, parameters.separator)) is None:
                     raise
                 raise SourceError(
-                    f"{self.source}, line {line}: more cells than the header has. Mend the file."
+                    f"{self.source}, line {line}: more cells than the header has. Correct the file."
                 ) from error
         rows = rows.with_columns(pl.all().str.strip_chars())
         lines = pl.int_range(2, rows.height + 2, eager=True)
@@ -106,14 +106,16 @@ class _Cells:
             row = int(bad[0])
             raise SourceError(
                 f"{self._place(row)}, column {texts.name!r}: {texts[row]!r} is not a number. "
-                "Mend the file, or list the column under 'text' in the config."
+                "Correct the file, or list the column under 'text' in the config."
             )
         return numbers
 
     def _refuse_empty(self, texts: pl.Series) -> None:
         empty = texts.is_null().arg_true()
         if empty.len():
-            raise SourceError(f"{self._place(int(empty[0]))}, column {texts.name!r}: the cell is empty. Mend the file.")
+            raise SourceError(
+                f"{self._place(int(empty[0]))}, column {texts.name!r}: the cell is empty. Correct the file."
+            )
 
     def _place(self, row: int) -> str:
         return f"{self.source}, line {self.lines[row]}"

@@ -1,11 +1,10 @@
 """The `expression` pipeline: computes a value from the columns of other instances."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import polars as pl
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources, Role
 from definitions.errors import SourceError
@@ -21,43 +20,28 @@ from research.expressions.parser import Expression, ExpressionError, check_macro
 from research.frames.panels import KEYS
 
 
+class ExpressionText(str):
+    """An expression as a config has it, with what it was parsed to: once, when the config was checked."""
+
+    parsed: Expression
+
+    @classmethod
+    def checked(cls, text: str, own: Mapping[str, "MacroParameters"]) -> "ExpressionText":
+        """Return the text of an expression that may call its `own` macros too. Raises `ExpressionError`."""
+        found = cls(text)
+        found.parsed = parse(text, *_language(own))
+        return found
+
+
 def _not_a_key(value: str) -> str:
     if value in KEYS:
         raise ValueError(f"{value!r} is a key of the rows: choose another name for the value")
     return value
 
 
-Text = Annotated[
-    str,
-    Field(
-        description="What to compute, like RANK(REF(close, 21) / REF(close, 252) - 1). With several inputs a "
-        "column's name begins with that of its instance: prices_close."
-    ),
-]
-ValueColumn = Annotated[
-    str, Field(min_length=1, description="The name of the computed column."), AfterValidator(_not_a_key)
-]
-DropNulls = Annotated[bool, Field(description="Whether rows without a value are left out.")]
-
-
 class MacroParameters(Parameters):
     parameters: tuple[str, ...] = Field(description="The names that the expression has for the call's arguments.")
     expression: str = Field(description="What a call stands for, like REF(x, 21) / REF(x, n) - 1.")
-
-
-class FirstExpressionParameters(Parameters):
-    model_config = ConfigDict(title="ExpressionParameters")
-
-    macros: ClassVar[Mapping[str, MacroParameters]] = MappingProxyType({})
-    expression: Text
-    value_column: ValueColumn = "value"
-    drop_nulls: DropNulls = True
-
-    @field_validator("expression")
-    @classmethod
-    def _of_the_language(cls, value: str) -> str:
-        _parsed(value, cls.macros)
-        return value
 
 
 class ExpressionParameters(Parameters):
@@ -66,9 +50,14 @@ class ExpressionParameters(Parameters):
         description="Macros that the expression can call, by their names: for each the names of its parameters and "
         "its expression, like {MOM: {parameters: [x, n], expression: 'REF(x, 21) / REF(x, n) - 1'}}.",
     )
-    expression: Text
-    value_column: ValueColumn = "value"
-    drop_nulls: DropNulls = True
+    expression: str = Field(
+        description="What to compute, like RANK(REF(close, 21) / REF(close, 252) - 1). With several inputs a "
+        "column's name begins with that of its instance: prices_close.",
+    )
+    value_column: Annotated[str, AfterValidator(_not_a_key)] = Field(
+        default="value", min_length=1, description="The name of the computed column."
+    )
+    drop_nulls: bool = Field(default=True, description="Whether rows without a value are left out.")
 
     @field_validator("macros")
     @classmethod
@@ -81,9 +70,9 @@ class ExpressionParameters(Parameters):
     @field_validator("expression")
     @classmethod
     def _of_the_language(cls, value: str, info: ValidationInfo) -> str:
-        if "macros" in info.data:  # else their own error is enough
-            _parsed(value, info.data["macros"])
-        return value
+        if "macros" not in info.data:  # their own error is enough
+            return value
+        return ExpressionText.checked(value, info.data["macros"])
 
 
 def _language(own: Mapping[str, MacroParameters]) -> tuple[Operators, Macros]:
@@ -94,16 +83,17 @@ def _language(own: Mapping[str, MacroParameters]) -> tuple[Operators, Macros]:
     return operators, macros_by_name((*macro_table(registry).values(), *added), operators)
 
 
-def _parsed(text: str, own: Mapping[str, MacroParameters]) -> Expression:
-    return parse(text, *_language(own))
+def _parsed(parameters: ExpressionParameters) -> Expression:
+    assert isinstance(parameters.expression, ExpressionText)  # as its validator makes it
+    return parameters.expression.parsed
 
 
 class ExpressionPipeline:
     """Computes `date`, `entity` and the value (Float64) from the inputs; see `research.expressions.evaluation`."""
 
-    def __init__(self, parameters: FirstExpressionParameters | ExpressionParameters) -> None:
+    def __init__(self, parameters: ExpressionParameters) -> None:
         self.parameters = parameters
-        self.expression = _parsed(parameters.expression, parameters.macros)
+        self.expression = _parsed(parameters)
 
     def check(self) -> None:
         """Do nothing: the expression was checked with the config, and the inputs are only there in a run."""
@@ -130,13 +120,13 @@ class ExpressionPipeline:
         return table.with_columns(pl.lit(None).alias(name) for name in sorted(wanted) if name not in table.columns)
 
 
-def _used(parameters: FirstExpressionParameters | ExpressionParameters) -> tuple[str, ...]:
+def _used(parameters: ExpressionParameters) -> tuple[str, ...]:
     """Return the references of all operators and macros that the expression calls, in their newest versions.
 
     Those behind a macro are among them. A macro comes with its expression, since that is what it computes; the
     macros of the config are no definitions.
     """
-    registry, expression = default_registry(), _parsed(parameters.expression, parameters.macros)
+    registry, expression = default_registry(), _parsed(parameters)
     operators = (d.ref for d in registry.newest(Kind.OPERATOR) if d.name in expression.operators)
     table = macro_table(registry)
     macros = (
@@ -147,28 +137,19 @@ def _used(parameters: FirstExpressionParameters | ExpressionParameters) -> tuple
     return tuple(sorted((*operators, *macros)))
 
 
-def _pipeline(parameters: FirstExpressionParameters | ExpressionParameters, resources: Resources) -> ExpressionPipeline:
+def _pipeline(parameters: ExpressionParameters, resources: Resources) -> ExpressionPipeline:
     return ExpressionPipeline(parameters)
 
 
-def _definition(
-    version: int,
-    parameters: type[FirstExpressionParameters | ExpressionParameters],
-    flows: tuple[FlowKind, ...],
-) -> Definition:
-    return Definition(
-        kind=Kind.PIPELINE,
-        name="expression",
-        version=version,
-        summary="ExpressionPreview a value from the columns of other instances, with an expression.",
-        parameters=parameters,
-        factory=_pipeline,
-        flows=flows,
-        roles=(Role("input", required=True, many=True),),
-        uses=_used,
-    )
-
-
-# Without macros of its own: for instances that are pinned to it.
-FIRST_EXPRESSION = _definition(1, FirstExpressionParameters, (FlowKind.REFRESH,))
-EXPRESSION = _definition(2, ExpressionParameters, (FlowKind.REFRESH, FlowKind.PREVIEW))
+# Under version 1 databases may have a definition of before, without macros of its own.
+EXPRESSION = Definition(
+    kind=Kind.PIPELINE,
+    name="expression",
+    version=2,
+    summary="Computes a value from the columns of other instances, with an expression.",
+    parameters=ExpressionParameters,
+    factory=_pipeline,
+    flows=(FlowKind.REFRESH, FlowKind.PREVIEW),
+    roles=(Role("input", required=True, many=True),),
+    uses=_used,
+)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from definitions.errors import SourceError
+from research.errors import first_line
 
 
 def located(path: str) -> str:
@@ -43,4 +44,4 @@ def translated(source: str) -> Iterator[None]:
     except pl.exceptions.NoDataError as error:
         raise SourceError(f"{source} is empty: it needs a header line and rows") from error
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"{source} can't be read: {str(error).strip().partition(chr(10))[0]}") from error
+        raise SourceError(f"{source} can't be read: {first_line(error)}") from error

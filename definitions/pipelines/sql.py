@@ -1,7 +1,6 @@
 """The `sql` pipeline: reads the result of a query, from any database that SQLAlchemy knows."""
 
 import datetime as dt
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -9,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Self
 import polars as pl
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from definitions.addresses import redacted
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
 from definitions.pipelines.columns import ColumnParameters, typed_rows
+from research.errors import first_line
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine, TextClause
 
 EARLIEST = dt.date(1, 1, 1)  # what a full read asks for: later than it is every row
 BINDS = ("since", "known_since")
-_PASSWORD = re.compile(r"(pass(word|wd)?|pwd|token|secret)\s*=", re.IGNORECASE)
 
 
 class SqlParameters(ColumnParameters):
@@ -48,7 +48,7 @@ class SqlParameters(ColumnParameters):
             url = make_url(value)
         except (ArgumentError, ValueError):
             raise ValueError("this is no SQLAlchemy URL: write one like postgresql+psycopg://user@host/db") from None
-        if url.password is not None or any(_PASSWORD.search(f"{key}={part}") for key, part in _options(url)):
+        if url.password is not None or any(redacted(option) != option for option in _options(url)):
             raise ValueError(
                 "the URL holds a password, which a config must not: take it out, keep it in a Secret block, "
                 "and name that block in password_secret"
@@ -75,8 +75,9 @@ class SqlParameters(ColumnParameters):
         return self
 
 
-def _options(url: "URL") -> list[tuple[str, str]]:
-    return [(key, part) for key, value in url.query.items() for part in ([value] if isinstance(value, str) else value)]
+def _options(url: "URL") -> list[str]:
+    query = url.query.items()
+    return [f"?{key}={part}" for key, value in query for part in ([value] if isinstance(value, str) else value)]
 
 
 def bind_names(query: str) -> list[str]:
@@ -146,7 +147,7 @@ class SqlPipeline:
     def _source(self, url: "URL") -> str:
         if self.parameters.connector is not None:
             return f"the query on connector {self.parameters.connector!r}"
-        return f"the query on {url.render_as_string(hide_password=True)}"
+        return f"the query on {redacted(url.render_as_string(hide_password=False))}"
 
 
 @contextmanager
@@ -156,8 +157,8 @@ def _translated(source: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        said = error.orig if isinstance(error, DBAPIError) else error
-        raise SourceError(f"{source} failed: {str(said).strip().partition(chr(10))[0]}") from error
+        said = (isinstance(error, DBAPIError) and error.orig) or error
+        raise SourceError(f"{source} failed: {first_line(said)}") from error
 
 
 def _frame(names: list[str], rows: list[tuple[Any, ...]], source: str) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from definitions.contract import Definition, Kind, Resources, StoreVersion, Wate
 from definitions.errors import StoreError
 from definitions.frames import key_columns, long_form
 from definitions.parameters import Parameters
+from research.errors import first_line
 
 # A version that some run consumed must stay readable, so old entries of the log are never dropped.
 CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
@@ -167,7 +168,7 @@ class DeltaStore:
                 f"{self.location}: {what}: another writer committed meanwhile. Run it again; nothing of it was written."
             ) from error
         except Exception as error:  # deltalake raises bare Exceptions, with a backtrace below the first line
-            raise StoreError(f"{self.location}: {what}: {str(error).partition(chr(10))[0]}") from error
+            raise StoreError(f"{self.location}: {what}: {first_line(error)}") from error
 
 
 def _seen(version: int) -> CommitProperties:

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
-from definitions.contract import FlowKind
+from definitions.contract import FlowKind, StoreVersion
 from research.frames.pictures import Picture
 
 
@@ -48,8 +46,11 @@ class Outcome:
     events: tuple[Event, ...] = ()
 
 
-def table(frame: pl.DataFrame) -> list[str]:
-    """Return a frame as the lines of a Markdown table."""
-    header = "| " + " | ".join(frame.columns) + " |"
-    rule = "|" + " --- |" * frame.width
-    return [header, rule, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in frame.iter_rows())]
+def rows_left(written: StoreVersion) -> Outcome:
+    """Return the outcome of a write, as the store tells of it; what else the run leaves is added to it."""
+    return Outcome(
+        version=written.version,
+        watermark=written.watermark.date if written.watermark else None,
+        row_count=written.row_count,
+        found_new=written.changed,
+    )

@@ -8,7 +8,8 @@ import polars as pl
 
 from definitions.contract import ExtractRequest, Input, Pipeline
 from definitions.errors import SourceError
-from definitions.work.outcome import Outcome, table
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Outcome
 from research.frames.panels import KEYS
 from research.signals.column_statistics import Statistics, distribution, statistics
 
@@ -101,11 +102,11 @@ def _summary(
     return [
         f"{shown.height:,} rows from {_reach(shown)}.",
         "",
-        *table(described),
+        *frame_table(described),
         "",
         "First rows with a value:",
         "",
-        *table(head),
+        *frame_table(head),
     ]
 
 

@@ -2,11 +2,13 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from definitions.contract import ExtractRequest, Input, Pipeline, Store
-from definitions.work.outcome import Outcome, table
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Outcome, rows_left
 
 
 def refresh(
@@ -32,14 +34,11 @@ def refresh(
     if check is not None:
         check(frame)
     written = store.write(frame, replace=whole)
-    watermark = written.watermark.date if written.watermark else None
-    return Outcome(
-        version=written.version,
-        watermark=watermark,
-        row_count=written.row_count,
-        found_new=written.changed,
+    left = rows_left(written)
+    return replace(
+        left,
         metrics={"rows_read": float(frame.height), "rows": float(written.row_count)},
-        summary=_summary(frame, written.version, written.row_count, changed=written.changed, watermark=watermark),
+        summary=_summary(frame, written.version, written.row_count, changed=written.changed, watermark=left.watermark),
     )
 
 
@@ -50,6 +49,6 @@ def _summary(frame: pl.DataFrame, version: str, rows: int, *, changed: bool, wat
         "",
         "Last rows read:",
         "",
-        *table(frame.tail(5)),
+        *frame_table(frame.tail(5)),
     ]
     return "\n".join(lines)

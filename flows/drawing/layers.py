@@ -1,7 +1,8 @@
-"""Layers: a graph without cycles drawn in columns, with few crossings and no overlap.
+"""Layers: a graph without cycles drawn in layers, with few crossings and no overlap.
 
-After Sugiyama: longest-path layering, waypoints where an edge passes a column, ordering by barycentres, and then the
-heights nearest to those of the neighbours (isotonic regression). The same graph always gives the same drawing.
+After Sugiyama: layers by the longest path, a dummy vertex where an edge passes a layer, an order within each layer by
+barycentres, and then the coordinates nearest to those of the neighbours (isotonic regression). All edges of one node
+share its dummy vertices: what most flows read passes a layer once. The same graph always gives the same drawing.
 """
 
 from bisect import bisect_right, insort
@@ -13,7 +14,7 @@ N = TypeVar("N", bound=Hashable)
 _ROUNDS = 8  # of ordering and of moving; more change little
 
 
-def longest_path(parents: Mapping[N, Iterable[N]]) -> dict[N, int]:
+def assign_layers(parents: Mapping[N, Iterable[N]]) -> dict[N, int]:
     """Return the layer of each node: one more than the greatest of its parents'; `parents` has them upstream first."""
     layers: dict[N, int] = {}
     for node, of in parents.items():
@@ -21,104 +22,105 @@ def longest_path(parents: Mapping[N, Iterable[N]]) -> dict[N, int]:
     return layers
 
 
-class Columns(Generic[N]):
-    """The slots of each column from top to bottom: (node, column), a waypoint where it is not the node's own column.
-
-    All edges of one parent share its waypoints.
-    """
+class LayeredGraph(Generic[N]):
+    """The vertices of each layer in their order: (node, layer), a dummy where it is not the node's own layer."""
 
     def __init__(self, parents: Mapping[N, Iterable[N]]) -> None:
-        self.layer = longest_path(parents)
-        self.left: dict[tuple[N, int], list[tuple[N, int]]] = {}
-        self.right: dict[tuple[N, int], list[tuple[N, int]]] = {}
-        self.slots: list[list[tuple[N, int]]] = [[] for _ in range(1 + max(self.layer.values(), default=-1))]
-        for node, column in self.layer.items():
-            self._add((node, column))
+        self.layer_of = assign_layers(parents)
+        self.before: dict[tuple[N, int], list[tuple[N, int]]] = {}
+        self.after: dict[tuple[N, int], list[tuple[N, int]]] = {}
+        self.layers: list[list[tuple[N, int]]] = [[] for _ in range(1 + max(self.layer_of.values(), default=-1))]
+        for node, layer in self.layer_of.items():
+            self._add_vertex((node, layer))
         for node, of in parents.items():
             for parent in of:
-                self._lead(parent, node)
+                self._add_edge(parent, node)
 
-    def _add(self, slot: tuple[N, int]) -> None:
-        self.slots[slot[1]].append(slot)
-        self.left[slot], self.right[slot] = [], []
+    def is_dummy(self, vertex: tuple[N, int]) -> bool:
+        """Return whether only edges pass here."""
+        return self.layer_of[vertex[0]] != vertex[1]
 
-    def _lead(self, parent: N, node: N) -> None:
-        """Join two nodes, by waypoints in the columns between them."""
-        for column in range(self.layer[parent] + 1, self.layer[node] + 1):
-            before = (parent, column - 1)
-            after = (node if column == self.layer[node] else parent, column)
-            if after not in self.left:
-                self._add(after)
-            if after not in self.right[before]:
-                self.right[before].append(after)
-                self.left[after].append(before)
+    def _add_vertex(self, vertex: tuple[N, int]) -> None:
+        self.layers[vertex[1]].append(vertex)
+        self.before[vertex], self.after[vertex] = [], []
 
-    def untangle(self) -> None:
-        """Order the slots of each column by where their neighbours are; of all orders seen the best one stays."""
-        best, fewest = [list(column) for column in self.slots], self.crossings()
+    def _add_edge(self, parent: N, node: N) -> None:
+        """Join two nodes, by dummy vertices in the layers between them."""
+        for layer in range(self.layer_of[parent] + 1, self.layer_of[node] + 1):
+            start = (parent, layer - 1)
+            end = (node if layer == self.layer_of[node] else parent, layer)
+            if end not in self.before:
+                self._add_vertex(end)
+            if end not in self.after[start]:
+                self.after[start].append(end)
+                self.before[end].append(start)
+
+    def reduce_crossings(self) -> None:
+        """Order the vertices of each layer by where their neighbours are; of all orders seen the best one stays."""
+        best, fewest = [list(layer) for layer in self.layers], self.count_crossings()
         for _ in range(_ROUNDS):
-            for towards, columns in ((self.left, self.slots), (self.right, self.slots[::-1])):
-                for fixed, column in pairwise(columns):
-                    _sort(column, fixed, towards)
-            if (count := self.crossings()) < fewest:
-                best, fewest = [list(column) for column in self.slots], count
-        self.slots = best
+            for neighbours, layers in ((self.before, self.layers), (self.after, self.layers[::-1])):
+                for fixed, layer in pairwise(layers):
+                    _sort_by_barycentre(layer, fixed, neighbours)
+            if (count := self.count_crossings()) < fewest:
+                best, fewest = [list(layer) for layer in self.layers], count
+        self.layers = best
 
-    def crossings(self) -> int:
-        """Count the pairs of edges that cross between neighbouring columns."""
-        return sum(_crossings(before, after, self.right) for before, after in pairwise(self.slots))
+    def count_crossings(self) -> int:
+        """Return how many pairs of edges cross between neighbouring layers."""
+        return sum(_count_crossings(first, second, self.after) for first, second in pairwise(self.layers))
 
-    def heights(self, size: Callable[[tuple[N, int]], float], gap: float) -> dict[tuple[N, int], float]:
-        """Return the middle of each slot: near those of its neighbours, in order, `gap` apart; the least is any."""
+    def assign_coordinates(self, size: Callable[[tuple[N, int]], float], gap: float) -> dict[tuple[N, int], float]:
+        """Return the middle of each vertex along its layer: near its neighbours', in order, `gap` apart."""
         middle: dict[tuple[N, int], float] = {}
-        offsets = [_offsets([size(slot) for slot in column], gap) for column in self.slots]
-        for column, steps in zip(self.slots, offsets, strict=True):
-            middle |= {slot: step - steps[-1] / 2 for slot, step in zip(column, steps, strict=True)}
-        order = list(zip(self.slots, offsets, strict=True))
-        for towards, columns in [(self.left, order), (self.right, order[::-1])] * _ROUNDS:
-            for column, steps in columns:
-                wishes = [_mean([middle[near] for near in towards[slot]], middle[slot]) for slot in column]
-                free = _rising([wish - step for wish, step in zip(wishes, steps, strict=True)])
-                middle |= {slot: at + step for slot, at, step in zip(column, free, steps, strict=True)}
+        offsets = [_stack([size(vertex) for vertex in layer], gap) for layer in self.layers]
+        order = list(zip(self.layers, offsets, strict=True))
+        for layer, steps in order:
+            middle |= {vertex: step - steps[-1] / 2 for vertex, step in zip(layer, steps, strict=True)}
+        for neighbours, layers in [(self.before, order), (self.after, order[::-1])] * _ROUNDS:
+            for layer, steps in layers:
+                wishes = [_average([middle[near] for near in neighbours[vertex]], middle[vertex]) for vertex in layer]
+                free = _fit_rising([wish - step for wish, step in zip(wishes, steps, strict=True)])
+                middle |= {vertex: at + step for vertex, at, step in zip(layer, free, steps, strict=True)}
         return middle
 
 
-def _sort(
-    column: list[tuple[N, int]],
+def _sort_by_barycentre(
+    layer: list[tuple[N, int]],
     fixed: Sequence[tuple[N, int]],
-    towards: Mapping[tuple[N, int], Iterable[tuple[N, int]]],
+    neighbours: Mapping[tuple[N, int], Iterable[tuple[N, int]]],
 ) -> None:
-    place = {slot: (index + 0.5) / len(fixed) for index, slot in enumerate(fixed)}
-    own = {slot: (index + 0.5) / len(column) for index, slot in enumerate(column)}
-    column.sort(key=lambda slot: _mean([place[near] for near in towards[slot]], own[slot]))
+    place = {vertex: (index + 0.5) / len(fixed) for index, vertex in enumerate(fixed)}
+    own = {vertex: (index + 0.5) / len(layer) for index, vertex in enumerate(layer)}
+    layer.sort(key=lambda vertex: _average([place[near] for near in neighbours[vertex]], own[vertex]))
 
 
-def _crossings(
-    before: Sequence[tuple[N, int]],
-    after: Sequence[tuple[N, int]],
-    right: Mapping[tuple[N, int], Iterable[tuple[N, int]]],
+def _count_crossings(
+    first: Sequence[tuple[N, int]],
+    second: Sequence[tuple[N, int]],
+    after: Mapping[tuple[N, int], Iterable[tuple[N, int]]],
 ) -> int:
-    place = {slot: index for index, slot in enumerate(after)}
+    place = {vertex: index for index, vertex in enumerate(second)}
     seen: list[int] = []
     count = 0
-    for slot in before:
-        ends = sorted(place[near] for near in right[slot])
+    for vertex in first:
+        ends = sorted(place[near] for near in after[vertex])
         count += sum(len(seen) - bisect_right(seen, end) for end in ends)
         for end in ends:
             insort(seen, end)
     return count
 
 
-def _offsets(sizes: Sequence[float], gap: float) -> list[float]:
+def _stack(sizes: Sequence[float], gap: float) -> list[float]:
     """Return how far each middle is from the first one when all stand as close as may be."""
     return list(accumulate((a / 2 + gap + b / 2 for a, b in pairwise(sizes)), initial=0.0))
 
 
-def _mean(values: Sequence[float], otherwise: float) -> float:
+def _average(values: Sequence[float], otherwise: float) -> float:
     return sum(values) / len(values) if values else otherwise
 
 
-def _rising(wishes: Sequence[float]) -> list[float]:
+def _fit_rising(wishes: Sequence[float]) -> list[float]:
     """Return the sequence that never falls and is nearest to `wishes` in squares: pool adjacent violators."""
     pools: list[tuple[float, int]] = []
     for wish in wishes:

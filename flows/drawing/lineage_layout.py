@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate
 
-from flows.drawing.layers import Columns
-from flows.drawing.packing import Box, packed
+from flows.drawing.layers import LayeredGraph
+from flows.drawing.packing import Rectangle, pack
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import Edge, FlowId, World
-from instances.world.lineage import topological
+from instances.world.lineage import children_of, reachable, topological
 
 BOX = 38.0  # the height of a flow's box
 GAP = 12.0  # between two boxes of a layer
 AISLE = 70.0  # between two layers at least; more where many edges go
-APART = 24.0  # what does not hang together
-_WAYPOINT = 2.0
+APART = 24.0  # between what does not hang together
+_DUMMY = 2.0  # where an edge passes a layer
 _LETTER = 7.2  # the width of a letter, at 12 pixels
 
 
@@ -69,7 +69,7 @@ class Graph:
     width: float
     height: float
 
-    def moved(self, x: float, y: float) -> "Graph":
+    def translate(self, x: float, y: float) -> "Graph":
         """Return it with its upper left corner at `x`, `y`; its size stays."""
         nodes = tuple(replace(node, x=node.x + x, y=node.y + y) for node in self.nodes)
         links = tuple(replace(link, points=tuple((a + x, b + y) for a, b in link.points)) for link in self.links)
@@ -84,79 +84,72 @@ class Graph:
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
-def lineage_graph(world: World, now: dt.datetime) -> Graph:
+def lay_out_lineage(world: World, now: dt.datetime) -> Graph:
     """Return the picture of the flows of `world`, each with its status at `now`."""
-    return layout(world, {flow_id: judge(flow, world, now).status for flow_id, flow in world.items()})
+    return lay_out(world, {flow_id: judge(flow, world, now).status for flow_id, flow in world.items()})
 
 
-def layout(world: World, statuses: Mapping[FlowId, FlowStatus]) -> Graph:
+def lay_out(world: World, statuses: Mapping[FlowId, FlowStatus]) -> Graph:
     """Return where each flow and each edge is drawn; an edge to a flow that is not in `world` is left out.
 
-    What hangs together is drawn in layers, one such picture beside the other, and single flows in a block:
-    about as wide as a page. The same flows are drawn in the same way, in whatever order they come.
+    What hangs together is drawn in layers, and these pieces are packed on a page. The same flows are drawn in the
+    same way, in whatever order they come.
     """
-    edges = _edges(world)
-    groups = _groups(edges)
-    cell = max((_width(world[group[0]].label) for group in groups if len(group) == 1), default=0.0)
+    edges = _read_edges(world)
+    components = _find_components(edges)
+    single = max((_measure_width(world[each[0]].label) for each in components if len(each) == 1), default=0.0)
     pieces = [
-        _layered({f: edges[f] for f in group}, world, statuses, cell if len(group) == 1 else 0.0) for group in groups
+        _lay_out_component({f: edges[f] for f in each}, world, statuses, single if len(each) == 1 else 0.0)
+        for each in components
     ]
-    sheet = packed([Box(piece.width, piece.height) for piece in pieces], APART)
-    moved = [piece.moved(*place) for piece, place in zip(pieces, sheet.places, strict=True)]
-    nodes = sorted((node for piece in moved for node in piece.nodes), key=lambda node: (node.layer, node.y, node.x))
-    links = {(link.downstream, link.upstream): link for piece in moved for link in piece.links}
+    packing = pack([Rectangle(piece.width, piece.height) for piece in pieces], APART)
+    placed = [piece.translate(*corner) for piece, corner in zip(pieces, packing.corners, strict=True)]
+    nodes = sorted((node for piece in placed for node in piece.nodes), key=lambda node: (node.layer, node.y, node.x))
+    links = {(link.downstream, link.upstream): link for piece in placed for link in piece.links}
     ordered = tuple(links[node.flow_id, upstream] for node in nodes for upstream in edges[node.flow_id])
-    return Graph(tuple(nodes), ordered, sheet.width, sheet.height)
+    return Graph(tuple(nodes), ordered, packing.width, packing.height)
 
 
-def _groups(edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]]) -> list[list[FlowId]]:
-    """Return the flows that hang together, each group in their order; the first of each decides on the groups'."""
-    neighbours: dict[FlowId, set[FlowId]] = {flow_id: set(of) for flow_id, of in edges.items()}
-    for flow_id, of in edges.items():
-        for upstream in of:
-            neighbours[upstream].add(flow_id)
-    group_of: dict[FlowId, FlowId] = {}
+def _find_components(edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]]) -> list[list[FlowId]]:
+    """Return the flows that hang together, each component in their order; the first of each decides on theirs."""
+    children = children_of(edges)
+    place = {flow_id: at for at, flow_id in enumerate(edges)}
+    components: list[list[FlowId]] = []
+    found: set[FlowId] = set()
     for first in edges:
-        reached = [] if first in group_of else [first]
-        while reached:
-            flow_id = reached.pop()
-            if flow_id not in group_of:
-                group_of[flow_id] = first
-                reached.extend(neighbours[flow_id])
-    groups: dict[FlowId, list[FlowId]] = {}
-    for flow_id in edges:
-        groups.setdefault(group_of[flow_id], []).append(flow_id)
-    return list(groups.values())
+        if first not in found:
+            component = {first} | reachable([first], lambda flow_id: (*edges[flow_id], *children.get(flow_id, ())))
+            components.append(sorted(component, key=place.__getitem__))
+            found |= component
+    return components
 
 
-def _layered(
+def _lay_out_component(
     edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]],
     world: World,
     statuses: Mapping[FlowId, FlowStatus],
     least: float,
 ) -> Graph:
     """Return flows that hang together, in layers, each at least `least` wide."""
-    columns = Columns({flow_id: tuple(of) for flow_id, of in edges.items()})
-    columns.untangle()
-    middles = columns.heights(lambda slot: BOX if columns.layer[slot[0]] == slot[1] else _WAYPOINT, GAP)
+    graph = LayeredGraph({flow_id: tuple(of) for flow_id, of in edges.items()})
+    graph.reduce_crossings()
+    middles = graph.assign_coordinates(lambda vertex: _DUMMY if graph.is_dummy(vertex) else BOX, GAP)
     top = min(middles.values(), default=BOX / 2) - BOX / 2
-    middle = {slot: at - top for slot, at in middles.items()}
-    widths = [
-        max(least, *(_width(world[f].label) for f, at in slots if columns.layer[f] == at)) for slots in columns.slots
-    ]
-    busy = [sum(len(columns.right[slot]) for slot in slots) for slots in columns.slots]
+    middle = {vertex: at - top for vertex, at in middles.items()}
+    own = [[flow_id for flow_id, at in layer if graph.layer_of[flow_id] == at] for layer in graph.layers]
+    widths = [max(least, *(_measure_width(world[flow_id].label) for flow_id in flow_ids)) for flow_ids in own]
+    busy = [sum(len(graph.after[vertex]) for vertex in layer) for layer in graph.layers]
     aisles = [AISLE + min(count, 130) for count in busy[:-1]] + [0.0]
     lefts = list(accumulate((width + aisle for width, aisle in zip(widths, aisles, strict=False)), initial=0.0))
 
     nodes = tuple(
         Node(f, world[f].label, statuses[f], at, lefts[at], middle[f, at] - BOX / 2, widths[at])
-        for slots in columns.slots
-        for f, at in slots
-        if columns.layer[f] == at
+        for at, flow_ids in enumerate(own)
+        for f in flow_ids
     )
 
-    def points(upstream: FlowId, downstream: FlowId) -> tuple[tuple[float, float], ...]:
-        first, last = columns.layer[upstream], columns.layer[downstream]
+    def route(upstream: FlowId, downstream: FlowId) -> tuple[tuple[float, float], ...]:
+        first, last = graph.layer_of[upstream], graph.layer_of[downstream]
         passed = [
             (x, middle[upstream, at]) for at in range(first + 1, last) for x in (lefts[at], lefts[at] + widths[at])
         ]
@@ -164,14 +157,14 @@ def _layered(
         return (start, *passed, (lefts[last], middle[downstream, last]))
 
     links = tuple(
-        Link(upstream, node.flow_id, kind, points(upstream, node.flow_id))
+        Link(upstream, node.flow_id, kind, route(upstream, node.flow_id))
         for node in nodes
         for upstream, kind in edges[node.flow_id].items()
     )
     return Graph(nodes, links, lefts[-1], max(middle.values(), default=-BOX / 2) + BOX / 2)
 
 
-def _edges(world: World) -> dict[FlowId, dict[FlowId, EdgeKind]]:
+def _read_edges(world: World) -> dict[FlowId, dict[FlowId, EdgeKind]]:
     """Return the kind of the edge from each upstream flow, the flows in order: of several edges the strictest."""
     rank = list(EdgeKind)
     kinds: dict[FlowId, dict[FlowId, EdgeKind]] = {}
@@ -192,5 +185,5 @@ def _edges(world: World) -> dict[FlowId, dict[FlowId, EdgeKind]]:
     }
 
 
-def _width(label: str) -> float:
+def _measure_width(label: str) -> float:
     return max(110.0, len(label) * _LETTER + 24)

@@ -8,17 +8,17 @@ from html import escape
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
-from prefect.exceptions import ObjectNotFound
 
+from definitions.markdown_table import markdown_table
 from flows.drawing.lineage_layout import BOX, EdgeKind, Graph, Link, Node
+from flows.integrations.prefect_api import NotInPrefect, PrefectApi
 from instances.rules.status import FlowStatus
 
 KEY = "lineage"
-DRAWN = 400  # flows at most in the artifact; a larger picture is too much for a page
+MOST_FLOWS = 400  # in the artifact; a larger picture is too much for a page
 
 # The border and the background of a box, as `optaic status` colours the words.
 COLOURS = {
@@ -43,7 +43,7 @@ _ENTRY, _LINE = 240.0, 24.0  # of the legend
 
 def to_svg(graph: Graph) -> str:
     """Return the picture as SVG, with a legend of what it shows."""
-    entries = [*_status_entries(graph), *_edge_entries(graph)]
+    entries = [*_list_statuses(graph), *_list_edge_kinds(graph)]
     columns = max(3, int(graph.width // _ENTRY))
     rows = -(-len(entries) // columns)
     top = _MARGIN + rows * _LINE + 10
@@ -56,12 +56,12 @@ def to_svg(graph: Graph) -> str:
             f'<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" '
             f'orient="auto"><path d="M0 0 L10 5 L0 10 z" fill="{_GREY}"/></marker></defs>',
             '<rect width="100%" height="100%" fill="#ffffff"/>',
-            *_legend(entries, columns),
+            *_draw_legend(entries, columns),
             f'<g transform="translate({_MARGIN:.0f} {top:.0f})">',
             f'<g fill="none" stroke="{_GREY}" stroke-width="1.3" marker-end="url(#arrow)">',
-            *(_link(link) for link in graph.links),
+            *(_draw_link(link) for link in graph.links),
             "</g>",
-            *(_box(node) for node in graph.nodes),
+            *(_draw_box(node) for node in graph.nodes),
             "</g>",
             "</svg>",
         ]
@@ -86,7 +86,7 @@ def to_png(graph: Graph) -> bytes:
     )
 
 
-def _status_entries(graph: Graph) -> Iterator[tuple[str, str]]:
+def _list_statuses(graph: Graph) -> Iterator[tuple[str, str]]:
     """Yield a sample and its words for each status that some flow has."""
     counts = Counter(node.status for node in graph.nodes)
     for status, (border, fill) in COLOURS.items():
@@ -95,7 +95,7 @@ def _status_entries(graph: Graph) -> Iterator[tuple[str, str]]:
             yield sample, f"{status} ({counts[status]})"
 
 
-def _edge_entries(graph: Graph) -> Iterator[tuple[str, str]]:
+def _list_edge_kinds(graph: Graph) -> Iterator[tuple[str, str]]:
     """Yield a sample and its words for each kind of edge, where there is any but the usual one."""
     kinds = {link.kind for link in graph.links}
     if kinds - {EdgeKind.STRICT}:
@@ -104,14 +104,14 @@ def _edge_entries(graph: Graph) -> Iterator[tuple[str, str]]:
                 yield f'<path d="M0 -4 H26" stroke="{_GREY}" stroke-width="1.3"{_DASHES[kind]}/>', f"{kind} edge"
 
 
-def _legend(entries: list[tuple[str, str]], columns: int) -> Iterator[str]:
+def _draw_legend(entries: list[tuple[str, str]], columns: int) -> Iterator[str]:
     for number, (sample, words) in enumerate(entries):
         row, column = divmod(number, columns)
         place = f"{_MARGIN + column * _ENTRY:.0f} {_MARGIN + row * _LINE + 12:.0f}"
         yield f'<g transform="translate({place})">{sample}<text x="34" fill="{_INK}">{words}</text></g>'
 
 
-def _box(node: Node) -> str:
+def _draw_box(node: Node) -> str:
     border, fill = COLOURS[node.status]
     middle = node.x + node.width / 2
     return (
@@ -123,7 +123,7 @@ def _box(node: Node) -> str:
     )
 
 
-def _link(link: Link) -> str:
+def _draw_link(link: Link) -> str:
     """Draw an edge: a curve between two columns, a level line across one."""
     x, y = link.points[0]
     path = [f"M{x:.1f} {y:.1f}"]
@@ -133,30 +133,28 @@ def _link(link: Link) -> str:
     return f'<path d="{"".join(path)}"{_DASHES[link.kind]}/>'
 
 
-async def save_lineage(client: PrefectClient, graph: Graph) -> bool:
+async def save_lineage(prefect: PrefectApi, graph: Graph) -> bool:
     """Keep the picture as the artifact `lineage`, in the place of the last one, if it shows anything new.
 
     One request when it does not. The last one goes, for a day may have a thousand.
     """
-    last = await client.read_latest_artifacts(
-        artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[KEY])), limit=1
-    )
+    last = await prefect.newest_artifact(KEY)
     description = f"{len(graph.nodes)} flows and what they read, `{graph.digest}`."
-    if last and last[0].description == description:
+    if last and last["description"] == description:
         return False
-    await acreate_markdown_artifact(lineage_markdown(graph), key=KEY, description=description)
+    await acreate_markdown_artifact(to_markdown(graph), key=KEY, description=description)
     if last:
-        with suppress(ObjectNotFound):  # bootstrap and the sweep may both replace it
-            await client.delete_artifact(last[0].latest_id)
+        with suppress(NotInPrefect):  # bootstrap and the sweep may both replace it
+            await prefect.delete_artifact(UUID(last["id"]))
     return True
 
 
-def lineage_markdown(graph: Graph) -> str:
+def to_markdown(graph: Graph) -> str:
     """Return the picture as Markdown; of a lineage too large for a page only how many flows have which status."""
-    if len(graph.nodes) <= DRAWN:
+    if len(graph.nodes) <= MOST_FLOWS:
         data = base64.b64encode(to_svg(graph).encode()).decode()
         return f"![The lineage](data:image/svg+xml;base64,{data})"
     counts = Counter(node.status for node in graph.nodes)
-    rows = [f"| {status} | {counts[status]} |" for status in COLOURS if counts[status]]
+    rows = [(status, counts[status]) for status in COLOURS if counts[status]]
     more = "The picture is too large for a page: `optaic graph --out lineage.svg` draws it."
-    return "\n".join(["| status | flows |", "| --- | --- |", *rows, "", more])
+    return "\n".join([*markdown_table(("status", "flows"), rows), "", more])

@@ -1,62 +1,52 @@
-"""Packing: boxes placed on a sheet, none over another, so that the sheet is about as wide as a page.
+"""Packing: rectangles placed on a page, none over another, by rectangle-packer.
 
-In shelves: the highest and then the widest boxes first, each shelf as high as its first box; lower ones stand
-in columns under one another. The same boxes always give the same sheet.
+The page is the smallest one of its shape that they were found to fit on. The same rectangles always give the same one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, log, sqrt
+from math import ceil, sqrt
 
-ASPECT = 1.6  # of the sheet: 16:10
-_FACTORS = [0.5 + step / 20 for step in range(41)]  # of the width that would do if nothing were lost
+import rpack
+
+ASPECT = 1.6  # of the page: 16:10
+_GRID = 12  # a place is a multiple of it: with few sizes that differ the packer is quick, and what it places is in line
+_GROWTH = 1.05  # of a page that was too small
 
 
 @dataclass(frozen=True)
-class Box:
-    """The size of one box."""
+class Rectangle:
+    """The size of one rectangle."""
 
     width: float
     height: float
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Where each box is, by its upper left corner, in the order in which they were given."""
+class Packing:
+    """The upper left corner of each rectangle, in the order in which they were given, and the size of all together."""
 
-    places: tuple[tuple[float, float], ...]
+    corners: tuple[tuple[float, float], ...]
     width: float
     height: float
 
-    @property
-    def distance(self) -> float:
-        """How far it is from the page that it should be, 0 at best."""
-        return abs(log(self.width / self.height / ASPECT)) if self.width and self.height else inf
+
+def pack(rectangles: Sequence[Rectangle], gap: float) -> Packing:
+    """Return a packing of the rectangles, at least `gap` apart."""
+    sizes = [(ceil((each.width + gap) / _GRID), ceil((each.height + gap) / _GRID)) for each in rectangles]
+    corners = [(float(x * _GRID), float(y * _GRID)) for x, y in _place(sizes)]
+    right = max((x + each.width for (x, _), each in zip(corners, rectangles, strict=True)), default=0.0)
+    bottom = max((y + each.height for (_, y), each in zip(corners, rectangles, strict=True)), default=0.0)
+    return Packing(tuple(corners), right, bottom)
 
 
-def packed(boxes: Sequence[Box], gap: float) -> Sheet:
-    """Return the boxes on a sheet, `gap` apart."""
-    widest = max((box.width for box in boxes), default=0.0)
-    area = sum((box.width + gap) * (box.height + gap) for box in boxes)
-    widths = sorted({max(widest, factor * sqrt(area * ASPECT)) for factor in _FACTORS})
-    return min((_shelves(boxes, width, gap) for width in widths), key=lambda sheet: sheet.distance)
-
-
-def _shelves(boxes: Sequence[Box], width: float, gap: float) -> Sheet:
-    places: dict[int, tuple[float, float]] = {}
-    top, shelf = 0.0, 0.0  # of the shelf; its height
-    left, column, filled = 0.0, 0.0, 0.0  # of the column: where it is, its width, how far down it is filled
-    for number in sorted(range(len(boxes)), key=lambda n: (-boxes[n].height, -boxes[n].width, n)):
-        box = boxes[number]
-        if column and box.width <= column and filled + gap + box.height <= shelf:
-            filled += gap
-        else:
-            left, column, filled = (left + column + gap if column else 0.0), box.width, 0.0
-            if left and left + box.width > width:
-                top, shelf, left = top + shelf + gap, 0.0, 0.0
-            shelf = shelf or box.height
-        places[number] = (left, top + filled)
-        filled += box.height
-    ordered = tuple(places[number] for number in range(len(boxes)))
-    right = max((x + box.width for (x, _), box in zip(ordered, boxes, strict=True)), default=0.0)
-    return Sheet(ordered, right, top + shelf)
+def _place(sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    area = sum(width * height for width, height in sizes)
+    least = max((max(width / ASPECT, height) for width, height in sizes), default=0.0)
+    page = max(sqrt(area / ASPECT), least)  # its height
+    while True:
+        try:
+            corners: list[tuple[int, int]] = rpack.pack(sizes, max_width=ceil(page * ASPECT), max_height=ceil(page))
+            return corners
+        except rpack.PackingImpossibleError:
+            page *= _GROWTH

@@ -1,10 +1,9 @@
-"""Drift: current rows beside those that a model was trained on, as Evidently judges them."""
+"""Evidently's judgement: current rows beside those that a model was trained on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
+from definitions.work.models.model_settings import DriftSettings
 from instances.errors import OptaicError
 
 if TYPE_CHECKING:
@@ -27,45 +26,12 @@ class NothingToCompare(OptaicError):
         )
 
 
-@dataclass(frozen=True)
-class DriftRules:
-    """When it counts as drift.
-
-    A feature has drifted when its Wasserstein distance, in standard deviations of the reference, is at
-    least `column_threshold`; the rows as a whole when at least `share` of the features have.
-    """
-
-    column_threshold: float
-    share: float
-
-
-@dataclass(frozen=True)
-class Drift:
-    """What was found: the drift of the features, and how well it was predicted.
-
-    `share` and `drifted_columns` are of the features. `scores` has the distance of each, and of the prediction,
-    which is shown only: the reference was predicted by the models of several folds. `performance` has
-    `mean_error`, `mae`, `rmse` and `r2` of the rows whose target is known, and is empty where there are none.
-    `page` is the path or the URL of the report.
-    """
-
-    drifted: bool
-    share: float
-    drifted_columns: tuple[str, ...]
-    scores: Mapping[str, float]
-    performance: Mapping[str, float]
-    rows: int
-    reference_rows: int
-    snapshot_id: UUID
-    page: str
-
-
 def compare(
     current: "pd.DataFrame",
     reference: "pd.DataFrame",
     *,
     features: Sequence[str],
-    rules: DriftRules,
+    rules: DriftSettings,
     metadata: Mapping[str, str],
 ) -> "Snapshot":
     """Return Evidently's snapshot of two frames with the columns `features`, `prediction` and `target`.

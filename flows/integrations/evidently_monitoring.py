@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from flows.integrations.addresses import shown
-from flows.integrations.evidently_drift import Drift, DriftRules, compare, read
+from definitions.addresses import redacted, served
+from definitions.work.models.drift import Drift
+from definitions.work.models.model_settings import DriftSettings
+from flows.integrations.evidently_drift import compare, read
 from instances.errors import OptaicError
+from research.errors import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
     from evidently.core.report import Snapshot
     from evidently.ui.workspace import Project as EvidentlyProject
     from evidently.ui.workspace import WorkspaceBase
-
-__all__ = ["Drift", "DriftRules", "Monitoring", "MonitoringError", "Project"]
-
 
 _WRITTEN_WITHIN = 2.0  # seconds
 
@@ -31,8 +31,8 @@ class MonitoringError(OptaicError):
 
     def __init__(self, workspace: str, doing: str, why: str) -> None:
         super().__init__(
-            f"Evidently at {shown(workspace)} could not {doing}: {shown(why).strip().rstrip('.')}. Check that it can "
-            "be reached and written to; the field evidently_workspace of the Platform block says where it is."
+            f"Evidently at {redacted(workspace)} could not {doing}: {redacted(why).strip().rstrip('.')}. Check that it "
+            "can be reached and written to; the field evidently_workspace of the Platform block says where it is."
         )
 
 
@@ -103,7 +103,7 @@ class Monitoring:
         current: "pd.DataFrame",
         reference: "pd.DataFrame",
         features: Sequence[str],
-        rules: DriftRules,
+        rules: DriftSettings,
     ) -> Drift:
         """Compare current rows with the reference, and keep snapshot and report in the project of that name.
 
@@ -172,15 +172,14 @@ class Monitoring:
         try:
             yield
         except (EvidentlyError, OSError, ValueError) as error:
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MonitoringError(self._at, doing, why) from error
+            raise MonitoringError(self._at, doing, first_line(error)) from error
 
 
 def _opened(workspace: str) -> "WorkspaceBase":
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from evidently.ui.workspace import RemoteWorkspace, Workspace
 
-    if workspace.startswith(("http://", "https://")):
+    if served(workspace):
         return RemoteWorkspace(workspace, secret=os.environ.get("EVIDENTLY_SECRET"))
     try:
         return Workspace.create(workspace)

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import NullPool, create_engine, func, select
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.integrations.addresses import shown
+from definitions.addresses import redacted
 from instances.errors import OptaicError
+from instances.storage.advisory_locks import Lock, held
+from research.errors import first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-TABLES_LOCK = 0x6D6C666C6F77  # any constant will do: 'mlflow'
 _CONNECT_SECONDS = 10
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -34,7 +35,9 @@ class TrackingError(OptaicError):
     )
 
     def __init__(self, uri: str, doing: str, why: str) -> None:
-        super().__init__(f"MLflow at {shown(uri)} could not {doing}: {shown(why).strip().rstrip('.')}. {self.remedy}")
+        super().__init__(
+            f"MLflow at {redacted(uri)} could not {doing}: {redacted(why).strip().rstrip('.')}. {self.remedy}"
+        )
 
 
 class DeletedInMlflow(TrackingError):
@@ -70,14 +73,14 @@ def translated(uri: str, doing: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError, ImportError) as error:
-        raise TrackingError(uri, doing, _first_line(error)) from error
+        raise TrackingError(uri, doing, first_line(error)) from error
     except Exception as error:
         from mlflow.exceptions import MlflowException
 
         if not isinstance(error, MlflowException):
             raise
         kind = DeletedInMlflow if error.error_code == "RESOURCE_DOES_NOT_EXIST" else TrackingError
-        raise kind(uri, doing, _first_line(error)) from error
+        raise kind(uri, doing, first_line(error)) from error
 
 
 @contextmanager
@@ -113,10 +116,5 @@ def _alone(uri: str) -> Iterator[None]:
         yield
         return
     engine = create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS})
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.scalar(select(func.pg_advisory_lock(TABLES_LOCK)))
-        yield  # closing the connection frees the lock
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    with held(engine, Lock.MLFLOW_TABLES):
+        yield

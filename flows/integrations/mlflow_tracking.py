@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from definitions.addresses import redacted
 from definitions.contract import Regressor
-from flows.integrations.addresses import shown
 from flows.integrations.mlflow_client import DeletedInMlflow, TrackingError, fluent, is_database, opened, translated
 from flows.integrations.mlflow_training import MODEL_ID, REFERENCE, Training, log
 from instances.errors import SHOWN, OptaicError
@@ -40,7 +40,7 @@ class NotOurs(OptaicError):
 
     def __init__(self, what: str, name: str, uri: str) -> None:
         super().__init__(
-            f"MLflow at {shown(uri)} has the {what} {name!r}, which was not made from this extension database. "
+            f"MLflow at {redacted(uri)} has the {what} {name!r}, which was not made from this extension database. "
             "It is left alone: rename it in MLflow, or give the instance another name."
         )
 

@@ -1,44 +1,30 @@
-"""What every flow needs of the platform: the extension database, the definitions, the secrets."""
+"""What every flow and every command needs, opened together and closed together."""
 
 import asyncio
 import datetime as dt
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from prefect.blocks.system import Secret
-from prefect.utilities.asyncutils import run_coro_as_sync
-from prefect_sqlalchemy import SqlAlchemyConnector
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from blocks.platform import PLATFORM, Platform, connector_url
 from definitions.contract import Resources
-from definitions.errors import MissingSecret
 from definitions.registry import Registry, default_registry
 from flows.integrations.evidently_monitoring import Monitoring
 from flows.integrations.mlflow_tracking import Tracking
+from flows.integrations.platform_reader import BlockCredentials, read_platform
+from flows.integrations.prefect_api import PrefectApi
 from instances.errors import OptaicError
+from instances.specification.platform_settings import PlatformSettings
+from instances.storage.advisory_locks import Lock, holder, try_to_take
 from instances.storage.ledger import Ledger
 from instances.storage.migrations import require_current
 from instances.storage.repository import Repository
 from instances.storage.writer import Writer
 from instances.world.wording import span
-
-APPLY_LOCK = 0x6170706C79  # any constant will do: 'apply'
-
-
-class NoPlatform(OptaicError):
-    """The Platform block is not there, so nobody knows where the extension data is."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"there is no Platform block named {name!r} on this Prefect server. "
-            "Run `optaic up`; with PREFECT_API_URL and OPTAIC_DATABASE_URL set it prepares servers of your own."
-        )
 
 
 class NotConfigured(OptaicError):
@@ -74,43 +60,43 @@ class NotAlone(OptaicError):
 class DatabaseLost(OptaicError):
     """The extension database does not answer, or not any more."""
 
-    def __init__(self, told: str) -> None:
+    def __init__(self, cause: str) -> None:
         super().__init__(
-            f"the extension database does not answer: {' '.join(told.split())}. What was done before it stays; "
+            f"the extension database does not answer: {' '.join(cause.split())}. What was done before it stays; "
             "look whether Postgres runs (`optaic stack` shows the embedded one), and try again."
         )
 
 
-class BlockCredentials:
-    """Secrets from Prefect blocks."""
-
-    def secret(self, block_name: str) -> str:
-        try:
-            block: Secret[str] = run_coro_as_sync(Secret.aload(block_name))
-            return str(block.get())
-        except ValueError as error:
-            raise MissingSecret("Secret", block_name) from error
-
-    def database_url(self, block_name: str) -> str:
-        try:
-            connector = run_coro_as_sync(SqlAlchemyConnector.aload(block_name))
-        except ValueError as error:
-            raise MissingSecret("SqlAlchemyConnector", block_name) from error
-        assert isinstance(connector, SqlAlchemyConnector)
-        return connector_url(connector)
-
-
 @dataclass(frozen=True)
 class Services:
-    """The platform, opened."""
+    """All that a flow or a command talks to, open: Prefect, the extension database, the definitions and the rest."""
 
-    platform: Platform
+    prefect: PrefectApi
+    platform: PlatformSettings
     engine: Engine
-    repository: Repository
-    ledger: Ledger
-    writer: Writer
-    registry: Registry
-    resources: Resources
+
+    @cached_property
+    def repository(self) -> Repository:
+        return Repository(self.engine)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.engine)
+
+    @cached_property
+    def writer(self) -> Writer:
+        return Writer(self.engine)
+
+    @property
+    def registry(self) -> Registry:
+        """The definitions of all installed packages, which are imported when they are first asked for."""
+        return default_registry()
+
+    @cached_property
+    def resources(self) -> Resources:
+        """What definitions need of the platform."""
+        credentials = BlockCredentials(self.prefect.address)
+        return Resources(data_root=self.platform.data_root, instance="", credentials=credentials)
 
     @property
     def owner_tag(self) -> str:
@@ -120,7 +106,7 @@ class Services:
     @cached_property
     def tracking(self) -> Tracking:
         """MLflow, opened when first asked for. Raises `NotConfigured`, `TrackingError`."""
-        uri = self.platform.tracking_uri
+        uri = self.platform.mlflow_tracking_uri
         if uri is None:
             raise NotConfigured("MLflow", "mlflow_tracking_uri")
         return Tracking(uri, artifacts=self.platform.artifacts, owner_tag=self.owner_tag)
@@ -135,22 +121,22 @@ class Services:
 
     @asynccontextmanager
     async def exclusive(
-        self, patience: dt.timedelta = dt.timedelta(minutes=5), waits: Callable[[str], None] = lambda told: None
+        self, patience: dt.timedelta = dt.timedelta(minutes=5), waits: Callable[[str], None] = lambda message: None
     ) -> AsyncIterator[Callable[[], None]]:
         """Keep every other apply on this database waiting.
 
-        Yields what raises `NotAlone` once the lock is lost. `waits` is told when another apply is under way.
+        Yields what raises `NotAlone` once the lock is lost. `waits` gets a message when another apply is under way.
         Raises `ApplyUnderWay` when that takes too long.
         """
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with holder(self.engine) as connection:
             deadline = time.monotonic() + patience.total_seconds()
-            told = False
-            while not connection.scalar(select(func.pg_try_advisory_lock(APPLY_LOCK))):
+            announced = False
+            while not try_to_take(connection, Lock.APPLY):
                 if time.monotonic() > deadline:
                     raise ApplyUnderWay(patience)
-                if not told:
+                if not announced:
                     waits(f"another apply is under way; waiting up to {span(patience)}")
-                told = True
+                announced = True
                 await asyncio.sleep(0.2)
 
             def check() -> None:
@@ -159,39 +145,23 @@ class Services:
                 except SQLAlchemyError as error:
                     raise NotAlone from error
 
-            try:
-                yield check
-            finally:
-                with suppress(SQLAlchemyError):  # a connection that was lost holds no lock any more
-                    connection.scalar(select(func.pg_advisory_unlock(APPLY_LOCK)))
+            yield check
 
 
-async def load_platform(name: str | None = None) -> Platform:
-    """Return the platform block; `NoPlatform` when it is not there."""
-    wanted = name or os.environ.get("OPTAIC_PLATFORM", PLATFORM)
-    try:
-        return await Platform.aload(wanted)
-    except ValueError as error:
-        raise NoPlatform(wanted) from error
+@asynccontextmanager
+async def opened(platform: PlatformSettings | None = None) -> AsyncIterator[Services]:
+    """Open everything for the length of a block; the platform is that of the Platform block, unless it is given.
 
-
-@contextmanager
-def opened(platform: Platform) -> Iterator[Services]:
-    """Open the platform for the length of a block. Raises `NotMigrated`, `DatabaseLost`."""
-    engine = platform.engine()
-    try:
-        with engine.connect() as connection:
-            require_current(connection)
-        yield Services(
-            platform=platform,
-            engine=engine,
-            repository=Repository(engine),
-            ledger=Ledger(engine),
-            writer=Writer(engine),
-            registry=default_registry(),
-            resources=Resources(data_root=platform.data_root, instance="", credentials=BlockCredentials()),
-        )
-    except OperationalError as error:
-        raise DatabaseLost(str(error.orig)) from error
-    finally:
-        engine.dispose()
+    Raises `NoPrefectServer`, `PrefectSilent`, `NoPlatform`, `UnreadablePlatform`, `NotMigrated`, `DatabaseLost`.
+    """
+    async with PrefectApi() as prefect:
+        platform = platform or await read_platform(prefect)
+        engine = create_engine(platform.database_url, pool_pre_ping=True)
+        try:
+            with engine.connect() as connection:
+                require_current(connection)
+            yield Services(prefect, platform, engine)
+        except OperationalError as error:
+            raise DatabaseLost(str(error.orig)) from error
+        finally:
+            engine.dispose()

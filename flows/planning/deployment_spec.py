@@ -1,23 +1,17 @@
 """Deployments: what each flow's Prefect deployment must look like, and the way to make it so."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from prefect import Flow
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentScheduleUpdate, DeploymentUpdate
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
-from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
-from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 
 from definitions.contract import FlowKind
+from flows.integrations.prefect_api import Json, NotInPrefect, PrefectApi
 from flows.reading.deployment_reader import (
     DeploymentSnapshot,
     content_hash,
@@ -30,7 +24,7 @@ from instances.rules.policy import clock_of
 from instances.specification.specs import RunnableSpec
 from instances.world.clock import ORIGIN
 
-COLLISION = ConcurrencyLimitStrategy.ENQUEUE  # what becomes of a run beyond the limit
+COLLISION = "ENQUEUE"  # what becomes of a run beyond the limit
 DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
 
 
@@ -43,19 +37,22 @@ class Storage:
     job_variables: Mapping[str, Any]
     path: str | None
     pull_steps: tuple[Mapping[str, Any], ...]
-    folder: str  # of the flows' files, as in bootstrap's entrypoint: 'flows'
+    folder: str  # of the flows' files, or their package, as in bootstrap's entrypoint: 'flows'
+    by_module: bool = False  # entrypoints are like 'flows.bootstrap.bootstrap', not like 'flows/bootstrap.py:bootstrap'
 
     @classmethod
-    def of(cls, bootstrap: DeploymentResponse) -> "Storage":
+    def of(cls, bootstrap: Json) -> "Storage":
         """Return the storage of the bootstrap deployment."""
-        file = (bootstrap.entrypoint or "flows/bootstrap.py:bootstrap").partition(":")[0]
+        entrypoint = bootstrap["entrypoint"] or "flows/bootstrap.py:bootstrap"
+        by_module = ":" not in entrypoint
         return cls(
-            work_pool=bootstrap.work_pool_name,
-            work_queue=bootstrap.work_queue_name,
-            job_variables=bootstrap.job_variables or {},
-            path=bootstrap.path,
-            pull_steps=tuple(bootstrap.pull_steps or ()),
-            folder=file.rpartition("/")[0],
+            work_pool=bootstrap["work_pool_name"],
+            work_queue=bootstrap["work_queue_name"],
+            job_variables=bootstrap["job_variables"] or {},
+            path=bootstrap["path"],
+            pull_steps=tuple(bootstrap["pull_steps"] or ()),
+            folder=entrypoint.rsplit(".", 2)[0] if by_module else entrypoint.partition(":")[0].rpartition("/")[0],
+            by_module=by_module,
         )
 
     def overridden(self, spec: RunnableSpec) -> "Storage":
@@ -71,6 +68,8 @@ class Storage:
 
     def entrypoint(self, kind: FlowKind) -> str:
         module = flow_function(kind).fn.__module__.rpartition(".")[2]
+        if self.by_module:
+            return f"{self.folder}.{module}.{kind.value}"
         file = f"{module}.py:{kind.value}"
         return f"{self.folder}/{file}" if self.folder else file
 
@@ -110,7 +109,7 @@ class DesiredDeployment:
             "enforce_parameter_schema": True,
             "schedules": {self.slug: {**self.schedule, **schedule_settings()}} if self.schedule else {},
             "concurrency_limit": self.concurrency,
-            "collision_strategy": COLLISION.value,
+            "collision_strategy": COLLISION,
             "work_pool": self.storage.work_pool,
             "work_queue": self.storage.work_queue,
             "job_variables": dict(self.storage.job_variables),
@@ -182,26 +181,21 @@ def flow_schema(kind: FlowKind) -> dict[str, Any]:
     return parameter_schema(flow_function(kind)).model_dump_for_openapi()
 
 
-async def create_deployment(client: PrefectClient, desired: DesiredDeployment, flow_id: UUID) -> UUID:
+async def create_deployment(prefect: PrefectApi, desired: DesiredDeployment, flow_id: UUID) -> UUID:
     """Create a deployment; overwrites one of that name, so look first."""
-    schedule = _schedule(json.dumps(desired.schedule)) if desired.schedule else None
-    return await client.create_deployment(
-        flow_id=flow_id,
-        name=desired.name,
-        schedules=[DeploymentScheduleCreate(schedule=schedule, active=True, slug=desired.slug)] if schedule else [],
-        **_content(desired),
-    )
+    schedules = [_schedule(desired) | {"active": True}] if desired.schedule else []
+    return await prefect.create_deployment(flow_id, desired.name, _content(desired) | {"schedules": schedules})
 
 
-async def update_deployment(client: PrefectClient, desired: DesiredDeployment, existing: DeploymentSnapshot) -> None:
+async def update_deployment(prefect: PrefectApi, desired: DesiredDeployment, existing: DeploymentSnapshot) -> None:
     """Make a deployment as it must be, all but what an operator may have paused: that is not sent at all.
 
-    Raises `ObjectNotFound` when somebody has deleted it.
+    Raises `NotInPrefect` when somebody has deleted it.
     """
-    update = DeploymentUpdate(**_content(desired))
+    content = _content(desired)
     if desired.fields()["schedules"] != existing.fields["schedules"]:
-        update = update.model_copy(update={"schedules": await _schedules(client, desired, existing)})
-    await client.update_deployment(existing.deployment_id, update)
+        content["schedules"] = await _schedules(prefect, desired, existing)
+    await prefect.update_deployment(existing.deployment_id, content)
 
 
 def _content(desired: DesiredDeployment) -> dict[str, Any]:
@@ -216,7 +210,7 @@ def _content(desired: DesiredDeployment) -> dict[str, Any]:
         "parameter_openapi_schema": flow_schema(FlowKind(desired.flow_name)),
         "enforce_parameter_schema": True,
         "concurrency_limit": desired.concurrency,
-        "concurrency_options": ConcurrencyOptions(collision_strategy=COLLISION),
+        "concurrency_options": {"collision_strategy": COLLISION},
         "work_pool_name": storage.work_pool,
         "work_queue_name": storage.work_queue,
         "job_variables": dict(storage.job_variables),
@@ -226,28 +220,25 @@ def _content(desired: DesiredDeployment) -> dict[str, Any]:
 
 
 async def _schedules(
-    client: PrefectClient, desired: DesiredDeployment, existing: DeploymentSnapshot
-) -> list[DeploymentScheduleUpdate]:
+    prefect: PrefectApi, desired: DesiredDeployment, existing: DeploymentSnapshot
+) -> list[dict[str, Any]]:
     """Delete the schedules that must go, and return the change of the one that must be.
 
     An update changes schedules by their slugs, and removes none. Nor does it take a limit of runs away:
     such a schedule is made anew, as paused as it was a moment ago.
     """
-    existing = next(iter(await deployments_with_ids(client, [existing.deployment_id])), existing)
+    existing = next(iter(await deployments_with_ids(prefect, [existing.deployment_id])), existing)
     kept = existing.fields["schedules"].get(desired.slug, {}) if desired.schedule else {}
     stays = bool(kept) and kept["max_scheduled_runs"] is None
     for name, schedule_id in existing.schedule_ids.items():
         if not (stays and name == desired.slug):
-            with suppress(ObjectNotFound):  # somebody was faster
-                await client.delete_deployment_schedule(existing.deployment_id, schedule_id)
+            with suppress(NotInPrefect):  # somebody was faster
+                await prefect.delete_schedule(existing.deployment_id, schedule_id)
     if desired.schedule is None:
         return []
-    schedule = _schedule(json.dumps(desired.schedule))
     paused = {"active": False} if not stays and desired.slug in existing.paused_schedules else {}
-    return [DeploymentScheduleUpdate(slug=desired.slug, schedule=schedule, parameters={}, **paused)]
+    return [_schedule(desired) | paused]
 
 
-@lru_cache
-def _schedule(content: str) -> CronSchedule | IntervalSchedule:
-    """Return a schedule as Prefect has it, which looks through all time zones of the machine to make one."""
-    return (CronSchedule if "cron" in json.loads(content) else IntervalSchedule).model_validate_json(content)
+def _schedule(desired: DesiredDeployment) -> dict[str, Any]:
+    return {"slug": desired.slug, "schedule": desired.schedule, "parameters": {}}

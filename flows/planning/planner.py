@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
 
-from blocks.documents import SavedBlocks, read_blocks
+from flows.integrations.prefect_api import NotInPrefect
+from flows.integrations.services import Services
 from flows.planning.deployment_spec import Storage
-from flows.planning.resources import RESOURCE_KINDS, DesiredState, Tools
-from flows.planning.resources.resource import Refusal, StepsRefused
+from flows.planning.resources import RESOURCE_KINDS, DesiredState
+from flows.planning.resources.resource import Record, Refusal, StepsRefused
+from flows.reading.block_reader import SavedBlocks, read_blocks
 from instances.errors import InvalidSpec, OptaicError, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
@@ -124,25 +125,26 @@ class Changeset:
             raise WouldRemoveMost(most)
 
 
-async def storage_of_bootstrap(tools: Tools) -> Storage:
+async def storage_of_bootstrap(services: Services) -> Storage:
     """Return where bootstrap's own deployment keeps its code and runs. Raises `NotDeployed`."""
     context = FlowRunContext.get()
     own = context.flow_run.deployment_id if context and context.flow_run else None
     try:
         if own is not None:
-            return Storage.of(await tools.client.read_deployment(own))
-        return Storage.of(await tools.client.read_deployment_by_name(f"{BOOTSTRAP}/{BOOTSTRAP}"))
-    except ObjectNotFound as error:
+            return Storage.of(await services.prefect.deployment(own))
+        return Storage.of(await services.prefect.deployment_of(BOOTSTRAP, BOOTSTRAP))
+    except NotInPrefect as error:
         raise NotDeployed from error
 
 
-async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.datetime) -> Changeset:
+async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.datetime) -> Changeset:
     """Read everything and return what must change; writes nothing.
 
     Raises `InvalidSpec` with every problem found.
     """
-    blocks = await read_blocks(tools.client)
-    on_record = recorded_rows(tools.services.engine)
+    blocks = await read_blocks(services.prefect)
+    record = Record(recorded_rows(services.engine), services.repository.flows())
+    on_record = record.rows
     described = blocks.merged(scope.specs, without=scope.broken)
     deleted, kept = _leaving(scope, blocks, described, on_record)
     staying = [spec for spec in described if spec.name not in deleted]
@@ -150,17 +152,19 @@ async def make_plan(tools: Tools, storage: Storage, scope: Scope, now: dt.dateti
     problems = [*scope.problems, *blocks.problems, *unreadable.values()]
     problems += [*_protected(deleted, described, on_record), *_still_read(deleted, staying)]
     resolved = resolution(
-        # What can't go is there, for what is told of the others.
+        # What can not go is still there when the others are checked.
         described if problems else staying,
-        tools.services.registry,
-        resources=tools.services.resources,
+        services.registry,
+        resources=services.resources,
         sources={spec.name for spec in scope.specs},
         broken=scope.broken | unreadable.keys(),
     )
     problems.extend(resolved.problems)
     to_save = tuple(spec for spec in scope.specs if spec.name not in deleted)
-    state = DesiredState(resolved.instances, storage, blocks, to_save, tuple(sorted(deleted)), data=scope.data)
-    proposed = [await kind_of_resource.plan(state, tools) for kind_of_resource in RESOURCE_KINDS]
+    state = DesiredState(
+        resolved.instances, storage, blocks, to_save, tuple(sorted(deleted)), data=scope.data, record=record
+    )
+    proposed = [await kind_of_resource.plan(state, services) for kind_of_resource in RESOURCE_KINDS]
     problems.extend(problem for each in proposed for problem in each.problems)
     if problems:
         raise InvalidSpec(problems)
@@ -230,7 +234,7 @@ def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 async def apply_plan(
-    changeset: Changeset, tools: Tools, done: Callable[[Step], None], *, check: Callable[[], None] = lambda: None
+    changeset: Changeset, services: Services, done: Callable[[Step], None], *, check: Callable[[], None] = lambda: None
 ) -> None:
     """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left.
 
@@ -242,23 +246,23 @@ async def apply_plan(
     for (kind, deleting), group in groupby(
         changeset.plan.changes, key=lambda step: (step.kind, step.action is Action.DELETE)
     ):
-        needed = _still_needed(refusals, tools) if deleting and refusals else set()
+        needed = _still_needed(refusals, services) if deleting and refusals else set()
         steps = tuple(step for step in group if step.instance not in needed)
         check()
         try:
-            await kinds_by_name[kind].apply(steps, changeset.state, tools, done)
+            await kinds_by_name[kind].apply(steps, changeset.state, services, done)
         except StepsRefused as error:
             refusals.extend(error.refusals)
     if refusals:
         raise StepsRefused(refusals)
 
 
-def _still_needed(refusals: Iterable[Refusal], tools: Tools) -> set[str]:
+def _still_needed(refusals: Iterable[Refusal], services: Services) -> set[str]:
     """Return the instances that must stay with their parts: by them what of them did not go is found again."""
     left = {refusal.step.instance for refusal in refusals if refusal.step.action is Action.DELETE}
     parts = {
         getattr(spec, field)
-        for spec in tools.services.repository.specs()
+        for spec in services.repository.specs()
         if spec.name in left
         for field in type_of(spec).parts
     }

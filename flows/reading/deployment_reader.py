@@ -1,19 +1,14 @@
-"""Deployments that are there, many in few requests, as far as a plan looks at them.
-
-They are read as JSON: the client's models look through all time zones of the machine for each schedule.
-"""
+"""Deployments that are there, many in few requests, as far as a plan looks at them."""
 
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import PrefectClient
-
-from flows.reading.run_reader import PAGE
+from flows.integrations.prefect_api import PrefectApi
 from instances.plans.plan import Fields
 
 
@@ -48,38 +43,22 @@ class DeploymentSnapshot:
         )
 
 
-async def deployments_with_ids(client: PrefectClient, ids: Collection[UUID]) -> list[DeploymentSnapshot]:
+async def deployments_with_ids(prefect: PrefectApi, ids: Collection[UUID]) -> list[DeploymentSnapshot]:
     """Return the deployments that still exist."""
-    return [
-        found
-        for page in _pages(str(each) for each in ids)
-        for found in await _read(client, {"deployments": {"id": {"any_": page}}})
-    ]
+    return [DeploymentSnapshot.of(found) for found in await prefect.deployments_with_ids(ids)]
 
 
-async def deployments_named(client: PrefectClient, names: Collection[str]) -> dict[str, DeploymentSnapshot]:
+async def deployments_named(prefect: PrefectApi, names: Collection[str]) -> dict[str, DeploymentSnapshot]:
     """Return the deployments that exist of these 'flow/name' names."""
     by_flow: dict[str, list[str]] = {}
     for name in names:
         flow, _, own = name.partition("/")
         by_flow.setdefault(flow, []).append(own)
     return {
-        f"{flow}/{found.name}": found
+        f"{flow}/{found['name']}": DeploymentSnapshot.of(found)
         for flow, own_names in by_flow.items()
-        for page in _pages(own_names)
-        for found in await _read(client, {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": page}}})
+        for found in await prefect.deployments_named(own_names, flow=flow)
     }
-
-
-def _pages(items: Iterable[str]) -> Iterator[list[str]]:
-    ordered = sorted(items)
-    for start in range(0, len(ordered), PAGE):
-        yield ordered[start : start + PAGE]
-
-
-async def _read(client: PrefectClient, wanted: Mapping[str, Any]) -> list[DeploymentSnapshot]:
-    answer = await client.request("POST", "/deployments/filter", json={**wanted, "limit": PAGE})
-    return [DeploymentSnapshot.of(deployment) for deployment in answer.json()]
 
 
 def _fields(deployment: Mapping[str, Any]) -> Fields:

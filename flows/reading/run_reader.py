@@ -3,29 +3,15 @@
 import datetime as dt
 from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterId,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateName,
-    FlowRunFilterStateType,
-    Operator,
-)
-from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.sorting import FlowRunSort
-
+from flows.integrations.prefect_api import Json, PrefectApi, moment_of
 from instances.world.facts import AWAITING_RETRY, BLOCKED, DECISIVE, ENDED, SKIPPED, RunFact, RunId, RunState
 
-PAGE = 200  # what the Prefect API gives at most in one answer
 UNDER_WAY = (RunState.PENDING, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 ENOUGH = 5  # of a deployment's newest decisive runs, to see whether it fails again and again
+_NEWEST_DUE, _NEWEST_ENDED = "EXPECTED_START_TIME_DESC", "END_TIME_DESC"  # how runs are sorted
 
 
 @dataclass(frozen=True)
@@ -54,14 +40,13 @@ class FoundRun:
 
 
 class PrefectReader:
-    """Reads through one client; `requests` counts what it has asked.
+    """Reads runs of one server.
 
     No query pages by offset: runs start and end meanwhile, and a page that shifts would hide some.
     """
 
-    def __init__(self, client: PrefectClient) -> None:
-        self.client = client
-        self.requests = 0
+    def __init__(self, prefect: PrefectApi) -> None:
+        self.prefect = prefect
 
     async def runs(
         self, deployments: Collection[UUID], *, deciding: Collection[UUID] = (), now: dt.datetime
@@ -87,20 +72,16 @@ class PrefectReader:
 
         Of many at once some may be left out, but never all of a deployment.
         """
-        under_way = FlowRunFilterState(
-            type=FlowRunFilterStateType(any_=[StateType(state.value) for state in UNDER_WAY]),
-            name=FlowRunFilterStateName(any_=[AWAITING_RETRY]),
-        )
-        under_way.operator = Operator.or_
-        due = _in_states([RunState.SCHEDULED])
-        due.expected_start_time = FlowRunFilterExpectedStartTime(before_=now)
+        types = {"any_": [state.value for state in UNDER_WAY]}
+        under_way = {"state": {"operator": "or_", "type": types, "name": {"any_": [AWAITING_RETRY]}}}
+        due = _in_states([RunState.SCHEDULED]) | {"expected_start_time": {"before_": now}}
         found: dict[UUID, dict[RunId, RunFact]] = {}
-        for query in (FlowRunFilter(state=under_way), due):
+        for wanted in (under_way, due):
             # The newest that are due first: one that is not superfluous must not be hidden by many that are.
-            async for run in self._all(deployments, query, FlowRunSort.EXPECTED_START_TIME_DESC):
+            async for run in self._all(deployments, wanted, _NEWEST_DUE):
                 fact = live_fact(run)
                 found.setdefault(_deployment(run), {})[fact.run_id] = fact
-        return {deployment: tuple(sorted(runs.values(), key=_age)) for deployment, runs in found.items()}
+        return {deployment: tuple(sorted(runs.values(), key=_moment)) for deployment, runs in found.items()}
 
     async def newest(
         self, deployments: Collection[UUID], states: Iterable[RunState], *, other_than: str = SKIPPED
@@ -110,108 +91,90 @@ class PrefectReader:
         Asks for the newest of all together, drops the deployments seen, and asks again.
         """
         found: dict[UUID, RunFact] = {}
-        query = _in_states(states, other_than=other_than)
-        async for run in self._all(deployments, query, FlowRunSort.END_TIME_DESC):
+        async for run in self._all(deployments, _in_states(states, other_than=other_than), _NEWEST_ENDED):
             found.setdefault(_deployment(run), ended_fact(run))
         return found
 
     async def with_ids(self, run_ids: Collection[RunId]) -> dict[RunId, FoundRun]:
         """Return those of these runs that Prefect has, whatever has become of their deployments."""
         found: dict[RunId, FoundRun] = {}
-        ordered = sorted(run_ids)
-        for start in range(0, len(ordered), PAGE):
-            self.requests += 1
-            query = FlowRunFilter(id=FlowRunFilterId(any_=list(ordered[start : start + PAGE])))
-            for run in await self.client.read_flow_runs(flow_run_filter=query, limit=PAGE):
-                ended = ended_fact(run) if _state(run)[0] in ENDED else None
-                found[RunId(run.id)] = FoundRun(run.deployment_id, ended)
+        for run in await self.prefect.runs_with_ids(run_ids):
+            ended = ended_fact(run) if _state(run)["type"] in ENDED else None
+            deployment_id = UUID(run["deployment_id"]) if run["deployment_id"] else None
+            found[RunId(UUID(run["id"]))] = FoundRun(deployment_id, ended)
         return found
 
     async def recent(self, deployments: Collection[UUID]) -> dict[UUID, tuple[RunFact, ...]]:
-        """Return the newest decisive runs of each deployment, newest first, up to one that completed."""
+        """Return the newest decisive runs of each deployment, newest first, up to one that completed.
+
+        Asks for those of all together, drops the deployments of which enough was seen and the runs seen of the
+        others, and asks again.
+        """
         found: dict[UUID, dict[RunId, RunFact]] = {deployment: {} for deployment in deployments}
-        open_ones, before = set(deployments), None
+        open_ones = set(deployments)
         while open_ones:
-            query = _in_states(DECISIVE, other_than=SKIPPED)
-            if before is not None:
-                query.end_time = FlowRunFilterEndTime(before_=before)
-            page = await self._page(open_ones, query, FlowRunSort.END_TIME_DESC)
-            for run in page:
-                runs = found[_deployment(run)]
-                if _deployment(run) in open_ones:
-                    runs[RunId(run.id)] = ended_fact(run)
-                if run.state_type is StateType.COMPLETED or len(runs) >= ENOUGH:
-                    open_ones.discard(_deployment(run))
-            if len(page) < PAGE or page[-1].end_time == before:
+            seen = [run_id for deployment in open_ones for run_id in found[deployment]]
+            wanted = _in_states(DECISIVE, other_than=SKIPPED) | {"id": {"not_any_": seen}}
+            page = await self.prefect.runs(open_ones, wanted, sort=_NEWEST_ENDED)
+            for run in page.entries:
+                deployment, fact = _deployment(run), ended_fact(run)
+                if deployment in open_ones:
+                    found[deployment][fact.run_id] = fact
+                    if fact.state is RunState.COMPLETED or len(found[deployment]) >= ENOUGH:
+                        open_ones.discard(deployment)
+            if not page.full:
                 break
-            before = page[-1].end_time
         return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
 
-    async def _all(
-        self, deployments: Collection[UUID], query: FlowRunFilter, sort: FlowRunSort
-    ) -> AsyncIterator[FlowRun]:
+    async def _all(self, deployments: Collection[UUID], wanted: Json, sort: str) -> AsyncIterator[Json]:
         """Yield at least the first run of each deployment, in the order of `sort`.
 
         Asks for the runs of all deployments together, drops those that were seen, and asks again.
         """
         remaining = set(deployments)
         while remaining:
-            page = await self._page(remaining, query, sort)
-            for run in page:
+            page = await self.prefect.runs(remaining, wanted, sort=sort)
+            for run in page.entries:
                 yield run
-            if len(page) < PAGE:
+            if not page.full:
                 return
-            remaining -= {_deployment(run) for run in page}
-
-    async def _page(self, deployments: Collection[UUID], query: FlowRunFilter, sort: FlowRunSort) -> list[FlowRun]:
-        self.requests += 1
-        return await self.client.read_flow_runs(
-            # By the deployment itself, not by the id that a run still bears when its deployment is gone.
-            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=list(deployments))),
-            flow_run_filter=query,
-            sort=sort,
-            limit=PAGE,
-        )
+            remaining -= {_deployment(run) for run in page.entries}
 
 
-def _age(run: RunFact) -> dt.datetime:
+def _moment(run: RunFact) -> dt.datetime:
     return run.at
 
 
-def _in_states(states: Iterable[RunState], *, other_than: str | None = None) -> FlowRunFilter:
-    types = FlowRunFilterStateType(any_=[StateType(state.value) for state in states])
-    name = FlowRunFilterStateName(not_any_=[other_than]) if other_than is not None else None
-    return FlowRunFilter(state=FlowRunFilterState(type=types, name=name))
+def _in_states(states: Iterable[RunState], *, other_than: str | None = None) -> dict[str, Any]:
+    state: dict[str, Any] = {"type": {"any_": [state.value for state in states]}}
+    return {"state": state | ({"name": {"not_any_": [other_than]}} if other_than is not None else {})}
 
 
-def _deployment(run: FlowRun) -> UUID:
-    assert run.deployment_id is not None  # runs are only ever asked for by their deployment
-    return run.deployment_id
+def _deployment(run: Json) -> UUID:
+    return UUID(run["deployment_id"])  # runs are only ever asked for by their deployment
 
 
-def _state(run: FlowRun) -> tuple[RunState, str, str]:
-    if run.state is None:  # every stored run has a state; one without can't be judged
-        raise ValueError(f"flow run {run.id} has no state")
-    return RunState(run.state.type.value), run.state.name or "", run.state.message or ""
+def _state(run: Json) -> Json:
+    state: Json | None = run["state"]
+    if state is None:  # every stored run has a state; one without can't be judged
+        raise ValueError(f"flow run {run['id']} has no state")
+    return state
 
 
-def ended_fact(run: FlowRun) -> RunFact:
+def ended_fact(run: Json) -> RunFact:
     """Return an ended run as a fact."""
-    state, name, message = _state(run)
-    assert run.state is not None
-    return RunFact(
-        RunId(run.id), state, name, run.end_time or run.state.timestamp, message, parameters=_parameters(run)
-    )
+    return _fact(run, run["end_time"] or _state(run)["timestamp"])
 
 
-def live_fact(run: FlowRun) -> RunFact:
-    state, name, message = _state(run)
-    assert run.state is not None
-    due = state is RunState.SCHEDULED and name != AWAITING_RETRY
-    at = (run.expected_start_time or run.state.timestamp) if due else run.state.timestamp
-    return RunFact(RunId(run.id), state, name, at, message, parameters=_parameters(run))
+def live_fact(run: Json) -> RunFact:
+    state = _state(run)
+    due = state["type"] == RunState.SCHEDULED and state["name"] != AWAITING_RETRY
+    return _fact(run, (due and run["expected_start_time"]) or state["timestamp"])
 
 
-def _parameters(run: FlowRun) -> dict[str, object]:
-    """Return what a run was given beside its instance; what it could as well have been left out is."""
-    return {name: value for name, value in run.parameters.items() if name != "instance" and value}
+def _fact(run: Json, at: str) -> RunFact:
+    state = _state(run)
+    kind, name, message = RunState(state["type"]), state["name"] or "", state["message"] or ""
+    # What could as well have been left out of its parameters is.
+    given = {name: value for name, value in run["parameters"].items() if name != "instance" and value}
+    return RunFact(RunId(UUID(run["id"])), kind, name, moment_of(at), message, parameters=given)

@@ -8,9 +8,7 @@ import datetime as dt
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-import httpx
-from prefect.client.orchestration import PrefectClient
-from prefect.exceptions import PrefectException
+from flows.integrations.prefect_api import PrefectApi, PrefectError
 
 # The server's own time is at most so much later than what an answer says: the rest of the second is cut off, and
 # it is looked up once a second.
@@ -27,19 +25,19 @@ class ServerClock:
         return dt.datetime.now(dt.UTC) + self.ahead
 
 
-async def server_clock(client: PrefectClient) -> ServerClock:
+async def server_clock(prefect: PrefectApi) -> ServerClock:
     """Return the clock of Prefect's server; this machine's own where the server does not answer."""
     sent = dt.datetime.now(dt.UTC)
     try:
-        answer = await client.request("GET", "/health")
-    except (httpx.HTTPError, PrefectException):  # whoever reads from it next finds out, and fails closed
+        date = await prefect.date()
+    except PrefectError:  # whoever reads from it next finds out, and fails closed
         return ServerClock()
-    return ServerClock(ahead_of_us(answer.headers.get("date"), sent=sent, received=dt.datetime.now(dt.UTC)))
+    return ServerClock(ahead_of_us(date, sent=sent, received=dt.datetime.now(dt.UTC)))
 
 
-async def server_now(client: PrefectClient) -> dt.datetime:
+async def server_now(prefect: PrefectApi) -> dt.datetime:
     """Return the time of day by the clock of Prefect's server."""
-    return (await server_clock(client)).now()
+    return (await server_clock(prefect)).now()
 
 
 def ahead_of_us(date: str | None, *, sent: dt.datetime, received: dt.datetime) -> dt.timedelta:

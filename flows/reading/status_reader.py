@@ -3,8 +3,6 @@
 import datetime as dt
 from collections.abc import Collection
 
-from prefect.client.orchestration import PrefectClient
-
 from definitions.contract import Aggregation
 from definitions.errors import DefinitionError
 from flows.integrations.services import Services
@@ -16,22 +14,20 @@ from instances.specification.plugins import defining
 from instances.world.facts import World
 
 
-async def read_all_flows(
-    services: Services, client: PrefectClient, now: dt.datetime
-) -> tuple[tuple[FlowRecord, ...], World]:
+async def read_all_flows(services: Services, now: dt.datetime) -> tuple[tuple[FlowRecord, ...], World]:
     """Return every flow, and the world of them all with what deciding on them needs."""
     flows = services.repository.flows()
     starts = [flow.flow_id for flow in flows]
-    reader = PrefectReader(client)
+    reader = PrefectReader(services.prefect)
     world = await read_world(services.repository, services.ledger, reader, starts, now=now, deciding=True)
     return flows, world
 
 
 async def read_statuses(
-    services: Services, client: PrefectClient, now: dt.datetime, *, instances: Collection[str] | None = None
+    services: Services, now: dt.datetime, *, instances: Collection[str] | None = None
 ) -> tuple[InstanceStatus, ...]:
     """Return the board of all instances, or of those named."""
-    flows, world = await read_all_flows(services, client, now)
+    flows, world = await read_all_flows(services, now)
     applied = services.repository.applied({flow.instance for flow in flows})
     aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
     wanted = [flow for flow in flows if instances is None or flow.instance in instances]

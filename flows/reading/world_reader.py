@@ -4,9 +4,7 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import replace
 
-import httpx
-from prefect.exceptions import PrefectException
-
+from flows.integrations.prefect_api import PrefectError
 from flows.reading.deployment_reader import deployments_with_ids
 from flows.reading.flow_runs import FlowRuns, newest_left, with_runs
 from flows.reading.run_reader import PrefectReader
@@ -37,11 +35,10 @@ async def read_world(
     own = {record.deployment_id for record in records if record.flow_id in deciding_on and record.deployment_id}
     try:
         runs = await reader.runs(ids, deciding=own, now=now)
-        deployments = {found.deployment_id: found for found in await deployments_with_ids(reader.client, own)}
+        deployments = {found.deployment_id: found for found in await deployments_with_ids(reader.prefect, own)}
         left, provenance = await newest_left(ledger, reader, records, runs)
-    except (httpx.HTTPError, PrefectException) as error:
-        why = f"the Prefect API did not answer: {type(error).__name__}: {error}"
-        return {record.flow_id: replace(_facts(record), unreadable=why) for record in records}
+    except PrefectError as error:
+        return {record.flow_id: replace(_facts(record), unreadable=str(error)) for record in records}
     claimed = ledger.claimed({run.run_id for some in runs.recent.values() for run in some}) if deciding else {}
     requests = ledger.open_requests(starts) if deciding else {}
 

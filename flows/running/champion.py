@@ -2,67 +2,39 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 import polars as pl
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
 from definitions.work.models.inference import feature_names
 from definitions.work.models.model_settings import Promotion
 from definitions.work.models.training import TrainingResult
+from definitions.work.models.training_outcome import Challenge
 from definitions.work.outcome import Outcome
 from flows.integrations.mlflow_tracking import ModelVersion, Tracking
 from flows.integrations.services import Services
-from instances.specification.applied import FlowRecord
-from instances.specification.shapes import SHAPES, Output
+from instances.storage.advisory_locks import Lock, held
 from instances.world.facts import RunId
 from research.models.promotion_rule import Contest, Verdict, contest, promotes
 
-PROMOTIONS_LOCK = 0x70726F6D  # any constant will do: 'prom'
 HANDLE = "mlflow_registered_model_name"
 
 
-@dataclass(frozen=True)
-class Challenge:
-    """What became of a newly trained version; `champion` is the one afterwards."""
-
-    candidate: ModelVersion
-    champion: ModelVersion | None
-    verdict: Verdict
-
-    @property
-    def message(self) -> str:
-        """What became of it, for a person who only reads this."""
-        name, version, reason = self.candidate.model, self.candidate.version, self.verdict.reason
-        if self.verdict.promote:
-            return f"Version {version} trained and promoted: {reason}."
-        stays = f"The champion stays {self.champion.version}" if self.champion else "There is no champion yet"
-        return (
-            f"Version {version} trained, not promoted: {reason}. {stays}; "
-            f"`optaic promote {name} {version}` makes it version {version}."
-        )
-
-
-@contextmanager
-def champion_lock(engine: Engine, model: str) -> Iterator[None]:
+def champion_lock(engine: Engine, model: str) -> AbstractContextManager[None]:
     """Keep all others waiting that promote a version of this model, or record which one is its champion."""
-    with engine.begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(PROMOTIONS_LOCK, func.hashtext(model))))
-        yield
+    return held(engine, Lock.PROMOTION, of=model)
 
 
 @contextmanager
-def settled(services: Services, flow: FlowRecord, outcome: Outcome) -> Iterator[Outcome]:
-    """Yield what a run leaves: of a training the version that is the champion now, until it is recorded.
+def settled(services: Services, model: str, outcome: Outcome) -> Iterator[Outcome]:
+    """Yield what is recorded of a training: with the version that is the champion now, until it is recorded.
 
     A person may have promoted another since the run decided. Raises `TrackingError`.
     """
-    if SHAPES[flow.kind].leaves is not Output.MODEL:
-        yield outcome
-        return
-    with champion_lock(services.engine, flow.instance):
-        champion = services.tracking.champion(flow.instance)
+    with champion_lock(services.engine, model):
+        champion = services.tracking.champion(model)
         handles = {**outcome.handles, **({HANDLE: champion.model} if champion else {})}
         yield replace(outcome, version=champion.version if champion else None, handles=handles)
 
@@ -97,7 +69,7 @@ def challenge(services: Services, name: str, run_id: str, trained: TrainingResul
         if verdict.promote:
             tracking.promote(name, candidate.version, by=f"the rule {settings.metric}")
             champion = candidate
-    return Challenge(candidate, champion, verdict)
+    return Challenge(name, candidate.version, champion.version if champion else None, verdict)
 
 
 def _verdict(

@@ -1,7 +1,8 @@
 """Context: what the work of a run gets: its instance as applied, and its inputs at the pinned versions."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest
 from flows.integrations.services import Services
 from instances.errors import OptaicError
 from instances.specification.applied import AppliedInstance, FlowRecord
-from instances.specification.plugins import defining, pipeline_of, plugin_of, readable, second_store
+from instances.specification.plugins import ConfiguredDefinition, own_definition, readable, second_store
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.work_order import WorkOrder
@@ -51,10 +52,16 @@ class Context:
     missing: tuple[str, ...] = ()
     everything: bool = False
 
+    @cached_property
+    def configured(self) -> ConfiguredDefinition:
+        """The definition that decides on the instance's flows, with its config parsed."""
+        return own_definition(self.applied, self.services.registry)
+
     @property
     def pipeline(self) -> Pipeline:
         """What the definition of a dataset's pipeline makes, or that of an experiment."""
-        return pipeline_of(self.applied, self.services.registry, self.services.resources)
+        pipeline: Pipeline = self._plugin
+        return pipeline
 
     @property
     def module(self) -> Module:
@@ -70,18 +77,12 @@ class Context:
 
     @property
     def _plugin(self) -> Any:
-        return plugin_of(self.applied, self.services.registry, self.services.resources)
+        return self.configured.plugin(replace(self.services.resources, instance=self.applied.spec.name))
 
     @property
     def store(self) -> Store:
         """Where the rows go that the run leaves."""
         return readable(self.applied, self.services.registry, self.services.resources).store
-
-    @property
-    def requirements(self) -> tuple[str, ...]:
-        """The packages, as pip takes them, that what the instance's own definition makes needs elsewhere."""
-        definition = defining(self.applied, self.services.registry)
-        return definition.requirements if definition is not None else ()
 
     def second_store(self, name: str) -> Store:
         """Return a store for other rows than those that readers of the instance see."""

@@ -1,15 +1,14 @@
 """Events: changes that automations can react to, sent to Prefect."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from uuid import UUID, uuid5
 
-from prefect.client.orchestration import PrefectClient
 from prefect.events import emit_event
 
 from definitions.work.outcome import Event
+from flows.integrations.prefect_api import PrefectApi
 from instances.rules.deadlines import MissedDeadline, missed_deadline
 from instances.specification.applied import FlowRecord
 from instances.storage.repository import Repository
@@ -17,7 +16,6 @@ from instances.world.facts import FlowFacts
 
 OVERDUE = "optaic.flow.overdue"
 DRIFT_DETECTED = "optaic.model.drift-detected"
-_PAGE = 50  # events that the Prefect API gives in one answer
 
 
 @dataclass(frozen=True)
@@ -78,26 +76,16 @@ def instance_resource(name: str) -> str:
     return f"optaic.instance.{name}"
 
 
-async def emit_overdue(client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime) -> tuple[OverdueFlow, ...]:
+async def emit_overdue(prefect: PrefectApi, flows: Iterable[FlowFacts], now: dt.datetime) -> tuple[OverdueFlow, ...]:
     """Send the event `optaic.flow.overdue` for each deadline that was missed, and return those not sent before.
 
     Prefect itself knows an id only for a quarter of an hour, so its events are asked: for as long as it keeps
-    them, a week unless it is set up otherwise, a missed deadline is told once.
+    them, a week unless it is set up otherwise, a missed deadline is sent once.
     """
     found = [OverdueFlow(flow, missed) for flow in flows if (missed := missed_deadline(flow, now))]
-    told = await _known(client, [overdue.event_id for overdue in found])
+    known = await prefect.events_with_ids([overdue.event_id for overdue in found], OVERDUE)
+    told = {UUID(event["id"]) for event in known}
     new = tuple(overdue for overdue in found if overdue.event_id not in told)
     for overdue in new:
         overdue.emit()
     return new
-
-
-async def _known(client: PrefectClient, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the ids whose events Prefect has."""
-    known: set[UUID] = set()
-    remaining = iter(ids)
-    while page := list(islice(remaining, _PAGE)):
-        wanted = {"id": {"id": [str(event_id) for event_id in page]}, "event": {"name": [OVERDUE]}}
-        response = await client.request("POST", "/events/filter", json={"limit": _PAGE, "filter": wanted})
-        known |= {UUID(event["id"]) for event in response.json()["events"]}
-    return known

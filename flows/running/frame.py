@@ -2,42 +2,52 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Flow, State, flow, get_client, get_run_logger, task
+from prefect import Flow, State, flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
-from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
 from definitions.work.outcome import Outcome
-from flows.integrations.services import Services, load_platform, opened
+from flows.integrations.services import Services, opened
 from flows.reading.server_clock import ServerClock, server_clock
-from flows.running.champion import settled
 from flows.running.context import Context, run_context
 from flows.running.events import emit_instance_event
 from flows.running.guard import GuardFinding, assess_upstream, check_upstream_freshness, log_failure, report_row
+from flows.running.run_messages import (
+    blocked_message,
+    completed_message,
+    outcome_page,
+    skipped_message,
+    superfluous_message,
+    unreadable_message,
+)
+from flows.running.run_names import outcome_key, run_name
 from flows.running.run_starter import cascade_hook, log_decisions, start_due
 from instances.errors import OptaicError
 from instances.rules.admission import ADMITTED, Admission, admit, flows_to_refresh
-from instances.rules.late_runs import done_by, why_superfluous
+from instances.rules.late_runs import done_by
 from instances.specification.applied import FlowRecord
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.specification.work_order import WorkOrder
 from instances.storage.ledger import GuardedRun
 from instances.world.facts import BLOCKED, SKIPPED, RunId
 from instances.world.moments import plain_moment
-from instances.world.wording import moment, short, version_of
+from instances.world.wording import short
 from research.errors import ResearchError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Work = Callable[[Context], Outcome]
+# Entered with what a run of an instance left, yields what is recorded of that, and is left when it has been.
+Recording = Callable[[Services, str, Outcome], AbstractContextManager[Outcome]]
 FORESEEN = (OptaicError, DefinitionError, ResearchError)
 
 
@@ -100,24 +110,27 @@ def flow_of(kind: FlowKind) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], F
     )
 
 
-def run_name() -> str:
-    """Return the name of the current run: its flow, and when it was due."""
-    parameters, due = flow_run.parameters, flow_run.scheduled_start_time
-    return f"{parameters['instance']}.{flow_run.flow_name} {due:%Y-%m-%d %H:%M:%S}"
+@contextmanager
+def as_it_is(services: Services, instance: str, outcome: Outcome) -> Iterator[Outcome]:
+    """Yield what a run left: that is what is recorded, unless the flow hands in more."""
+    yield outcome
 
 
-async def guarded_run(kind: FlowKind, instance: str, work: Work, options: Options) -> State[None]:
+async def guarded_run(
+    kind: FlowKind, instance: str, work: Work, options: Options, *, recording: Recording = as_it_is
+) -> State[None]:
     """Take the current run through the frame and return the state in which it ends.
 
+    `recording` has the last word on what is recorded of the work's outcome, until it has been recorded.
     Raises `NotThroughDeployment`, `NoPlatform`, `NotMigrated`, and what the work raises.
     """
-    with opened(await load_platform()) as services:
+    async with opened() as services:
         run = await _identify(services, kind, instance, options)
         standing = services.ledger.standing_order(run.run_id)
         if standing is not None:
             told = "another attempt of it, with the inputs and the configuration that its guard has written down"
             get_run_logger().info("%s: %s", run.label, told)
-            return await _worked(run, standing, work)
+            return await _worked(run, standing, work, recording)
         checked, order = await _check(run)
         admission = _record_guard(run, checked, order)
         get_run_logger().info("%s: %s. %s", run.label, admission, checked.report.why or "all inputs are ready")
@@ -129,10 +142,9 @@ async def guarded_run(kind: FlowKind, instance: str, work: Work, options: Option
             case Admission.SKIPPED:
                 return _skipped(run, checked)
             case Admission.READY | Admission.WARNED | Admission.FORCED if order is None:
-                missing = ", ".join(_without_version(run, checked))
-                return Failed(message=f"There is no version to read of {missing}. Run that first.")
+                return Failed(message=unreadable_message(_without_version(run, checked)))
             case Admission.READY | Admission.WARNED | Admission.FORCED:
-                return await _worked(run, order, work)
+                return await _worked(run, order, work, recording)
 
 
 async def _identify(services: Services, kind: FlowKind, instance: str, options: Options) -> _Run:
@@ -146,9 +158,7 @@ async def _identify(services: Services, kind: FlowKind, instance: str, options: 
         raise NotThroughDeployment(f"{instance}.{kind}", whose)
     first = current.run_count <= 1 and current.expected_start_time is not None
     due = plain_moment("when the run was due", current.expected_start_time) if first else None
-    async with get_client() as client:
-        clock = await server_clock(client)
-    return _Run(services, RunId(current.id), flow, options, due, clock)
+    return _Run(services, RunId(current.id), flow, options, due, await server_clock(services.prefect))
 
 
 async def _check(run: _Run) -> tuple[GuardFinding, WorkOrder | None]:
@@ -158,7 +168,7 @@ async def _check(run: _Run) -> tuple[GuardFinding, WorkOrder | None]:
     """
     while True:
         checked = await check_upstream_freshness(run.flow.flow_id, run.clock.now(), run.services)
-        facts, pins = checked.world[run.flow.flow_id], checked.report.pins
+        facts, pins = checked.flow, checked.report.pins
         names = {run.flow.instance, *(pin.instance for pin in pins)}
         config_hash, applied = run.services.repository.configuration(run.flow.flow_id, names)
         if config_hash != facts.config_hash or names != applied.keys():
@@ -173,7 +183,7 @@ async def _check(run: _Run) -> tuple[GuardFinding, WorkOrder | None]:
 
 def _record_guard(run: _Run, checked: GuardFinding, order: WorkOrder | None) -> Admission:
     """Decide how the run goes on, and write the guard's findings to its row before any work."""
-    report, facts = checked.report, checked.world[run.flow.flow_id]
+    report, facts = checked.report, checked.flow
     superfluous = run.due is not None and done_by(facts, run.due, run.options.as_parameters()) is not None
     admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force, superfluous=superfluous)
     if admission is Admission.SUPERFLUOUS:  # it has looked at nothing, so it has nothing to write down
@@ -200,38 +210,32 @@ def _record_guard(run: _Run, checked: GuardFinding, order: WorkOrder | None) -> 
 
 
 async def _blocked(run: _Run, checked: GuardFinding) -> State[None]:
-    ledger, now = run.services.ledger, checked.report.checked_at
+    ledger, now, refreshing = run.services.ledger, checked.report.checked_at, run.on_stale == "refresh"
     ledger.request([run.flow.flow_id], parameters=run.options.as_parameters(), run_id=run.run_id, now=now)
-    later = "It is asked for, and starts when its inputs are ready."
-    if run.on_stale == "refresh":
+    if refreshing:
         # The guard's own reading ends one step behind a tolerant edge.
         world = (await assess_upstream(run.services, run.flow.flow_id, now, all_ancestors=True)).world
         upstream = flows_to_refresh(checked.report, world)
         ledger.request(upstream, parameters={}, run_id=run.run_id, now=now)
         log_decisions(await start_due(run.services, upstream), get_run_logger())
-        later = "Its upstream flows are asked for too, and it starts when they are ready."
-    return Cancelled(name=BLOCKED, message=f"{checked.report.why}. {later}")
+    return Cancelled(name=BLOCKED, message=blocked_message(checked.report, upstreams_asked=refreshing))
 
 
 def _skipped(run: _Run, checked: GuardFinding) -> State[None]:
-    confirmed = checked.world[run.flow.flow_id].completed
+    confirmed = checked.flow.completed
     assert confirmed is not None  # what made it a skip
     run.services.ledger.confirm(run.run_id, confirmed.run_id, run.clock.now())
-    at = moment(confirmed.at, checked.report.checked_at)
-    return Completed(
-        name=SKIPPED,
-        message=f"Its inputs and its configuration are those of run {short(confirmed.run_id)}, completed at {at}.",
-    )
+    return Completed(name=SKIPPED, message=skipped_message(confirmed, checked.report.checked_at))
 
 
 def _superfluous(run: _Run, checked: GuardFinding) -> State[None]:
-    done = checked.world[run.flow.flow_id].completed
+    done = checked.flow.completed
     assert done is not None  # what made it superfluous
     assert run.due is not None
-    return Completed(name=SKIPPED, message=why_superfluous(done, run.due, checked.report.checked_at))
+    return Completed(name=SKIPPED, message=superfluous_message(done, run.due, checked.report.checked_at))
 
 
-async def _worked(run: _Run, order: WorkOrder, work: Work) -> State[None]:
+async def _worked(run: _Run, order: WorkOrder, work: Work, recording: Recording) -> State[None]:
     def work_in_thread() -> Outcome:
         return work(run_context(run.services, run.flow, order, run_id=run.run_id))
 
@@ -243,7 +247,7 @@ async def _worked(run: _Run, order: WorkOrder, work: Work) -> State[None]:
 
     patient = step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())
     try:
-        outcome = await asyncio.to_thread(_record, run, await patient())
+        outcome = await asyncio.to_thread(_record, run, await patient(), recording)
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
     for event in outcome.events:
@@ -251,14 +255,16 @@ async def _worked(run: _Run, order: WorkOrder, work: Work) -> State[None]:
             emit_instance_event(run.services.repository, run.flow, event)
     with log_failure("the summary"):
         await acreate_markdown_artifact(
-            _shown(outcome), key=f"{run.label.replace('.', '-')}-outcome", description=f"What {run.label} left"
+            outcome_page(outcome),
+            key=outcome_key(run.flow.instance, run.flow.kind),
+            description=f"What {run.label} left",
         )
-    return Completed(message=outcome.message or _left(outcome))
+    return Completed(message=completed_message(outcome))
 
 
-def _record(run: _Run, outcome: Outcome) -> Outcome:
+def _record(run: _Run, outcome: Outcome, recording: Recording) -> Outcome:
     """Write down what the run leaves, and return it."""
-    with settled(run.services, run.flow, outcome) as left:
+    with recording(run.services, run.flow.instance, outcome) as left:
         run.services.ledger.record_outcome(run.run_id, left, run.clock.now())
     return left
 
@@ -268,17 +274,3 @@ def _without_version(run: _Run, checked: GuardFinding) -> list[str]:
     pinned = {pin.upstream for pin in checked.report.pins}
     missing = dict.fromkeys(e.upstream for e in run.flow.edges if e.required and e.upstream not in pinned)
     return [checked.world[flow_id].label if flow_id in checked.world else short(flow_id) for flow_id in missing]
-
-
-def _shown(outcome: Outcome) -> str:
-    """Return the Markdown of the artifact: the summary, then the pictures."""
-    return "\n\n".join([outcome.summary, *(picture.markdown for picture in outcome.pictures)])
-
-
-def _left(outcome: Outcome) -> str:
-    if outcome.version is None:
-        return "It leaves no version."
-    rows = f", {outcome.row_count:,} rows" if outcome.row_count is not None else ""
-    reach = f" up to {outcome.watermark}" if outcome.watermark else ""
-    new = "" if outcome.found_new else ", nothing new"
-    return f"{version_of(outcome.version)}{rows}{reach}{new}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from prefect import get_client, get_run_logger, task
+from prefect import get_run_logger, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
@@ -16,8 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.integrations.services import Services
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
+from flows.running.run_messages import upstream_table, verdict_line
+from flows.running.run_names import upstreams_key
 from instances.rules.readiness import FreshnessReport, assess
-from instances.world.facts import FlowId, World
+from instances.world.facts import FlowFacts, FlowId, World
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,18 @@ class GuardFinding:
     report: FreshnessReport
     world: World
 
+    @property
+    def flow(self) -> FlowFacts:
+        """The facts of the flow that the report is on."""
+        return self.world[self.report.flow_id]
+
 
 async def assess_upstream(
     services: Services, flow_id: FlowId, now: dt.datetime, *, all_ancestors: bool = False
 ) -> GuardFinding:
     """Read the facts that judging `flow_id` needs, or all its ancestors' too, and judge it."""
     starts = [flow_id, *services.repository.ancestors(flow_id)] if all_ancestors else [flow_id]
-    async with get_client() as client:
-        world = await read_world(services.repository, services.ledger, PrefectReader(client), starts, now=now)
+    world = await read_world(services.repository, services.ledger, PrefectReader(services.prefect), starts, now=now)
     return GuardFinding(assess(world[flow_id], world, now), world)
 
 
@@ -45,11 +51,11 @@ async def check_upstream_freshness(flow_id: FlowId, now: dt.datetime, services: 
     The report is kept as an artifact on the run's page.
     """
     checked = await assess_upstream(services, flow_id, now)
-    report = checked.report
+    report, flow = checked.report, checked.flow
     with log_failure("the table of upstreams"):
         await acreate_table_artifact(
             table=upstream_table(report),
-            key=f"{report.label.replace('.', '-')}-upstreams",
+            key=upstreams_key(flow.instance, flow.kind),
             description=verdict_line(report),
         )
     return checked
@@ -62,33 +68,6 @@ def log_failure(what: str) -> Iterator[None]:
         yield
     except (httpx.HTTPError, PrefectException, SQLAlchemyError, OSError) as error:
         get_run_logger().warning("%s could not be sent: %s", what, error)
-
-
-def verdict_line(report: FreshnessReport) -> str:
-    """Return the guard's verdict in a sentence or two, as Markdown."""
-    if not report.upstreams:
-        return f"**{report.label}** has no upstream flows."
-    if report.all_ready:
-        count = len(report.upstreams)
-        which = "its upstream flow is" if count == 1 else f"all {count} upstream flows that count are"
-        return f"**{report.label}** may work: {which} ready."
-    return f"**{report.label}** is blocked. {report.why}"
-
-
-def upstream_table(report: FreshnessReport) -> list[dict[str, Any]]:
-    """Return a row for each upstream flow, root causes first."""
-    pinned = {pin.upstream: pin.version for pin in report.pins}
-    rows = [
-        {
-            "upstream": upstream.label,
-            "status": str(upstream.verdict.status),
-            "blocks": ("root cause" if upstream.root else "yes") if upstream.blocks else "no",
-            "pinned version": pinned.get(upstream.flow_id, ""),
-            "reason": upstream.blocks or upstream.verdict.reason,
-        }
-        for upstream in report.upstreams
-    ]
-    return rows or [{"upstream": "none"}]
 
 
 def report_row(report: FreshnessReport) -> dict[str, Any]:

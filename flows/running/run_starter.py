@@ -7,20 +7,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-from prefect import Flow, State, get_client
-from prefect.client.orchestration import PrefectClient
+from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.logging.loggers import flow_run_logger
-from prefect.states import Completed, Scheduled
 
-from flows.integrations.services import Services, load_platform, opened
+from flows.integrations.prefect_api import NotInPrefect, PrefectApi, PrefectError, PrefectRefusal, plain
+from flows.integrations.services import Services, opened
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
+from flows.running.run_messages import started_message, superfluous_message
 from instances.rules.cascade import Decision, Hold, Start, decide
-from instances.rules.late_runs import superfluous_runs, why_superfluous
-from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, FlowId, RunFact, RunId, World
+from instances.rules.late_runs import superfluous_runs
+from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, FlowId, RunFact, RunId, RunState, World
 from instances.world.wording import short
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -49,12 +47,12 @@ async def cascade_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
     if flow_run.deployment_id is None:
         return
     logger = flow_run_logger(flow_run, flow)
-    with opened(await load_platform()) as services:
+    async with opened() as services:
         ended = services.repository.flow_of_deployment(flow_run.deployment_id)
         if ended is None:
             return
         if (state.is_cancelling() or state.is_cancelled()) and state.name != BLOCKED:
-            services.ledger.withdraw_requests(ended.flow_id, state.timestamp)
+            services.ledger.withdraw_requests(ended.flow_id, plain(state.timestamp))
         looked = await start_due(services, [ended.flow_id, *services.repository.children(ended.flow_id)])
     log_decisions(looked, logger)
 
@@ -78,17 +76,16 @@ async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Cascade
     if not flow_ids:
         return CascadeResult({}, (), {}, {})
     now = dt.datetime.now(dt.UTC)
-    async with get_client() as client:
-        reader = PrefectReader(client)
-        world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
-        return await start_due_in(world, services, client, flow_ids, now)
+    reader = PrefectReader(services.prefect)
+    world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
+    return await start_due_in(world, services, flow_ids, now)
 
 
 async def start_due_in(
-    world: World, services: Services, client: PrefectClient, flow_ids: Collection[FlowId], now: dt.datetime
+    world: World, services: Services, flow_ids: Collection[FlowId], now: dt.datetime
 ) -> CascadeResult:
     """Decide on each of the flows in a world that was read `deciding` at `now`, and start those that are due."""
-    await end_superfluous_runs(client, (world[flow_id] for flow_id in flow_ids if flow_id in world), now)
+    await end_superfluous_runs(services.prefect, (world[flow_id] for flow_id in flow_ids if flow_id in world), now)
     decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
     started: dict[FlowId, RunId] = {}
     failed: dict[FlowId, str] = {}
@@ -96,8 +93,8 @@ async def start_due_in(
         if not isinstance(decision, Start):
             continue
         try:  # one that can't be started must not keep the others from starting
-            run_id = await _start(services, client, decision, now)
-        except (httpx.HTTPError, PrefectException) as error:
+            run_id = await _start(services, decision, now)
+        except PrefectError as error:
             failed[decision.flow_id] = str(error)
             continue
         if run_id is not None:
@@ -105,7 +102,7 @@ async def start_due_in(
     return CascadeResult(world, decisions, started, failed)
 
 
-async def end_superfluous_runs(client: PrefectClient, flows: Iterable[FlowFacts], now: dt.datetime) -> None:
+async def end_superfluous_runs(prefect: PrefectApi, flows: Iterable[FlowFacts], now: dt.datetime) -> None:
     """End as Skipped the late runs whose work another run has done, so that none of them is started any more.
 
     One that a worker takes meanwhile finds out by itself.
@@ -113,41 +110,42 @@ async def end_superfluous_runs(client: PrefectClient, flows: Iterable[FlowFacts]
     for flow in flows:
         for run in superfluous_runs(flow):
             assert flow.completed is not None  # what made it superfluous
-            await end_as_skipped(client, run, why_superfluous(flow.completed, run.at, now))
+            await end_as_skipped(prefect, run, superfluous_message(flow.completed, run.at, now))
 
 
-async def end_as_skipped(client: PrefectClient, run: RunFact, message: str) -> None:
-    with suppress(ObjectNotFound):  # somebody has deleted it
-        await client.set_flow_run_state(run.run_id, Completed(name=SKIPPED, message=message))
+async def end_as_skipped(prefect: PrefectApi, run: RunFact, message: str) -> None:
+    with suppress(NotInPrefect):  # somebody has deleted it
+        await prefect.set_state(run.run_id, RunState.COMPLETED, message, name=SKIPPED)
 
 
-async def _start(services: Services, client: PrefectClient, start: Start, now: dt.datetime) -> RunId | None:
+async def _start(services: Services, start: Start, now: dt.datetime) -> RunId | None:
     """Claim and start one run; None when a run has come of the claim already."""
-    ledger = services.ledger
+    ledger, prefect = services.ledger, services.prefect
     taken = ledger.claim(start.key, start.flow_id, fingerprint=start.fingerprint, reason=start.reason, now=now)
-    if taken is not None and await _is_there(client, taken):
+    if taken is not None and await _is_there(prefect, taken):
         return None
     try:
-        run = await client.create_flow_run_from_deployment(
-            start.deployment_id,
-            parameters=dict(start.parameters),
-            idempotency_key=start.key,
-            state=Scheduled(message=f"Started by the cascade: {start.reason}"),
-            tags=[CASCADE],
+        run_id = RunId(
+            await prefect.create_run(
+                start.deployment_id,
+                start.parameters,
+                idempotency_key=start.key,
+                why=started_message(start.reason),
+                tags=[CASCADE],
+            )
         )
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code in REFUSED and start.parameters:
+    except PrefectRefusal as error:
+        if error.status in REFUSED and start.parameters:
             ledger.withdraw_requests(start.flow_id, now)  # what was asked for can't be done
         raise
-    run_id = RunId(run.id)
     ledger.note_started(start.key, run_id)
     return run_id
 
 
-async def _is_there(client: PrefectClient, run_id: RunId) -> bool:
+async def _is_there(prefect: PrefectApi, run_id: RunId) -> bool:
     """Say whether a run still exists: one that was deleted before it ended opens no new claim."""
     try:
-        await client.read_flow_run(run_id)
-    except ObjectNotFound:
+        await prefect.run(run_id)
+    except NotInPrefect:
         return False
     return True

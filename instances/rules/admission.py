@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from instances.rules.readiness import FreshnessReport, Upstream, assess
 from instances.rules.status import FlowStatus
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.world.facts import FlowFacts, FlowId, World
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from uuid import UUID
 
+from instances.rules.changes_since import change_since
 from instances.rules.late_runs import runs_under_way
-from instances.rules.news import news_since
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import FlowFacts, FlowId, Request, RunFact, RunId, World
@@ -58,14 +58,17 @@ class Hold:
 Decision = Start | Hold
 
 
-def decide(flow: FlowFacts, world: World, now: dt.datetime) -> Decision:
-    """Return what to do with `flow` at `now`, by the rules of design.md, section 5."""
+def decide(flow: FlowFacts, world: World, now: dt.datetime, report: FreshnessReport | None = None) -> Decision:
+    """Return what to do with `flow` at `now`, by the rules of design.md, section 5.
+
+    `report` is what `assess` says of it at that moment, where that is there already.
+    """
     now = plain_moment("now", now)
     obstacle = _obstacle(flow)
     if obstacle is not None or flow.deployment_id is None:
         obstacle = obstacle or "it has no deployment yet"
         return Hold(flow.flow_id, flow.label, obstacle)
-    report = assess(flow, world, now)
+    report = report or assess(flow, world, now)
     wish = _asked(flow, now) or _wanted(flow, world, report, now)
     if isinstance(wish, Hold):
         return wish
@@ -168,7 +171,7 @@ def _taken_on(flow: FlowFacts) -> Mapping[str, object]:
 def _of_now(run: RunFact, flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> bool:
     """Say whether a run was for the inputs and the configuration of now."""
     known = run.provenance.fingerprint if run.provenance is not None else run.claimed
-    return known == report.fingerprint if known is not None else news_since(flow, world, run.at, now) is None
+    return known == report.fingerprint if known is not None else change_since(flow, world, run.at, now) is None
 
 
 def _has_other_reason(failed: RunFact, report: FreshnessReport) -> bool:
@@ -191,8 +194,8 @@ def _ask_source_again(flow: FlowFacts, report: FreshnessReport, now: dt.datetime
 
 
 def _cancel_holds(flow: FlowFacts, world: World, now: dt.datetime) -> bool:
-    """Say whether a person's cancel is the last word: no run has done anything since, and there is no news."""
+    """Say whether a person's cancel is the last word: no run has done anything since, and nothing has changed."""
     cancelled, decisive = flow.cancelled, flow.decisive
     if cancelled is None or (decisive is not None and decisive.at > cancelled.at):
         return False
-    return news_since(flow, world, cancelled.at, now) is None
+    return change_since(flow, world, cancelled.at, now) is None

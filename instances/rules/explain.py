@@ -3,10 +3,10 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from instances.rules.cascade import Start, decide, open_requests
+from instances.rules.cascade import Decision, Start, decide, open_requests
 from instances.rules.late_runs import runs_under_way
-from instances.rules.readiness import Upstream, assess
-from instances.rules.status import FlowStatus, judge
+from instances.rules.readiness import FreshnessReport, Upstream, assess
+from instances.rules.status import FlowStatus, Verdict, judge
 from instances.world.clock import ClockError, next_tick
 from instances.world.facts import FlowFacts, FlowId, World
 from instances.world.lineage import downstream_of, strict_closure, strict_parents
@@ -39,15 +39,14 @@ class Explanation:
 
 def explain(flow: FlowFacts, world: World, now: dt.datetime) -> Explanation:
     """Return why `flow` has its status at `now`; only what blocks is followed upward."""
-    report = assess(flow, world, now)
+    report, verdict = assess(flow, world, now), judge(flow, world, now)
     blockers = {upstream.flow_id: upstream for upstream in report.blockers}
-    verdict = judge(flow, world, now)
     # One that can't be read is a cause by itself, whatever else is behind it.
     root = flow.unreadable is not None or not blockers
     causes = [Cause(0, flow.flow_id, flow.label, verdict.status, verdict.reason, root=root)]
     direct = [edge.upstream for edge in flow.edges if edge.strict or edge.upstream in blockers]
     causes.extend(_behind(direct, world, blockers))
-    return Explanation(tuple(causes), _next(flow, world, now))
+    return Explanation(tuple(causes), _next(flow, verdict, report, decide(flow, world, now, report)))
 
 
 def _behind(direct: list[FlowId], world: World, blockers: dict[FlowId, Upstream]) -> list[Cause]:
@@ -72,21 +71,18 @@ def _behind(direct: list[FlowId], world: World, blockers: dict[FlowId, Upstream]
     return lines
 
 
-def _next(flow: FlowFacts, world: World, now: dt.datetime) -> str:
-    decision = decide(flow, world, now)
+def _next(flow: FlowFacts, verdict: Verdict, report: FreshnessReport, decision: Decision) -> str:
     if isinstance(decision, Start):
         return f"the cascade or the sweep starts it: {decision.reason}"
-    waits_for = [up.label for up in assess(flow, world, now).blockers if up.verdict.status is FlowStatus.RUNNING]
+    waits_for = [up.label for up in report.blockers if up.verdict.status is FlowStatus.RUNNING]
     if waits_for and flow.auto:
         return f"it is looked at again when these have ended: {', '.join(waits_for)}"
-    report = assess(flow, world, now)
     if open_requests(flow) and not report.all_ready:
         return "it is asked for, and starts by itself when its inputs are ready"
     if flow.auto and not report.all_ready and not runs_under_way(flow):
         return "it is looked at again when its inputs are ready"
-    if flow.policy.clock is not None and (tick := _tick(flow, now)) is not None:
-        return f"its schedule starts it at {moment(tick, now)}"
-    verdict = judge(flow, world, now)
+    if flow.policy.clock is not None and (tick := _tick(flow, report.checked_at)) is not None:
+        return f"its schedule starts it at {moment(tick, report.checked_at)}"
     if verdict.ready:
         return "nothing is due"
     if verdict.status is FlowStatus.ERROR and flow.auto:

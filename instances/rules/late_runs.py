@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Mapping
 
 from instances.world.facts import FlowFacts, RunFact
-from instances.world.wording import moment, short
 
 _MORE_THAN_USUAL = ("force", "everything")  # what a run that was asked for less has not done
 
@@ -31,9 +30,3 @@ def runs_under_way(flow: FlowFacts) -> tuple[RunFact, ...]:
     """Return the flow's runs that are under way, or are due and have something to do."""
     superfluous = superfluous_runs(flow)
     return tuple(run for run in flow.live if run not in superfluous)
-
-
-def why_superfluous(done: RunFact, due: dt.datetime, now: dt.datetime) -> str:
-    """Return in a sentence why a run due at a moment had nothing to do."""
-    at = moment(due, now)
-    return f"It was due at {at}: run {short(done.run_id)} has begun since, and completed at {moment(done.at, now)}."

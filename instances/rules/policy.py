@@ -6,9 +6,9 @@ A flow is driven by its inputs or by its clock: the defaults follow from which.
 import datetime as dt
 
 from definitions.contract import FlowKind
+from instances.specification.fields import Freshness
 from instances.specification.schedules import Schedule
 from instances.specification.shapes import SHAPES
-from instances.specification.specs import Freshness
 from instances.world.facts import Calendar, Clock, Policy
 
 

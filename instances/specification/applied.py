@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from definitions.contract import FlowKind
-from instances.specification.specs import AnySpec, ComponentSpec, FlowSettings
+from instances.specification.fields import FlowSettings
+from instances.specification.specs import AnySpec, ComponentSpec
 from instances.world.facts import Edge, FlowId
 
 

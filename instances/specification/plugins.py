@@ -1,16 +1,71 @@
-"""Assembly: from applied specs to the plugins that do an instance's work, and to where its rows lie."""
+"""Plugins: from the specs of an instance to what does its work, and to where its rows lie.
+
+A config is parsed once: what it is parsed to stays beside its definition, and all that is asked afterwards, what
+decides on the flows, what counts in their hash, what is logged, what does the work, is asked of the two together.
+"""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
+
+from pydantic import BaseModel
 
 from definitions.accessors.simple import SIMPLE
-from definitions.contract import Accessor, Definition, Pipeline, Resources, Store
+from definitions.contract import Accessor, Definition, Kind, Resources, Store
 from definitions.stores.delta import DELTA
 from instances.specification.applied import AppliedInstance
-from instances.specification.resolution import Definitions
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import DefinedSpec
 from instances.specification.types import type_of
+
+
+class Definitions(Protocol):
+    """Where definitions are looked up; the registry is one."""
+
+    def get(self, kind: Kind, name: str, version: int | None = None) -> Definition: ...
+
+
+@dataclass(frozen=True)
+class ConfiguredDefinition:
+    """A definition, with the parameters that a config gives it."""
+
+    definition: Definition
+    parameters: BaseModel
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The parameters as JSON, defaults filled in."""
+        return self.parameters.model_dump(mode="json")
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """What else decides what the plugin computes, like the operators of an expression."""
+        return self.definition.uses(self.parameters)
+
+    def plugin(self, resources: Resources) -> Any:
+        """Make what the definition brings: a pipeline, a store, a module, ... Raises `DefinitionError`."""
+        return self.definition.factory(self.parameters, resources)
+
+
+def configured(spec: DefinedSpec, definitions: Definitions) -> ConfiguredDefinition:
+    """Return the definition that a spec names, with its config parsed. Raises `DefinitionError`."""
+    definition = _definition(spec, definitions)
+    return ConfiguredDefinition(definition, definition.parse(spec.config))
+
+
+def defining(applied: AppliedInstance, definitions: Definitions) -> Definition | None:
+    """Return the definition that decides on an instance's flows; None where its type does. Raises `DefinitionError`."""
+    spec = _defining_spec(applied)
+    return _definition(spec, definitions) if spec is not None else None
+
+
+def own_definition(applied: AppliedInstance, definitions: Definitions) -> ConfiguredDefinition:
+    """Return what `defining` returns, configured, of an instance that has one. Raises `DefinitionError`.
+
+    It makes the pipeline of a dataset or an experiment, the module of a model, the optimizer of a portfolio.
+    """
+    spec = _defining_spec(applied)
+    assert spec is not None, f"no definition decides on {applied.spec.name}"
+    return configured(spec, definitions)
 
 
 @dataclass(frozen=True)
@@ -30,8 +85,8 @@ def readable(applied: AppliedInstance, definitions: Definitions, resources: Reso
     if not applied.parts:
         return RowReader(own_store(applied.spec.name, resources), SIMPLE.factory(SIMPLE.parse({}), own))
     return RowReader(
-        store=_plugin(applied.parts["store"], definitions, own),
-        accessor=_plugin(applied.parts["accessor"], definitions, own),
+        store=configured(applied.parts["store"], definitions).plugin(own),
+        accessor=configured(applied.parts["accessor"], definitions).plugin(own),
     )
 
 
@@ -56,31 +111,9 @@ def stores(applied: AppliedInstance, definitions: Definitions, resources: Resour
     return (own, *others)
 
 
-def pipeline_of(applied: AppliedInstance, definitions: Definitions, resources: Resources) -> Pipeline:
-    """Return the pipeline of a dataset, or the one that an experiment names. Raises `DefinitionError`."""
+def _defining_spec(applied: AppliedInstance) -> DefinedSpec | None:
     spec = applied.parts["pipeline"] if applied.parts else applied.spec
-    assert isinstance(spec, DefinedSpec)
-    pipeline: Pipeline = _plugin(spec, definitions, replace(resources, instance=applied.spec.name))
-    return pipeline
-
-
-def plugin_of(applied: AppliedInstance, definitions: Definitions, resources: Resources) -> Any:
-    """Return what an instance's own definition makes: a module, an optimizer, ... Raises `DefinitionError`."""
-    assert isinstance(applied.spec, DefinedSpec)
-    return _plugin(applied.spec, definitions, replace(resources, instance=applied.spec.name))
-
-
-def defining(applied: AppliedInstance, definitions: Definitions) -> Definition | None:
-    """Return the definition that decides on an instance's flows; None where its type does. Raises `DefinitionError`."""
-    spec = applied.parts["pipeline"] if applied.parts else applied.spec
-    if not isinstance(spec, DefinedSpec):
-        return None
-    return _definition(spec, definitions)
-
-
-def _plugin(spec: DefinedSpec, definitions: Definitions, resources: Resources) -> Any:
-    definition = _definition(spec, definitions)
-    return definition.factory(definition.parse(spec.config), resources)
+    return spec if isinstance(spec, DefinedSpec) else None
 
 
 def _definition(spec: DefinedSpec, definitions: Definitions) -> Definition:

@@ -8,25 +8,21 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any
 
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
 from instances.errors import InvalidSpec
+from instances.specification.fields import UpstreamRef
+from instances.specification.plugins import ConfiguredDefinition, Definitions, configured
 from instances.specification.shapes import SHAPES, Output
-from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec, UpstreamRef
+from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.types import type_of
 from instances.world.lineage import find_cycle, topological
 from instances.world.wording import a
+from research.errors import nearest
 
 FlowKey = tuple[str, FlowKind]
-
-
-class Definitions(Protocol):
-    """Where definitions are looked up; the registry is one."""
-
-    def get(self, kind: Kind, name: str, version: int | None = None) -> Definition: ...
 
 
 @dataclass(frozen=True)
@@ -53,11 +49,15 @@ class ResolvedFlow:
 
 @dataclass(frozen=True)
 class ResolvedInstance:
-    """An instance that must exist, with its definition if it names one itself."""
+    """An instance that must exist, with its definition and its parsed config if it names one itself."""
 
     spec: AnySpec
-    definition: Definition | None
+    configured: ConfiguredDefinition | None
     flows: tuple[ResolvedFlow, ...]
+
+    @property
+    def definition(self) -> Definition | None:
+        return self.configured.definition if self.configured is not None else None
 
 
 @dataclass(frozen=True)
@@ -104,23 +104,31 @@ def resolution(
         if isinstance(spec, DefinedSpec):
             try:
                 asked = resources if spec.name in sources else None
-                described.found[spec.name] = _definition(spec, definitions, asked)
+                described.found[spec.name] = _configured(spec, definitions, asked)
             except DefinitionError as error:
                 found.append((spec.name, f"{spec.name}: {error}"))
     for spec in specs:
         found.extend((spec.name, problem) for problem in _part_problems(spec, described))
         if isinstance(spec, RunnableSpec):
             found.extend((spec.name, problem) for problem in _upstream_problems(spec, described))
-    found.extend(_cycle_problems(specs, described))
+    flows = [
+        ((spec.name, kind), tuple(described.edges(spec, kind)))
+        for spec in specs
+        if isinstance(spec, RunnableSpec)
+        for kind in described.flow_kinds(spec)
+    ]
+    found.extend(_cycle_problems(flows))
+    edges = dict(flows)  # of two instances with one name neither is sound
     unsound = {name for name, _ in found}
+    sound = described.specs.keys() - unsound
     resolved = {
         spec.name: ResolvedInstance(
             spec=spec,
-            definition=described.found.get(spec.name),
-            flows=tuple(_flow(spec, kind, described) for kind in described.flow_kinds(spec)),
+            configured=described.found.get(spec.name),
+            flows=tuple(_flow(spec, kind, edges[spec.name, kind], described) for kind in described.flow_kinds(spec)),
         )
         for spec in specs
-        if spec.name not in unsound and _parts_of(spec) <= described.specs.keys() - unsound
+        if spec.name in sound and _parts_of(spec) <= sound
     }
     problems = tuple(dict.fromkeys(problem for _, problem in found))
     return Resolution(tuple(resolved[name] for name in _upstream_first(resolved)), problems)
@@ -132,19 +140,20 @@ def _parts_of(spec: AnySpec) -> set[str]:
 
 @dataclass(frozen=True)
 class _Descriptions:
-    """All specs by name, and the definitions that could be found, by the instance that names them.
+    """All specs by name, and the definitions that could be found and configured, by the instance that names them.
 
     `broken` are names of further instances, of which no more is known.
     """
 
     specs: Mapping[str, AnySpec]
-    found: dict[str, Definition]
+    found: dict[str, ConfiguredDefinition]
     broken: frozenset[str]
 
     def defining(self, spec: AnySpec) -> Definition | None:
         """Return the definition that decides on an instance's flows and roles; None if there is none."""
         field = type_of(spec).defining_part
-        return self.found.get(spec.name if field is None else getattr(spec, field))
+        found = self.found.get(spec.name if field is None else getattr(spec, field))
+        return found.definition if found is not None else None
 
     def flow_kinds(self, spec: AnySpec) -> tuple[FlowKind, ...]:
         """Return the flows that an instance has: those of its type that its definition calls for."""
@@ -190,14 +199,12 @@ def _duplicates(specs: Iterable[AnySpec]) -> list[tuple[str, str]]:
     ]
 
 
-def _definition(spec: DefinedSpec, definitions: Definitions, resources: Resources | None) -> Definition:
-    kind = type_of(spec).defined_by
-    assert kind is not None
-    definition = definitions.get(kind, spec.definition, spec.definition_version)
-    parameters = definition.parse(spec.config)
-    if resources is not None and definition.kind is Kind.PIPELINE:
-        definition.factory(parameters, resources).check()
-    return definition
+def _configured(spec: DefinedSpec, definitions: Definitions, resources: Resources | None) -> ConfiguredDefinition:
+    """Return the definition that a spec names, configured; with `resources` a pipeline's source is looked at too."""
+    found = configured(spec, definitions)
+    if resources is not None and found.definition.kind is Kind.PIPELINE:
+        found.plugin(resources).check()
+    return found
 
 
 def _part_problems(spec: AnySpec, described: _Descriptions) -> Iterable[str]:
@@ -214,9 +221,9 @@ def _part_problems(spec: AnySpec, described: _Descriptions) -> Iterable[str]:
 def _hint(name: str, described: _Descriptions, wanted: str | None = None) -> str:
     fitting = (lambda s: s.type == wanted) if wanted else (lambda s: isinstance(s, RunnableSpec))
     names = sorted(n for n, s in described.specs.items() if fitting(s))
-    near = get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
     return f"describe it, or choose one of: {', '.join(names) or 'none yet'}"
 
 
@@ -276,23 +283,15 @@ def _role_problems(spec: RunnableSpec, accepted: Iterable[Role], who: str) -> It
             )
 
 
-def _cycle_problems(specs: Iterable[AnySpec], described: _Descriptions) -> Iterator[tuple[str, str]]:
-    cycle = find_cycle(
-        (f"{edge.upstream[0]}.{edge.upstream[1]}", f"{spec.name}.{kind}")
-        for spec in specs
-        if isinstance(spec, RunnableSpec)
-        for kind in described.flow_kinds(spec)
-        for edge in described.edges(spec, kind)
-    )
+def _cycle_problems(flows: Iterable[tuple[FlowKey, Iterable[ResolvedEdge]]]) -> Iterator[tuple[str, str]]:
+    cycle = find_cycle((".".join(edge.upstream), ".".join(flow)) for flow, edges in flows for edge in edges)
     for flow in cycle or ():
         name = flow.partition(".")[0]
         yield name, f"the lineage has a cycle: {' -> '.join(cycle or ())}; remove one of these upstream_refs"
 
 
-def _flow(spec: AnySpec, kind: FlowKind, described: _Descriptions) -> ResolvedFlow:
-    assert isinstance(spec, RunnableSpec)
+def _flow(spec: AnySpec, kind: FlowKind, edges: tuple[ResolvedEdge, ...], described: _Descriptions) -> ResolvedFlow:
     shape = SHAPES[kind]
-    edges = tuple(described.edges(spec, kind))
     content = {
         "flow": spec.model_dump(mode="json", include=set(shape.computed_from), exclude=dict(shape.for_readers)),
         "reads": [[*edge.upstream, edge.ref.role, edge.ref.required] for edge in edges],
@@ -316,11 +315,9 @@ def _neutral_values(
 
 def _content(name: str, described: _Descriptions) -> dict[str, Any]:
     """Return what an instance's own definition and config say, defaults filled in."""
-    spec, definition = described.specs[name], described.found[name]
-    assert isinstance(spec, DefinedSpec)
-    parameters = definition.parse(spec.config)
-    content = {"definition": definition.ref, "config": parameters.model_dump(mode="json")}
-    return content | ({"uses": list(uses)} if (uses := definition.uses(parameters)) else {})
+    found = described.found[name]
+    content = {"definition": found.definition.ref, "config": found.config}
+    return content | ({"uses": list(uses)} if (uses := found.uses) else {})
 
 
 def _upstream_first(instances: Mapping[str, ResolvedInstance]) -> Iterator[str]:

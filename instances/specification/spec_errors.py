@@ -61,7 +61,7 @@ def spec_problems(error: ValidationError) -> Iterator[tuple[str, str]]:
         yield ".".join(place), f"{_what(item)}{_got(item)}"
 
 
-def told(name: str, error: ValidationError) -> list[str]:
+def problem_texts(name: str, error: ValidationError) -> list[str]:
     """Return a sentence for each problem of the spec of that name."""
     return [": ".join(filter(None, (name, place, what))) for place, what in spec_problems(error)]
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from definitions.contract import FlowKind, Kind, Role
 from instances.specification.specs import (
+    AnySpec,
     BacktestSpec,
     ComponentSpec,
     DatasetSpec,
@@ -91,3 +92,16 @@ TYPES: Mapping[str, InstanceType] = MappingProxyType(
 def type_of(spec: InstanceSpec) -> InstanceType:
     """Return the type of an instance by its spec."""
     return TYPES[spec.type]
+
+
+def part_name(instance: str, type_: str) -> str:
+    """Return the name of a part that was described in place, inside its dataset."""
+    return f"{instance}-{type_}"
+
+
+def in_place(spec: AnySpec, specs: Mapping[str, AnySpec]) -> dict[str, ComponentSpec]:
+    """Return, by field, the parts among `specs` that are described inside `spec`: they bear its name."""
+    parts = type_of(spec).parts
+    named = {field: getattr(spec, field) for field in parts}
+    own = {field: specs.get(name) for field, name in named.items() if name == part_name(spec.name, parts[field])}
+    return {field: part for field, part in own.items() if isinstance(part, ComponentSpec)}

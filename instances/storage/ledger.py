@@ -16,7 +16,7 @@ from definitions.work.outcome import Outcome
 from instances.rules.admission import ADMITTED, Admission
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.work_order import WorkOrder
-from instances.storage.handles import set_handles
+from instances.storage.handles import data_handles, set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 from instances.world.facts import FlowId, Provenance, Request, RunId
 
@@ -182,11 +182,7 @@ class Ledger:
             )
             handles: dict[str, Any] = dict(outcome.handles)
             if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Output.ROWS:
-                handles |= {
-                    "last_data_date": outcome.watermark,
-                    "row_count": outcome.row_count,
-                    "data_version": outcome.version,
-                }
+                handles |= data_handles(outcome)
             set_handles(flow.instance, handles)
 
     def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str], now: dt.datetime) -> None:

@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session, with_polymorphic
 from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance
 from instances.specification.applied import AppliedInstance, FlowRecord
-from instances.specification.specs import AnySpec, ComponentSpec, FlowSettings, spec_adapter
+from instances.specification.fields import FlowSettings
+from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES
-from instances.storage.tables import DEFINED, HANDLES, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
+from instances.storage.handles import outside_handles
+from instances.storage.tables import DEFINED, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
 from instances.world.facts import Edge, FlowId
 
 _EVERY_ROW = with_polymorphic(InstanceRow, "*")
@@ -60,22 +62,18 @@ class Repository:
             config_hash = session.scalars(select(FlowRow.config_hash).where(FlowRow.id == flow_id)).one()
             return config_hash, _applied_instances(session, names)
 
-    def flow_id(self, instance: str, kind: str) -> FlowId:
-        """Return the id of an instance's flow; `UnknownInstance` or `UnknownFlow`."""
-        kinds = {flow.kind: flow.flow_id for flow in self.flows(instances=[instance])}
-        if not kinds:
-            self.spec(instance)
-        if kind not in kinds:
-            raise UnknownFlow(instance, kind, sorted(kinds))
-        return kinds[FlowKind(kind)]
+    def flow(self, instance: str, kind: str = "") -> FlowRecord:
+        """Return one flow of an instance: that of a kind, or the only one that it has.
 
-    def only_flow(self, instance: str) -> FlowKind:
-        """Return the kind of the one flow that an instance has; `UnknownInstance`, `UnknownFlow`."""
-        kinds = [flow.kind for flow in self.flows(instances=[instance])]
-        if len(kinds) != 1:
+        Raises `UnknownInstance`, `UnknownFlow`.
+        """
+        flows = self.flows(instances=[instance])
+        if not flows:
             self.spec(instance)
-            raise UnknownFlow(instance, "", kinds)
-        return kinds[0]
+        found = [flow for flow in flows if not kind or flow.kind == kind]
+        if len(found) != 1:
+            raise UnknownFlow(instance, kind, [flow.kind for flow in flows])
+        return found[0]
 
     def flows(self, *, instances: Collection[str] | None = None) -> tuple[FlowRecord, ...]:
         """Return all flows, or those of the named instances, by instance and kind."""
@@ -173,11 +171,10 @@ def _applied_instances(session: Session, names: Collection[str]) -> dict[str, Ap
 def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInstance:
     instance_type = TYPES[row.type]
     parts = {type_: _spec(by_id[getattr(row, f"{part}_id")]) for part, type_ in instance_type.parts.items()}
-    handles = {name: getattr(row, name, None) for name in HANDLES}
     return AppliedInstance(
         spec=_spec(row),
         parts={type_: part for type_, part in parts.items() if isinstance(part, ComponentSpec)},
-        handles={name: value for name, value in handles.items() if value is not None},
+        handles=outside_handles(row),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedSQLExpression, column_property, mapped_column, relationship
 
 from definitions.contract import FlowKind
+from instances.storage.handles import DataHandles, ModelHandles
 
 SCHEMA = "optaic"
 
@@ -134,14 +135,6 @@ class _Defined:
     config: Mapped[dict[str, Any]]
 
 
-class _LeavesRows:
-    """The columns of instances that leave rows: how far those of the last recorded run reach."""
-
-    last_data_date: Mapped[dt.date | None]
-    row_count: Mapped[int | None]
-    data_version: Mapped[str | None]
-
-
 class PipelineInstanceRow(_Defined, InstanceRow):
     __tablename__ = "pipeline_instance"
     __mapper_args__ = {"polymorphic_identity": "pipeline"}  # noqa: RUF012
@@ -163,7 +156,7 @@ class AccessorInstanceRow(_Defined, InstanceRow):
     id: Mapped[UUID] = _own_id("instance")
 
 
-class DatasetInstanceRow(_LeavesRows, InstanceRow):
+class DatasetInstanceRow(DataHandles, InstanceRow):
     """A dataset's parts, and how far its rows reach."""
 
     __tablename__ = "dataset_instance"
@@ -194,27 +187,20 @@ class ExperimentInstanceRow(_Defined, InstanceRow):
     id: Mapped[UUID] = _own_id("instance")
 
 
-class ModelInstanceRow(_Defined, _LeavesRows, InstanceRow):
-    """A model's handles; the rows that it leaves are its predictions.
-
-    `mlflow_registered_model_name` is there from its first promotion on.
-    """
+class ModelInstanceRow(_Defined, ModelHandles, DataHandles, InstanceRow):
+    """A model; the rows that it leaves are its predictions."""
 
     __tablename__ = "model_instance"
     __mapper_args__ = {"polymorphic_identity": "model"}  # noqa: RUF012
 
     id: Mapped[UUID] = _own_id("instance")
-    mlflow_experiment_id: Mapped[str | None]
-    mlflow_registered_model_name: Mapped[str | None]
-    evidently_project_id: Mapped[str | None]
-
     # The names by which users know the deployments of a model; each is read from the row of its flow.
     prefect_training_deployment_id: Mapped[UUID | None] = _deployment_of(FlowKind.TRAIN)
     prefect_inference_deployment_id: Mapped[UUID | None] = _deployment_of(FlowKind.INFER)
     prefect_monitoring_deployment_id: Mapped[UUID | None] = _deployment_of(FlowKind.MONITOR)
 
 
-class PortfolioOptimizerInstanceRow(_Defined, _LeavesRows, InstanceRow):
+class PortfolioOptimizerInstanceRow(_Defined, DataHandles, InstanceRow):
     """A portfolio optimizer; the rows that it leaves are weights."""
 
     __tablename__ = "portfolio_optimizer_instance"
@@ -223,7 +209,7 @@ class PortfolioOptimizerInstanceRow(_Defined, _LeavesRows, InstanceRow):
     id: Mapped[UUID] = _own_id("instance")
 
 
-class BacktestInstanceRow(_LeavesRows, InstanceRow):
+class BacktestInstanceRow(DataHandles, InstanceRow):
     """A backtest; the rows that it leaves are its equity curve."""
 
     __tablename__ = "backtest_instance"
@@ -235,8 +221,6 @@ class BacktestInstanceRow(_LeavesRows, InstanceRow):
 ROWS: Mapping[str, type[InstanceRow]] = MappingProxyType(
     {str(mapper.polymorphic_identity): mapper.class_ for mapper in InstanceRow.__mapper__.polymorphic_map.values()}
 )
-HANDLES = ("mlflow_experiment_id", "mlflow_registered_model_name", "evidently_project_id")
-DATA_HANDLES = ("last_data_date", "row_count", "data_version")
 DEFINED = tuple(row for row in ROWS.values() if issubclass(row, _Defined))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from flows.integrations.services import Services
     from flows.planning.planner import Scope
-    from prefect_optaic.session import Session
 
 app = typer.Typer()
 
@@ -36,8 +36,8 @@ def plan(
 
     async def work() -> bool:
         scope = _scope(manifest, prune=prune)
-        async with session() as open_session:
-            changeset = await actions.plan(open_session, scope)
+        async with session() as services:
+            changeset = await actions.plan(services, scope)
         if as_json:
             typer.echo(json.dumps(show.plan_json(changeset.plan), indent=2))
         else:
@@ -83,9 +83,9 @@ def destroy(
         raise typer.BadParameter("name the instances to delete, or say --all; not both.")
 
     async def work() -> None:
-        async with session() as open_session:
-            scope = await actions.destroy_scope(open_session, tuple(instances or ()), data=data)
-            await apply_in(open_session, scope, yes=yes or bool(instances))
+        async with session() as services:
+            scope = await actions.destroy_scope(services, tuple(instances or ()), data=data)
+            await apply_in(services, scope, yes=yes or bool(instances))
 
     asyncio.run(work())
 
@@ -102,8 +102,8 @@ def import_(
 
     async def work() -> None:
         console = Console()
-        async with session() as open_session, open_session.services.exclusive(waits=_waiting):
-            adopted = await actions.adopt(open_session, tuple(instances or ()))
+        async with session() as services, services.exclusive(waits=_waiting):
+            adopted = await actions.adopt(services, tuple(instances or ()))
         for thing in adopted:
             console.print(f"[green]✓[/] adopted {thing}", highlight=False)
         if not adopted:
@@ -122,18 +122,18 @@ def _scope(manifest: Path | None, *, prune: bool) -> "Scope":
     return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken)
 
 
-def _waiting(told: str) -> None:
-    typer.echo(told, err=True)
+def _waiting(message: str) -> None:
+    typer.echo(message, err=True)
 
 
 async def _apply(scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
     from prefect_optaic.session import session
 
-    async with session() as open_session:
-        await apply_in(open_session, scope, yes=yes, kept=kept)
+    async with session() as services:
+        await apply_in(services, scope, yes=yes, kept=kept)
 
 
-async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
+async def apply_in(services: "Services", scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -141,8 +141,8 @@ async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: 
     from prefect_optaic.planfile import check_same
 
     console = Console()
-    async with open_session.services.exclusive(waits=_waiting) as check:
-        changeset = await actions.plan(open_session, scope)
+    async with services.exclusive(waits=_waiting) as check:
+        changeset = await actions.plan(services, scope)
         if kept is not None:
             check_same(kept, changeset)
         if not yes:
@@ -152,5 +152,5 @@ async def apply_in(open_session: "Session", scope: "Scope", *, yes: bool, kept: 
             return
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("applying", total=len(changeset.plan.changes))
-            await actions.apply(open_session, changeset, lambda step: progress.advance(task), check)
+            await actions.apply(services, changeset, lambda step: progress.advance(task), check)
         console.print(f"[green]✓[/] applied {len(changeset.plan.changes)} changes", highlight=False)

@@ -1,4 +1,4 @@
-"""`optaic status`, `run`, `why`, `freshness`, `definitions` and `demo`."""
+"""`optaic status`, `why`, `freshness` and `definitions`."""
 
 import asyncio
 import datetime as dt
@@ -19,8 +19,8 @@ def status(
     from prefect_optaic.session import session
 
     async def work() -> bool:
-        async with session() as open_session:
-            lines = await actions.read_statuses(open_session)
+        async with session() as services:
+            lines = await actions.read_statuses(services)
         if as_json:
             typer.echo(json.dumps(show.as_json(lines), indent=2))
         else:
@@ -31,51 +31,6 @@ def status(
 
     if not asyncio.run(work()):
         raise typer.Exit(1)
-
-
-@app.command()
-def run(
-    instance: Annotated[str, typer.Argument(help="The instance.")],
-    flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Go on whatever the guard says; recorded.")] = False,
-    on_stale: Annotated[str | None, typer.Option(help="block, refresh or warn, for this run.")] = None,
-    everything: Annotated[
-        bool, typer.Option("--everything", help="Of refresh: read the source from the beginning.")
-    ] = False,
-) -> None:
-    """Start a flow through its deployment, and follow it to its end.
-
-    Exit code 0 when it completed or had nothing new to do, 3 when its guard blocked it, 1 otherwise.
-    """
-    from rich.console import Console
-
-    from prefect_optaic import actions, show
-    from prefect_optaic.session import session
-
-    asked = {"force": force, "on_stale": on_stale, "everything": everything}
-    parameters = {name: value for name, value in asked.items() if value}
-
-    async def work() -> int:
-        console = Console()
-        async with session() as open_session:
-            kind = flow or open_session.services.repository.only_flow(instance)
-            label = f"{instance}.{kind}"
-            last: actions.RunSnapshot | None = None
-            with console.status(f"{label} ..."):
-                async for seen in actions.run(open_session, instance, kind, parameters):
-                    if last is None:
-                        console.print(f"  {open_session.target.ui_url}/runs/flow-run/{seen.run_id}", highlight=False)
-                    show.show_run(console, label, seen)
-                    last = seen
-            assert last is not None  # a run has at least one state
-            code = show.exit_code(last)
-            unforeseen = code == 1 and not actions.has_own_message(last)
-            if unforeseen and (errors := await actions.errors_of(open_session, last.run_id)):
-                console.print(errors, markup=False, highlight=False, style="dim")
-            return code
-
-    if code := asyncio.run(work()):
-        raise typer.Exit(code)
 
 
 @app.command()
@@ -91,10 +46,9 @@ def why(
     from prefect_optaic.session import session
 
     async def work() -> None:
-        async with session() as open_session:
-            repository = open_session.services.repository
-            flow_id = repository.flow_id(instance, flow or repository.only_flow(instance))
-            judged = await actions.read_snapshot(open_session)
+        async with session() as services:
+            flow_id = services.repository.flow(instance, flow).flow_id
+            judged = await actions.read_snapshot(services)
         explanation = explain(judged.world[flow_id], judged.world, judged.now)
         console = Console()
         console.print(show.cause_tree(explanation))
@@ -112,8 +66,8 @@ def freshness() -> None:
     from prefect_optaic.session import session
 
     async def work() -> None:
-        async with session() as open_session:
-            judged = await actions.read_snapshot(open_session)
+        async with session() as services:
+            judged = await actions.read_snapshot(services)
         facts = [judged.world[flow.flow_id] for flow in judged.flows]
         Console().print(show.freshness_table(facts, judged.world, judged.now))
 
@@ -138,14 +92,3 @@ def definitions(
             first_sentence = d.summary.partition(": ")[0].partition(". ")[0].rstrip(".")
             table.add_row(d.kind, d.name, str(d.version), ", ".join(d.parameters.model_fields), first_sentence)
     Console().print(table)
-
-
-@app.command()
-def demo() -> None:
-    """Start a stack, and let real prices flow through guarded deployments; exit code 0 when all are READY."""
-    from rich.console import Console
-
-    from prefect_optaic.demo import demo as run_demo
-
-    if not run_demo(Console()):
-        raise typer.Exit(1)

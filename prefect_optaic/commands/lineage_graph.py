@@ -30,7 +30,7 @@ def graph(
     """Show the lineage, flow by flow, with each flow's status: in layers, upstream first."""
     from rich.console import Console
 
-    from flows.drawing.lineage_layout import lineage_graph
+    from flows.drawing.lineage_layout import lay_out_lineage
     from prefect_optaic import actions
     from prefect_optaic.session import session
 
@@ -38,17 +38,17 @@ def graph(
         raise UnknownPicture(out)
 
     async def work() -> "Graph":
-        async with session() as open_session:
-            judged = await actions.read_snapshot(open_session)
-        return lineage_graph(judged.world, judged.now)
+        async with session() as services:
+            judged = await actions.read_snapshot(services)
+        return lay_out_lineage(judged.world, judged.now)
 
-    drawn = asyncio.run(work())
+    picture = asyncio.run(work())
     console = Console()
     if out is None:
-        console.print(layer_table(drawn))
+        console.print(layer_table(picture))
     else:
-        _draw(drawn, out)
-        console.print(f"[green]✓[/] {out}: {len(drawn.nodes)} flows, {len(drawn.links)} edges", highlight=False)
+        _draw(picture, out)
+        console.print(f"[green]✓[/] {out}: {len(picture.nodes)} flows, {len(picture.links)} edges", highlight=False)
 
 
 def layer_table(graph: "Graph") -> "Table":

@@ -39,9 +39,9 @@ def _experiment(instance: str, signal: str, least: float | None, most: float | N
     bounds = bounds_of(signal, least=least, most=most)
 
     async def work() -> None:
-        async with session() as open_session:
-            scope = await scope_of_signal(open_session, instance, signal, bounds)
-            await apply_in(open_session, scope, yes=False)
+        async with session() as services:
+            scope = await scope_of_signal(services, instance, signal, bounds)
+            await apply_in(services, scope, yes=False)
 
     asyncio.run(work())
 
@@ -50,12 +50,13 @@ async def _model(instance: str, version: str | None) -> None:
     """Promote a version of a model, None for the champion before."""
     from rich.console import Console
 
-    from prefect_optaic.promotion import not_started, previous_version, promote_version
+    from prefect_optaic.promotion import not_started, previous_version, promote_version, training_flow
     from prefect_optaic.session import session
 
-    async with session() as open_session:
-        version = version or previous_version(open_session, instance)
-        looked = await promote_version(open_session, instance, version)
+    async with session() as services:
+        training = training_flow(services, instance)
+        version = version or previous_version(services, training)
+        looked = await promote_version(services, training, version)
     console = Console()
     console.print(f"[green]✓[/] version {version} is the champion of {instance}", highlight=False)
     for flow_id in looked.started:

@@ -23,6 +23,7 @@ def up(
     from rich.console import Console
     from rich.markup import escape
 
+    from definitions.addresses import redacted
     from prefect_optaic.stack.lifecycle import up as start
     from prefect_optaic.stack.progress import Progress
     from prefect_optaic.stack.servers.pages import PAGES, url
@@ -31,7 +32,7 @@ def up(
     console = Console()
     target = start(progress=Progress(console), with_ui=with_ui)
     console.print(f"\n[bold]Prefect UI[/]   {target.ui_url}", highlight=False, soft_wrap=True)
-    console.print(f"[bold]Prefect API[/]  {target.api_url}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Prefect API[/]  {redacted(target.api_url)}", highlight=False, soft_wrap=True)
     if target.embedded:
         for name, record in State.load(target.home).services.items():
             if name in PAGES:

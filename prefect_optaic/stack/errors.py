@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from definitions.addresses import redacted
 from instances.errors import OptaicError
 
 
@@ -50,6 +51,16 @@ class StepFailed(StackError):
         super().__init__(f"{what} failed with exit code {code}. {log_end(log, tail)}")
 
 
+class ForeignPackages(StackError):
+    """The folder in which runs are to work has packages with the names of ours."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(
+            f"{folder} has packages of its own named {', '.join(names)}, which runs that work there would import "
+            "instead of this project's: run `optaic up` in another folder."
+        )
+
+
 class HalfExternal(StackError):
     """A database of one's own, but no Prefect server."""
 
@@ -65,8 +76,8 @@ class Unreachable(StackError):
 
     def __init__(self, variable: str, value: str, why: str) -> None:
         super().__init__(
-            f"{variable}={value} does not answer ({why}). Start that server or correct the address; "
-            "unset PREFECT_API_URL and OPTAIC_DATABASE_URL to use the embedded stack."
+            f"{variable}={redacted(value)} does not answer ({redacted(why)}). Start that server or correct the "
+            "address; unset PREFECT_API_URL and OPTAIC_DATABASE_URL to use the embedded stack."
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
+from definitions.addresses import redacted
 from prefect_optaic.stack.errors import PortTaken
 from prefect_optaic.stack.machine.home import Home
 from prefect_optaic.stack.machine.ports import choose
@@ -46,7 +47,7 @@ def up(
     home, progress = home or Home.current(), progress or Progress()
     own = external(State.load(home))
     if own is not None:
-        progress.note(f"using the Prefect server at {own.api_url} and OPTAIC_DATABASE_URL; starting none")
+        progress.note(f"using the Prefect server at {redacted(own.api_url)} and OPTAIC_DATABASE_URL; starting none")
         prepare(own, progress=progress, deploy=deploy)
         if with_ui:
             progress.note("the pages of MLflow and Evidently are your own too: none started")
@@ -58,7 +59,9 @@ def up(
         with _undone_on_failure(state, progress) as started:
             target = _Start(state, progress, started).run(deploy=deploy, with_ui=with_ui)
     if address and address != target.api_url:
-        progress.note(f'PREFECT_API_URL is {address} in this shell; to talk to this stack: eval "$(optaic env)"')
+        progress.note(
+            f'PREFECT_API_URL is {redacted(address)} in this shell; to talk to this stack: eval "$(optaic env)"'
+        )
     return target
 
 
@@ -67,7 +70,7 @@ def down(home: Home | None = None, *, progress: Progress | None = None) -> None:
     home, progress = home or Home.current(), progress or Progress()
     own = external(State.load(home))
     if own is not None:
-        progress.note(f"the servers at {own.api_url} and OPTAIC_DATABASE_URL are your own: nothing stopped")
+        progress.note(f"the servers at {redacted(own.api_url)} and OPTAIC_DATABASE_URL are your own: nothing stopped")
         return
     if not home.root.exists():
         progress.note(f"nothing runs here ({home.root})")
@@ -140,7 +143,7 @@ class _Start:
 
     def _pages(self, names: Sequence[str], platform: "Platform") -> None:
         """Start the pages of these names, and wait for them."""
-        starters, addresses = pages.starters(self.home, platform), dict[str, str]()
+        starters, addresses = pages.starters(self.home, platform.settings), dict[str, str]()
         for name in names:
             if name in starters:
                 self._page(name, starters[name])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instances.specification.platform_settings import PLATFORM
 from prefect_optaic.stack.target import Target
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _PATHS = (
 
 async def save_platform(target: Target, client: "PrefectClient") -> "tuple[Platform, str]":
     """Save the Platform block where it is missing or outdated; return it, and what became of it."""
-    from blocks.platform import PLATFORM, Platform
+    from blocks.platform import Platform
 
     try:
         known = await Platform.aload(PLATFORM, client=client)
@@ -36,7 +37,9 @@ async def save_platform(target: Target, client: "PrefectClient") -> "tuple[Platf
         return known, f"Platform {PLATFORM!r} unchanged"
     if known is not None and known.mlflow_artifacts not in (None, wanted.mlflow_artifacts):
         move_artifacts(
-            wanted.tracking_uri or "", before=str(known.mlflow_artifacts), after=str(wanted.mlflow_artifacts)
+            wanted.settings.mlflow_tracking_uri or "",
+            before=str(known.mlflow_artifacts),
+            after=str(wanted.mlflow_artifacts),
         )
     await wanted.save(PLATFORM, overwrite=True, client=client)
     return wanted, f"Platform {PLATFORM!r} {'created' if known is None else 'updated'}, data in {wanted.data_root}"
@@ -65,8 +68,6 @@ def platform_for(target: Target, known: "Platform | None") -> "Platform":
 
 async def note_pages(platform: "Platform", addresses: Mapping[str, str]) -> None:
     """Note in the block at which addresses people see MLflow and Evidently, where it does not say so yet."""
-    from blocks.platform import PLATFORM
-
     pages = {f"{name}_page": address for name, address in addresses.items()}
     if any(getattr(platform, field) != address for field, address in pages.items()):
         await platform.model_copy(update=pages).save(PLATFORM, overwrite=True)
@@ -84,7 +85,7 @@ def _place(target: Target, usual: Path | None, known: str | None) -> str | None:
 
 def _tracking_uri(target: Target, known: "Platform | None") -> str | None:
     """Return MLflow's tracking URI; as long as it is the database beside ours, it goes where ours goes."""
-    chosen = os.environ.get("OPTAIC_MLFLOW_TRACKING_URI") or (known.tracking_uri if known else None)
+    chosen = os.environ.get("OPTAIC_MLFLOW_TRACKING_URI") or (known.settings.mlflow_tracking_uri if known else None)
     beside = _beside(known.database_url) if known else None
     if target.embedded and chosen in (None, beside):
         return _beside(target.database_url or "")
@@ -100,9 +101,9 @@ def _beside(database_url: str) -> str:
 def _told(platform: "Platform") -> tuple[object, ...]:
     from sqlalchemy import make_url
 
-    url = make_url(platform.database_url)
-    places = (platform.data_root, platform.mlflow_artifacts, platform.evidently_workspace)
-    return url, platform.tracking_uri, *places
+    settings = platform.settings
+    places = (settings.data_root, settings.mlflow_artifacts, settings.evidently_workspace)
+    return make_url(settings.database_url), settings.mlflow_tracking_uri, *places
 
 
 def move_artifacts(uri: str, *, before: str, after: str) -> None:

@@ -4,22 +4,18 @@ import asyncio
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import yaml
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from prefect_optaic.stack.errors import StepFailed, Unreachable
 from prefect_optaic.stack.machine.processes import tail
 from prefect_optaic.stack.platform_block import save_platform
 from prefect_optaic.stack.progress import Progress
+from prefect_optaic.stack.project import Project
 from prefect_optaic.stack.servers.worker import POOL
-from prefect_optaic.stack.target import Target, checkout, use
+from prefect_optaic.stack.target import Target, use
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import PrefectClient
-    from prefect.client.schemas.responses import DeploymentResponse
-
     from blocks.platform import Platform
 
 
@@ -59,7 +55,7 @@ def migrate(target: Target) -> None:
     try:
         upgrade(engine)
     except OperationalError as error:
-        raise Unreachable("OPTAIC_DATABASE_URL", shown(target), str(error.orig).strip()) from error
+        raise Unreachable("OPTAIC_DATABASE_URL", target.database_url, str(error.orig).strip()) from error
     finally:
         engine.dispose()
 
@@ -80,13 +76,6 @@ def database_answers(target: Target) -> bool:
     return True
 
 
-def shown(target: Target) -> str:
-    """Return the extension database's URL without its password."""
-    from sqlalchemy import make_url
-
-    return make_url(target.database_url or "").render_as_string(hide_password=True)
-
-
 def prepare_blocks(target: Target) -> "tuple[Platform, str]":
     """Register the block types of `blocks`, and save the Platform block where it is missing or outdated.
 
@@ -101,24 +90,25 @@ def ensure_pool(*, create: bool) -> bool:
 
 
 def deploy_missing(target: Target) -> str:
-    """Deploy the checkout's `prefect.yaml`, unless all its deployments are there; returns what was done.
+    """Deploy what `prefect.yaml` names, unless all of it is there; returns what was done.
 
     Raises `StepFailed`, with the end of the log.
     """
-    manifest = checkout() / "prefect.yaml"
-    names = _names(manifest)
+    project = Project.current()
+    names = project.deployments()
     if not names:
         return "no prefect.yaml"
-    if asyncio.run(_deployed(names)) >= names:
+    if asyncio.run(_deployed(names, project, embedded=target.embedded)) >= names:
         return "all there"
     log = target.home.log("deploy")
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    file = str(project.prefect_yaml(target.home))
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file]
     with log.open("wb") as output:
         # PWD is what `{{ $PWD }}` in prefect.yaml is replaced by.
-        env = {**os.environ, **target.environment(), "PWD": str(manifest.parent)}
+        env = {**os.environ, **target.environment(), "PWD": str(project.folder)}
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=manifest.parent, env=env
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=project.folder, env=env
         )
     if done.returncode:
         raise StepFailed("`prefect deploy --all`", done.returncode, log, tail(log))
@@ -131,8 +121,8 @@ async def _prepare_blocks(target: Target) -> "tuple[Platform, str]":
 
     import blocks
 
+    await _require(target)
     async with get_client() as client:
-        await _require(client, target)
         # What `prefect block register -m blocks` does.
         for block in vars(blocks).values():
             if Block.is_block_class(block):
@@ -140,50 +130,43 @@ async def _prepare_blocks(target: Target) -> "tuple[Platform, str]":
         return await save_platform(target, client)
 
 
-async def _require(client: "PrefectClient", target: Target) -> None:
-    error = await client.api_healthcheck()
-    if error is not None:
-        raise Unreachable("PREFECT_API_URL", target.api_url, str(error) or type(error).__name__)
+async def _require(target: Target) -> None:
+    from flows.integrations.prefect_api import PrefectApi, PrefectRefusal, PrefectSilent
+
+    try:
+        async with PrefectApi() as prefect:
+            await prefect.check_health()
+    except (PrefectSilent, PrefectRefusal) as error:
+        raise Unreachable("PREFECT_API_URL", target.api_url, error.why) from error
 
 
 async def _ensure_pool(*, create: bool) -> bool:
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.exceptions import ObjectNotFound
-    from prefect.workers.process import ProcessWorker
+    from flows.integrations.prefect_api import PrefectApi
 
-    async with get_client() as client:
-        try:
-            await client.read_work_pool(POOL)
-        except ObjectNotFound:
-            if not create:
-                return False
+    async with PrefectApi() as prefect:
+        if await prefect.has_work_pool(POOL):
+            return True
+        if create:
+            from prefect.workers.process import ProcessWorker
+
             template = ProcessWorker.get_default_base_job_template()
-            await client.create_work_pool(
-                WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
-            )
-    return True
+            await prefect.create_work_pool(POOL, ProcessWorker.type, template)
+    return create
 
 
-async def _deployed(names: set[str]) -> set[str]:
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+async def _deployed(names: set[str], project: Project, *, embedded: bool) -> set[str]:
+    """Return the names of the deployments that are there, and serve this project."""
+    from flows.integrations.prefect_api import PrefectApi
 
-    async with get_client() as client:
-        wanted = DeploymentFilter(name=DeploymentFilterName(any_=sorted(names)))
-        there = await client.read_deployments(deployment_filter=wanted)
-    return {deployment.name for deployment in there if _from_here(deployment)}
+    async with PrefectApi() as prefect:
+        return {
+            found["name"]
+            for found in await prefect.deployments_named(names)
+            if all(project.works_in(folder, embedded=embedded) for folder in _folders(found))
+        }
 
 
-def _from_here(deployment: "DeploymentResponse") -> bool:
-    """Does a deployment run the code of this checkout, where it names a folder at all?"""
+def _folders(deployment: Mapping[str, Any]) -> list[str]:
+    """Return the folders in which a deployment's runs work, where it names any."""
     step = "prefect.deployments.steps.set_working_directory"
-    folders = [found[step]["directory"] for found in deployment.pull_steps or [] if step in found]
-    return all(folder == str(checkout()) for folder in folders)
-
-
-def _names(manifest: Path) -> set[str]:
-    if not manifest.exists():
-        return set()
-    content = yaml.safe_load(manifest.read_text()) or {}
-    return {str(deployment["name"]) for deployment in content.get("deployments") or []}
+    return [found[step]["directory"] for found in deployment["pull_steps"] or [] if step in found]

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from definitions.addresses import redacted
 from prefect_optaic.stack.machine.home import Home
 from prefect_optaic.stack.machine.processes import Record, alive
 from prefect_optaic.stack.machine.state import PAGES, SERVICES, State
-from prefect_optaic.stack.prepare import database_answers, shown
+from prefect_optaic.stack.prepare import database_answers
 from prefect_optaic.stack.servers import http_api as api
 from prefect_optaic.stack.servers import pages, postgres, worker
 from prefect_optaic.stack.servers import prefect_server as server
@@ -33,8 +34,10 @@ def report(home: Home) -> tuple[ServiceReport, ...]:
     state = State.load(home)
     own = external(state)
     if own is not None:
-        return _look_at_own("postgres", shown(own), database_answers(own)), _look_at_own(
-            "server", own.api_url, api.healthy(own.api_url)
+        database, server_address = redacted(own.database_url or ""), redacted(own.api_url)
+        return (
+            _look_at_own("postgres", database, database_answers(own)),
+            _look_at_own("server", server_address, api.healthy(own.api_url)),
         )
     return tuple(_look(state, name) for name in SERVICES if name not in PAGES or name in state.services)
 

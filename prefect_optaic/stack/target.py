@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from definitions.addresses import without_user
 from prefect_optaic.stack.errors import HalfExternal, NoStack
 from prefect_optaic.stack.machine import environment
 from prefect_optaic.stack.machine.home import Home
@@ -94,5 +95,5 @@ def checkout() -> Path:
 
 
 def _of_address(address: str, home: Home, database_url: str | None) -> Target:
-    ui_url = os.environ.get("PREFECT_UI_URL") or address.rstrip("/").removesuffix("/api")
+    ui_url = os.environ.get("PREFECT_UI_URL") or without_user(address.rstrip("/").removesuffix("/api"))
     return Target(api_url=address, ui_url=ui_url, home=home, embedded=False, database_url=database_url)

@@ -1,9 +1,8 @@
 """The checked syntax tree of an expression."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
+from research.errors import did_you_mean
 from research.expressions.operators import Form, Operator
 from research.expressions.syntax import ExpressionError, Place
 
@@ -76,9 +75,3 @@ class Expression:
                 hint = did_you_mean(column.name, available)
                 problem = f"there is no column {column.name!r}.{hint} The columns are: {names}."
                 raise ExpressionError(self.text, column.place, problem)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name that is most like `name`, if one is."""
-    near = get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

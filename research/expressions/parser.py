@@ -9,9 +9,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+from research.errors import did_you_mean
 from research.expressions.arguments import Argument, finite
 from research.expressions.macros import NO_MACROS, Macro, Macros, macros_by_name
-from research.expressions.nodes import Binary, Call, Column, Expression, Labels, Negation, Node, Number, did_you_mean
+from research.expressions.nodes import Binary, Call, Column, Expression, Labels, Negation, Node, Number
 from research.expressions.operators import Axis, Form, Group, Literal, Operator, Operators, Series, Window
 from research.expressions.syntax import ExpressionError, one_line, read
 from research.expressions.terms import Scope, Term

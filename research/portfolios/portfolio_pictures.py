@@ -2,16 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from research.frames.pictures import Picture, drawn
+from research.frames.pictures import Picture, drawn, over_time
 from research.portfolios.backtest_metrics import drawdown
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-SIZE = (9.0, 3.6)
-PORTFOLIO, BENCHMARK, GRID = "#1f5fa8", "#8a8f98", "#e4e6ea"
+PORTFOLIO, BENCHMARK = "#1f5fa8", "#8a8f98"
 SHOWN = 12  # entities with a colour of their own; the others share one
 OTHERS = "#c9cdd4"
 STRONG_THEN_PALE = [place for start in (0, 1) for place in range(start, 20, 2) if place not in (14, 15)]  # no greys
@@ -20,7 +18,7 @@ DAYS = 600  # more are not seen in a picture
 
 def equity_picture(equity: "pd.Series[float]", benchmark: "pd.Series[float] | None", *, name: str | None) -> Picture:
     """Draw the growth of 1 in the portfolio and in its benchmark, on a logarithmic axis."""
-    figure, axes = _axes()
+    figure, axes = over_time()
     axes.plot(equity.index, equity / equity.iloc[0], color=PORTFOLIO, linewidth=1.4, label="portfolio")
     if benchmark is not None:
         growth = benchmark / benchmark.iloc[0]
@@ -33,7 +31,7 @@ def equity_picture(equity: "pd.Series[float]", benchmark: "pd.Series[float] | No
 
 def drawdown_picture(equity: "pd.Series[float]", benchmark: "pd.Series[float] | None", *, name: str | None) -> Picture:
     """Draw how far the portfolio and its benchmark lay below their highest value so far."""
-    figure, axes = _axes(height=2.6)
+    figure, axes = over_time(height=2.6)
     depths = drawdown(equity)
     axes.fill_between(depths.index, depths, 0, color=PORTFOLIO, alpha=0.35, linewidth=0, label="portfolio")
     axes.plot(depths.index, depths, color=PORTFOLIO, linewidth=0.8)
@@ -62,7 +60,7 @@ def weights_picture(weights: "pd.DataFrame") -> Picture:
         groups[f"{len(ranked) - SHOWN} others"] = list(ranked[SHOWN:])
     colours = [*(colormaps["tab20"](place) for place in STRONG_THEN_PALE), OTHERS]
     colours = [*colours[: min(len(ranked), SHOWN)], OTHERS]
-    figure, axes = _axes(height=3.8)
+    figure, axes = over_time(height=3.8)
     if groups:
         longs = [shown[names].clip(lower=0).sum(axis=1).to_numpy() for names in groups.values()]
         shorts = [shown[names].clip(upper=0).sum(axis=1).to_numpy() for names in groups.values()]
@@ -88,23 +86,6 @@ def _day() -> "pd.Timedelta":
     import pandas as pd
 
     return pd.Timedelta(days=1)
-
-
-def _axes(height: float = SIZE[1]) -> "tuple[Figure, Axes]":
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(SIZE[0], height), facecolor="white")
-    axes = figure.add_subplot()
-    axes.set_axisbelow(True)
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
-    axes.margins(x=0)
-    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    return figure, axes
 
 
 def _logarithmic(axes: "Axes") -> None:

@@ -72,7 +72,7 @@ def _rules(
             "keep one row for each",
             rows.filter(pl.struct(index_columns).is_duplicated()),
         ),
-        ("are infinite", "mend the computation", rows.filter(value.is_infinite())),
+        ("are infinite", "correct the computation", rows.filter(value.is_infinite())),
     ]
     if not allow_nan:
         remedy = "drop them or set allow_nan"

@@ -1,10 +1,13 @@
 """What every block owes its form in the Prefect UI, and that a block says all that its spec can."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect.blocks.core import Block
+from prefect.utilities.dispatch import get_registry_for_type
 from pydantic import SecretStr, ValidationError
 
 import blocks
@@ -20,9 +23,11 @@ from blocks import (
     SignalInstance,
     StoreInstance,
 )
-from blocks.base import DefinedBlock, InstanceBlock, OneFlowBlock, RunnableBlock
+from blocks.base import InstanceBlock
 from blocks.platform import connector_for, connector_url
+from flows.reading.block_reader import TYPE_WITH_SLUG, BlockMistakes, specs_of
 from instances.specification.specs import (
+    AnySpec,
     BacktestSpec,
     ComponentSpec,
     DatasetSpec,
@@ -32,6 +37,7 @@ from instances.specification.specs import (
     PortfolioOptimizerSpec,
     SignalInstanceSpec,
 )
+from tests.blocks.addresses import DOCS_URL, addresses, importing_blocks
 
 RESOURCE_KINDS: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
 LOGOS = Path(__file__).parents[2] / "docs" / "logos"
@@ -46,7 +52,6 @@ SPECS: dict[type[InstanceBlock], type[InstanceSpec]] = {
     PortfolioOptimizerInstance: PortfolioOptimizerSpec,
     BacktestInstance: BacktestSpec,
 }
-BASES = (InstanceBlock, DefinedBlock, RunnableBlock, OneFlowBlock)
 COMPONENTS = [PipelineInstance, StoreInstance, AccessorInstance]
 
 every_block = pytest.mark.parametrize("block", RESOURCE_KINDS, ids=blocks.__all__)
@@ -66,13 +71,27 @@ def a_dataset(block: type[DatasetInstance], **fields: Any) -> DatasetInstance:
     return block.model_validate(parts | fields)
 
 
+def described(
+    block: InstanceBlock, name: str = "name", *, part_names: Mapping[str, str] | None = None
+) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
+    """Return what is read of a block when Prefect has stored it, and some of its parts are blocks of these names."""
+    document = block._to_block_document(name, block_schema_id=uuid4(), block_type_id=uuid4())
+    data = document.model_dump(mode="json", include={"data"})["data"]
+    return specs_of(block.instance_type, name, data, part_names or {})
+
+
 # Standards
 
 
 def test_every_block_is_registered_with_prefect() -> None:
     assert RESOURCE_KINDS
-    assert all(issubclass(block, Block) and block not in BASES for block in RESOURCE_KINDS)
+    assert all(issubclass(block, Block) and block is not InstanceBlock for block in RESOURCE_KINDS)
     assert set(SPECS) == {block for block in RESOURCE_KINDS if issubclass(block, InstanceBlock)}
+
+
+def test_prefect_knows_the_blocks_and_none_of_their_bases() -> None:
+    known = (get_registry_for_type(Block) or {}).values()
+    assert {block for block in known if block.__module__.split(".")[0] == "blocks"} == set(RESOURCE_KINDS)
 
 
 @every_block
@@ -94,17 +113,29 @@ def test_it_has_a_name_and_a_slug_of_its_own(block: type[Block]) -> None:
 
 @every_block
 def test_it_has_a_logo_that_is_there(block: type[Block]) -> None:
-    assert block._logo_url is not None
-    address = str(block._logo_url)
+    address, _ = addresses(DOCS_URL)[block.get_block_type_slug()]
+    assert address is not None
     assert address.startswith("https://")
     picture = LOGOS / address.rsplit("/", 1)[-1]
-    assert address.endswith(f"/docs/logos/{picture.name}")
+    assert address == f"{DOCS_URL}/logos/{picture.name}"
     assert picture.read_text(encoding="utf-8").lstrip().startswith("<svg")
 
 
 @every_block
 def test_it_has_a_documentation_link(block: type[Block]) -> None:
-    assert str(block._documentation_url).startswith("https://github.com/optaic/optaic/blob/main/docs/instances.md#")
+    _, address = addresses(DOCS_URL)[block.get_block_type_slug()]
+    assert str(address).startswith(f"{DOCS_URL}/instances.md#")
+
+
+def test_where_docs_is_published_nowhere_they_have_no_address() -> None:
+    assert set(addresses("").values()) == {(None, None)}
+    assert set(addresses("")) == {block.get_block_type_slug() for block in RESOURCE_KINDS}
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    done = importing_blocks("docs.example")
+    assert done.returncode != 0
+    assert "OPTAIC_DOCS_URL=docs.example is no http address: correct it, or unset it to do without." in done.stderr
 
 
 @every_block
@@ -131,7 +162,21 @@ def test_its_schema_can_be_made(block: type[Block]) -> None:
     assert schema["block_type_slug"] == block._block_type_slug
 
 
+@every_block
+def test_its_form_begins_with_what_is_required(block: type[Block]) -> None:
+    schema = block.model_json_schema()
+    required = set(schema.get("required", ()))
+    assert (
+        set(sorted(own_fields(block), key=lambda name: int(schema["properties"][name]["position"]))[: len(required)])
+        == required
+    )
+
+
 # Blocks and specs say the same
+
+
+def test_blocks_are_found_by_the_slugs_of_their_types() -> None:
+    assert {block._block_type_slug: block.instance_type for block in SPECS} == TYPE_WITH_SLUG
 
 
 @every_instance
@@ -147,7 +192,7 @@ def test_it_requires_what_its_spec_requires(block: type[InstanceBlock]) -> None:
 
 
 @pytest.mark.parametrize("block", COMPONENTS)
-def test_a_component_describes_its_spec(block: type[DefinedBlock]) -> None:
+def test_a_component_describes_its_spec(block: type[InstanceBlock]) -> None:
     fields = {
         "definition": "x",
         "definition_version": 3,
@@ -156,9 +201,9 @@ def test_a_component_describes_its_spec(block: type[DefinedBlock]) -> None:
         "description": "X.",
         "protect": True,
     }
-    spec, _ = block.model_validate(fields).to_specs("name", {})
+    spec, _ = described(block.model_validate(fields))
     assert spec.model_dump() == fields | {"name": "name", "type": block.instance_type}
-    least, _ = block(definition="x").to_specs("name", {})
+    least, _ = described(block(definition="x"))
     assert least == ComponentSpec(name="name", type=block.instance_type, definition="x")
 
 
@@ -206,7 +251,7 @@ SIGNAL_FIELDS: dict[str, Any] = {
 )
 def test_a_dataset_describes_its_spec(block: type[DatasetInstance], fields: dict[str, Any]) -> None:
     named = {"pipeline_instance": "p", "store_instance": "s", "accessor_instance": "a"}
-    spec, own = a_dataset(block, **fields).to_specs("name", named)
+    spec, own = described(a_dataset(block, **fields), part_names=named)
     assert type(spec) is SPECS[block]
     assert spec.model_dump(mode="json") == fields | named | {"name": "name", "type": block.instance_type}
     assert own == ()
@@ -215,12 +260,12 @@ def test_a_dataset_describes_its_spec(block: type[DatasetInstance], fields: dict
 @pytest.mark.parametrize("block", [DatasetInstance, SignalInstance])
 def test_the_defaults_are_those_of_the_spec(block: type[DatasetInstance]) -> None:
     named = {"pipeline_instance": "p", "store_instance": "s", "accessor_instance": "a"}
-    spec, _ = a_dataset(block).to_specs("name", named)
+    spec, _ = described(a_dataset(block), part_names=named)
     assert spec == SPECS[block].model_validate(named | {"name": "name", "type": block.instance_type})
 
 
 def test_parts_described_in_place_are_named_after_their_dataset() -> None:
-    spec, own = a_dataset(DatasetInstance).to_specs("prices", {"store_instance": "shared", "pipeline_instance": None})
+    spec, own = described(a_dataset(DatasetInstance), "prices", part_names={"store_instance": "shared"})
     assert isinstance(spec, DatasetSpec)
     assert (spec.pipeline_instance, spec.store_instance, spec.accessor_instance) == (
         "prices-pipeline",
@@ -236,7 +281,7 @@ def test_parts_described_in_place_are_named_after_their_dataset() -> None:
 def test_a_block_document_gives_back_the_block() -> None:
     block = a_dataset(SignalInstance, **FLOW_FIELDS, **SIGNAL_FIELDS)
     stored = block.model_dump(mode="json")
-    assert SignalInstance.model_validate(stored).to_specs("name", {}) == block.to_specs("name", {})
+    assert described(SignalInstance.model_validate(stored)) == described(block)
 
 
 def test_a_document_from_before_a_field_was_there_still_loads() -> None:
@@ -249,8 +294,8 @@ def test_a_form_with_a_mistake_says_what_is_wrong() -> None:
         a_dataset(DatasetInstance, source_retry=15)
     with pytest.raises(ValidationError, match="a cron schedule needs an expression"):
         a_dataset(DatasetInstance, schedule={"type": "cron"})
-    with pytest.raises(ValidationError, match="String should match pattern"):
-        a_dataset(DatasetInstance).to_specs("Not A Name", {})
+    with pytest.raises(BlockMistakes, match="name: must be of lowercase letters, digits and dashes"):
+        described(a_dataset(DatasetInstance), "no-name-")
 
 
 # The platform

@@ -99,7 +99,7 @@ def test_a_broken_package_is_named(name: str, tmp_path: Path, monkeypatch: pytes
 
     assert str(caught.value) == (
         f"package {name!r} does not load its definitions (entry point 'mine' = {name}:definitions): {problem}. "
-        "Mend it or uninstall it."
+        "Repair it or uninstall it."
     )
 
 

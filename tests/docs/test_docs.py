@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
-from prefect.blocks.core import Block
 from pydantic import BaseModel
 
-import blocks
 from definitions.contract import Definition, Kind
 from definitions.operators.macro_definitions import macro_table
 from definitions.registry import default_registry
@@ -21,17 +19,19 @@ from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateR
 from flows.planning.resources.automations import common_automations, retraining_name
 from flows.running.events import DRIFT_DETECTED, OVERDUE
 from instances.rules.status import FlowStatus
+from instances.specification.fields import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.specification.resolution import resolve
 from instances.specification.schedules import RetryPolicy, Schedule
-from instances.specification.specs import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.specification.types import TYPES
-from instances.storage.tables import HANDLES
+from instances.storage.handles import HandleKind, handles_of
+from instances.storage.tables import ROWS
 from prefect_optaic.cli import app
 from prefect_optaic.manifest import read_manifest
 from research.expressions.operators import OPERATORS
 from research.models.model_metrics import HIGHER_IS_BETTER
 from research.portfolios.backtest_metrics import METRICS
 from research.signals.column_statistics import Statistics
+from tests.blocks.addresses import DOCS_URL, addresses
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -89,9 +89,9 @@ def test_pictures_are_small() -> None:
 
 def test_the_blocks_lead_to_headings_that_exist() -> None:
     known = anchors(ROOT / "docs" / "instances.md")
-    documented: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
-    addresses = [str(block._documentation_url) for block in documented]
-    assert [address for address in addresses if address.partition("docs/instances.md#")[2] not in known] == []
+    documented = [str(documentation) for _, documentation in addresses(DOCS_URL).values()]
+    assert documented
+    assert [address for address in documented if address.partition("/instances.md#")[2] not in known] == []
 
 
 # Commands
@@ -103,7 +103,9 @@ def commands() -> set[str]:
 
 @every_page
 def test_the_commands_that_it_names_exist(page: Path) -> None:
-    named = re.findall(r"(?:`|\$ |bin/|^|\()optaic ([a-z]+)\b", page.read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(
+        r"(?:`|\$ |bin/|^|\()(?:prefect-)?optaic ([a-z]+)\b", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert set(named) <= commands()
 
 
@@ -214,7 +216,7 @@ def test_every_type_of_instance_is_documented_with_its_flows() -> None:
 
 def test_every_handle_of_a_model_is_documented() -> None:
     deployments = {f"prefect_{flow}_deployment_id" for flow in ("training", "inference", "monitoring")}
-    assert {*HANDLES, *deployments} <= code_words("docs/instances.md")
+    assert {*handles_of(ROWS["model"], HandleKind.OUTSIDE), *deployments} <= code_words("docs/instances.md")
 
 
 def test_every_metric_is_documented() -> None:

@@ -16,7 +16,7 @@ from instances.specification.resolution import resolve
 from instances.specification.specs import AnySpec, ComponentSpec
 from prefect_optaic.manifest import read_manifest
 from tests.definitions.resources import make, resources
-from tests.examples.installed import installed
+from tests.examples.installed_package import installed
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "own_definition"
 CONFIG: dict[str, Any] = {"entities": ["A", "B"], "start": "2024-01-01", "end": "2024-01-31"}

@@ -20,9 +20,9 @@ from definitions.work.models.training import train
 from definitions.work.models.training_table import training_table
 from research.models.labels import TargetSpec
 from research.models.walk_forward import Validation
-from tests.definitions.models import features_of, prices_input, real_prices
 from tests.definitions.resources import make
-from tests.examples.installed import installed
+from tests.definitions.work.models.training_samples import features_of, prices_input, real_prices
+from tests.examples.installed_package import installed
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "own_module"
 

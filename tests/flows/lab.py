@@ -24,20 +24,25 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flow_engine import run_flow_async
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import Session
 
-from blocks.documents import BlockWriter, in_place, read_blocks
 from definitions.contract import FlowKind
-from flows.integrations.services import Services, load_platform, opened
+from flows.integrations.services import Services, opened
+from flows.planning.block_writer import BlockWriter
 from flows.planning.deployment_spec import Storage, flow_function
 from flows.planning.planner import Changeset, Scope, apply_plan, make_plan
-from flows.planning.resources import Tools
+from flows.reading.block_reader import read_blocks
 from flows.reading.status_reader import read_all_flows
 from instances.plans.plan import Plan
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import Verdict, judge
+from instances.specification.applied import FlowRecord
 from instances.specification.specs import spec_adapter
+from instances.specification.types import in_place
+from instances.storage.tables import AutomationRow, InstanceRow
 from instances.world.facts import FlowId, World
 
 Scenario = Callable[["Lab"], Awaitable[None]]
@@ -72,6 +77,14 @@ class Lab:
             name, fields.pop("type", "signal"), "expression", {"expression": expression}, upstreams, **fields
         )
 
+    async def ran_pair(self, source: str, signal: str) -> None:
+        """Describe a source and a signal that reads it, apply both, and run both."""
+        await self.source(source)
+        await self.signal(signal, [source])
+        await self.bootstrap()
+        await self.run(source)
+        assert await self.drain(signal) == 1
+
     async def describe(
         self,
         name: str,
@@ -99,7 +112,7 @@ class Lab:
             }
         )
         validated = {spec["name"]: spec_adapter.validate_python(spec) for spec in specs}
-        writer = BlockWriter(self.client, await read_blocks(self.client))
+        writer = BlockWriter(self.services.prefect, await read_blocks(self.services.prefect))
         await writer.save(validated[full], in_place(validated[full], validated))
 
     def write(self, name: str, rows: Mapping[str, float]) -> None:
@@ -116,23 +129,23 @@ class Lab:
 
     async def plan(self, **scope: Any) -> Changeset:
         """Return what must change so that the world matches the blocks."""
-        tools = Tools(self.services, self.client)
-        return await make_plan(tools, self.storage, Scope(**scope), dt.datetime.now(dt.UTC))
+        return await make_plan(self.services, self.storage, Scope(**scope), dt.datetime.now(dt.UTC))
 
     async def bootstrap(self, **scope: Any) -> Plan:
         """Make the world match the blocks."""
         changeset = await self.plan(**scope)
-        await apply_plan(changeset, Tools(self.services, self.client), lambda step: None)
+        await apply_plan(changeset, self.services, lambda step: None)
         return changeset.plan
 
-    def flow_id(self, name: str) -> FlowId:
+    def flow(self, name: str) -> FlowRecord:
         instance, kind = _key(name)
-        return self.services.repository.flow_id(self.prefix + instance, kind)
+        return self.services.repository.flow(self.prefix + instance, kind)
+
+    def flow_id(self, name: str) -> FlowId:
+        return self.flow(name).flow_id
 
     def deployment(self, name: str) -> UUID:
-        flow_id = self.flow_id(name)
-        flows = self.services.repository.flows(instances=[self.prefix + _key(name)[0]])
-        deployment_id = next(flow.deployment_id for flow in flows if flow.flow_id == flow_id)
+        deployment_id = self.flow(name).deployment_id
         assert deployment_id is not None
         return deployment_id
 
@@ -179,7 +192,7 @@ class Lab:
         return count
 
     async def world(self) -> World:
-        return (await read_all_flows(self.services, self.client, dt.datetime.now(dt.UTC)))[1]
+        return (await read_all_flows(self.services, dt.datetime.now(dt.UTC)))[1]
 
     async def verdict(self, name: str) -> Verdict:
         world = await self.world()
@@ -213,11 +226,11 @@ def _key(name: str) -> tuple[str, str]:
 
 @asynccontextmanager
 async def lab(folder: Path) -> AsyncIterator[Lab]:
-    """Open a lab for the length of a block; its blocks are deleted afterwards, its rows and data stay."""
+    """Open a lab for the length of a block."""
     async with get_client() as client:
         with suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        with opened(await load_platform()) as services:
+        async with opened() as services:
             opened_lab = Lab(client, services, folder)
             try:
                 yield opened_lab
@@ -226,7 +239,21 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
 
 
 async def _forget(opened_lab: Lab) -> None:
-    saved = (await read_blocks(opened_lab.client)).by_name
-    own = [block for name, block in saved.items() if name.startswith(opened_lab.prefix)]
-    for block in sorted(own, key=lambda block: block.spec.type in {"pipeline", "store", "accessor"}):
-        await opened_lab.client.delete_block_document(block.document_id)
+    """Remove what there is of a lab, so that the tests after it read their own things only; its data stays."""
+    client, services, prefix = opened_lab.client, opened_lab.services, opened_lab.prefix
+    with Session(services.engine) as session:
+        instances = session.scalars(select(InstanceRow.name).where(InstanceRow.name.startswith(prefix))).all()
+        automations = session.scalars(select(AutomationRow).where(AutomationRow.name.contains(prefix))).all()
+    for automation in automations:
+        with suppress(ObjectNotFound):
+            await client.delete_automation(automation.prefect_automation_id)
+        services.writer.forget_automation(automation.name)
+    services.writer.remove(instances)
+    # By SQL, as Prefect's API would take a request for each of them.
+    prefect = create_engine(services.engine.url.set(database="prefect"))
+    deployments = "SELECT id FROM deployment WHERE starts_with(name, :prefix)"
+    with prefect.begin() as connection:
+        connection.execute(text(f"DELETE FROM flow_run WHERE deployment_id IN ({deployments})"), {"prefix": prefix})
+        for table in ("deployment", "block_document"):
+            connection.execute(text(f"DELETE FROM {table} WHERE starts_with(name, :prefix)"), {"prefix": prefix})
+    prefect.dispose()

@@ -1,7 +1,7 @@
 """What there is in the world, and what is written to it: for tests that compare before and after."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +11,9 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
-from blocks.documents import _documents
+from flows.integrations.prefect_api import PrefectApi
 from flows.planning.resources.automations import common_automations, retraining_name
+from flows.reading.block_reader import TYPE_WITH_SLUG
 from flows.reading.deployment_reader import DeploymentSnapshot
 from instances.storage.row_fields import recorded_rows
 from instances.storage.tables import AutomationRow, EdgeRow, FlowRow
@@ -34,8 +35,8 @@ class Written:
 
 
 @contextmanager
-def writes(client: PrefectClient, engine: Engine) -> Iterator[Written]:
-    """Note what is asked and written meanwhile, by this client and this engine."""
+def writes(prefect: PrefectApi, engine: Engine) -> Iterator[Written]:
+    """Note what is asked and written meanwhile, through this door to Prefect and this engine."""
     written = Written()
 
     async def on_request(request: httpx.Request) -> None:
@@ -49,14 +50,14 @@ def writes(client: PrefectClient, engine: Engine) -> Iterator[Written]:
             table = next(word for word in words if word.startswith("optaic."))
             written.sql[f"{verb} {table}"] += len(parameters) if isinstance(parameters, list) else 1
 
-    hooks = client._client.event_hooks
-    client._client.event_hooks = {**hooks, "request": [*hooks["request"], on_request]}
+    hooks = prefect._client.event_hooks
+    prefect._client.event_hooks = {**hooks, "request": [*hooks["request"], on_request]}
     event.listen(engine, "before_cursor_execute", on_statement)
     try:
         yield written
     finally:
         event.remove(engine, "before_cursor_execute", on_statement)
-        client._client.event_hooks = hooks
+        prefect._client.event_hooks = hooks
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ async def snapshot(client: PrefectClient, engine: Engine, prefix: str = "") -> S
     """Return what there is of instances whose names begin with `prefix`; things are counted as often as they are."""
     blocks: dict[str, Any] = {}
     counts: Counter[str] = Counter()
-    for document in await _documents(client):
+    of_instances = {"block_types": {"slug": {"any_": list(TYPE_WITH_SLUG)}}}
+    for document in await everything(client, "block_documents", of_instances):
         if document["name"].startswith(prefix):
             blocks[document["name"]] = {
                 "type": document["block_type"]["slug"],
@@ -89,7 +91,7 @@ async def snapshot(client: PrefectClient, engine: Engine, prefix: str = "") -> S
         pairs = {flow.id: flow.prefect_deployment_id for flow in session.scalars(select(FlowRow))}
     counts["edge"] = len(edges)
     counts["flow"] = len(pairs)
-    for deployment in await all_deployments(client):
+    for deployment in await everything(client, "deployments", {}):
         if deployment["name"].startswith(prefix):
             found = DeploymentSnapshot.of(deployment)
             deployments[f"{await _flow_name(client, deployment['flow_id'])}/{found.name}"] = found.fields | {
@@ -112,11 +114,12 @@ async def snapshot(client: PrefectClient, engine: Engine, prefix: str = "") -> S
     return Snapshot(blocks, rows, deployments, automations, dict(counts))
 
 
-async def all_deployments(client: PrefectClient) -> list[dict[str, Any]]:
-    """Return all deployments of the server, as JSON."""
+async def everything(client: PrefectClient, route: str, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all entries of a list of the server, as JSON, while nobody else is at work there."""
     found: list[dict[str, Any]] = []
     while True:
-        page = await client.request("POST", "/deployments/filter", json={"limit": 200, "offset": len(found)})
+        asked = {**wanted, "limit": 200, "offset": len(found)}
+        page = await client.request("POST", f"/{route}/filter", json=asked)  # type: ignore[arg-type]
         found.extend(page.json())
         if len(page.json()) < 200:
             return found

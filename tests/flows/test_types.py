@@ -4,15 +4,16 @@ from typing import get_args
 
 import blocks
 from blocks.base import InstanceBlock
-from blocks.documents import INSTANCE_BLOCKS
 from definitions.builtin import definitions
 from definitions.contract import FlowKind, Kind
+from definitions.work.outcome import Outcome
+from flows.planning.block_writer import BLOCK_OF
 from flows.planning.deployment_spec import flow_function
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, InstanceSpec
 from instances.specification.types import TYPES
-from instances.storage.handles import handles_of
-from instances.storage.tables import DATA_HANDLES, ROWS
+from instances.storage.handles import HandleKind, data_handles, handles_of
+from instances.storage.tables import ROWS
 
 OF_THE_LANGUAGE = {Kind.OPERATOR, Kind.MACRO}  # what expressions are written in; no instance is configured with one
 
@@ -33,7 +34,7 @@ def test_every_type_has_a_spec_a_row_and_a_block() -> None:
     assert {name: each.spec for name, each in TYPES.items()} == specs()
     assert set(ROWS) == set(TYPES)
     assert sorted(block.instance_type for block in of_instances) == sorted(TYPES)
-    assert set(of_instances) == set(INSTANCE_BLOCKS)
+    assert set(of_instances) == set(BLOCK_OF.values())
 
 
 def test_every_kind_of_flow_has_a_shape_a_flow_and_a_type() -> None:
@@ -46,7 +47,7 @@ def test_every_kind_of_flow_has_a_shape_a_flow_and_a_type() -> None:
             assert {own.max_age_field for own in shape.own_edges} - {None} <= set(spec)
             assert {own.upstream for own in shape.own_edges} <= set(type_.flows)
             if shape.leaves is Output.ROWS:
-                assert set(DATA_HANDLES) <= set(handles_of(ROWS[type_.name]))
+                assert set(data_handles(Outcome("1"))) == set(handles_of(ROWS[type_.name], HandleKind.DATA))
 
 
 def test_every_kind_of_definition_is_of_a_type_or_of_the_language() -> None:

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import SourceError, UnknownDefinition, UnknownVersion
+from instances.specification.fields import UpstreamRef
 from instances.specification.resolution import ResolvedInstance, resolve
-from instances.specification.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec, UpstreamRef
+from instances.specification.specs import ComponentSpec, DatasetSpec, SignalInstanceSpec
 
 
 class CsvParameters(BaseModel):

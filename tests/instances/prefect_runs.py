@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from prefect.client.schemas.objects import FlowRun
-
 from flows.reading.run_reader import ended_fact, live_fact
 from instances.world.facts import ENDED, RunFact, RunId, RunState
 
@@ -45,8 +43,7 @@ def run_json(
 
 def as_read(answer: Json) -> RunFact:
     """Return what the reader makes of a run in an answer of the API."""
-    run = FlowRun.model_validate(answer)
-    return ended_fact(run) if answer["state_type"] in ENDED else live_fact(run)
+    return ended_fact(answer) if answer["state_type"] in ENDED else live_fact(answer)
 
 
 def _text(moment: dt.datetime) -> str:

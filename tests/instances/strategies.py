@@ -104,8 +104,8 @@ class WorldMaker:
         draft.ended.append(self.run(draft, RunState.COMPLETED, minutes(self.random.randrange(20, 30))))
         if self._one_in(4):
             since = self.now - minutes(self.random.choice((16, 29, 60)))
-            confirmed = {"found_new": False, "version_since": since}
-            draft.ended.append(self.run(draft, RunState.COMPLETED, minutes(15), SKIPPED, **confirmed))
+            run = self.run(draft, RunState.COMPLETED, minutes(15), SKIPPED, found_new=False, version_since=since)
+            draft.ended.append(run)
         draft.fields["auto"] = not self._one_in(6)
         if self._one_in(3):
             draft.fields["configured_at"] = self.now - minutes(self.random.choice((2, 4, 6, 40)))

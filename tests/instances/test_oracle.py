@@ -4,26 +4,24 @@ from collections import Counter
 from collections.abc import Mapping
 from random import Random
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from sqlalchemy import Engine
 
 from instances.rules.admission import admit, flows_to_refresh
 from instances.rules.cascade import Hold, Start, decide
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
-from instances.specification.specs import OnStale, UpstreamRef
+from instances.specification.fields import OnStale, UpstreamRef
 from instances.world.facts import Edge, FlowId, World
 from tests.instances.catalogue import LOOSE_PART, dataset
 from tests.instances.database import refresh_ids, saved
 from tests.instances.oracle import Answer, Oracle
 from tests.instances.sample_world import NOW
-from tests.instances.simulation import House
+from tests.instances.simulated_house import House
 from tests.instances.strategies import Case, WorldMaker, cases
-from tests.instances.test_model import draw_flows
+from tests.instances.test_random_walks import draw_flows
+from tests.properties import examples
 
-SETTINGS = settings(
-    max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
 REASONS = (
     "asked for at",
     "it is NOT_INITIALIZED: it has not run yet",
@@ -63,7 +61,7 @@ def reports(case: Case) -> list[FreshnessReport]:
     return [assess(case.world[flow_id], case.world, case.now) for flow_id in looked_into(case)]
 
 
-@SETTINGS
+@examples(100)
 @given(cases())
 def test_every_flow_has_the_status_of_the_table(case: Case) -> None:
     for flow_id, flow in case.world.items():
@@ -72,7 +70,7 @@ def test_every_flow_has_the_status_of_the_table(case: Case) -> None:
         assert status == case.oracle.status(flow_id)
 
 
-@SETTINGS
+@examples(100)
 @given(cases())
 def test_the_guard_names_what_blocks_and_what_is_behind_it(case: Case) -> None:
     for report in reports(case):
@@ -89,7 +87,7 @@ def test_the_guard_names_what_blocks_and_what_is_behind_it(case: Case) -> None:
             assert upstream.verdict.status == case.oracle.status(upstream.flow_id)
 
 
-@SETTINGS
+@examples(100)
 @given(cases())
 def test_the_guard_pins_the_versions_of_the_direct_inputs(case: Case) -> None:
     for report in reports(case):
@@ -102,7 +100,7 @@ def test_the_guard_pins_the_versions_of_the_direct_inputs(case: Case) -> None:
             assert pin.run_id == left_by.run_id
 
 
-@SETTINGS
+@examples(100)
 @given(cases())
 def test_two_fingerprints_are_equal_when_what_they_stand_for_is(case: Case) -> None:
     known = dict(case.signatures)
@@ -113,7 +111,7 @@ def test_two_fingerprints_are_equal_when_what_they_stand_for_is(case: Case) -> N
         known[report.fingerprint] = signature
 
 
-@SETTINGS
+@examples(100)
 @given(cases())
 def test_a_run_is_admitted_by_the_text(case: Case) -> None:
     for report in reports(case):
@@ -127,7 +125,7 @@ def test_a_run_is_admitted_by_the_text(case: Case) -> None:
         assert len(set(asked)) == len(asked)
 
 
-@settings(SETTINGS, max_examples=2000)
+@examples(200)
 @given(cases())
 def test_a_flow_is_started_or_left_by_the_text(case: Case) -> None:
     for flow_id in looked_into(case):
@@ -167,7 +165,7 @@ def test_the_worlds_hold_all_that_matters() -> None:
     assert min(seen["all ready: False"], seen["Start"], seen["Hold"]) > 300
 
 
-@settings(SETTINGS, max_examples=500)
+@examples(50)
 @given(cases())
 def test_reading_only_the_surroundings_makes_no_difference(case: Case) -> None:
     for flow_id in looked_into(case):

@@ -6,7 +6,7 @@ import pytest
 
 from definitions.contract import FlowKind
 from instances.specification.applied import FlowRecord
-from instances.specification.specs import FlowSettings
+from instances.specification.fields import FlowSettings
 from instances.world.facts import FlowId
 from prefect_optaic.actions import UnknownParameter, check_parameters
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from blocks.documents import SavedBlocks
 from flows.planning.deployment_spec import Storage
 from flows.planning.planner import Changeset, Scope, WouldRemoveMost
 from flows.planning.resources import DesiredState
+from flows.reading.block_reader import SavedBlocks
 from instances.errors import InvalidSpec
 from instances.plans.plan import Action, Change, Plan, Step
 from prefect_optaic.planfile import CannotWrite, WorldChanged, check_same, is_plan, read_scope, write_plan

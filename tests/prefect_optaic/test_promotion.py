@@ -4,14 +4,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from definitions.contract import FlowKind, Kind
 from flows.running.run_starter import CascadeResult
-from instances.errors import InvalidSpec
+from instances.errors import InvalidSpec, UnknownInstance
 from instances.rules.cascade import decide
 from instances.rules.readiness import assess
-from instances.specification.specs import ExperimentSpec, SignalSpec
+from instances.specification.fields import SignalSpec
+from instances.specification.resolution import resolve
+from instances.specification.specs import ExperimentSpec
+from instances.storage.repository import Repository
+from instances.storage.writer import Writer
 from instances.world.facts import Clock, FlowFacts, Policy
-from prefect_optaic.promotion import CannotPromote, bounds_of, not_started, previous_version, signal_of
+from prefect_optaic.promotion import CannotPromote, bounds_of, not_started, signal_of, training_flow
+from tests.instances.catalogue import ExpressionParameters, FewDefinitions, definition
 from tests.instances.sample_world import NOW, completed, flow, strict, world
 
 EXPERIMENT = ExperimentSpec.model_validate({"name": "trend", "config": {"expression": "close"}})
@@ -36,14 +43,14 @@ def test_a_signal_and_its_parts_are_what_the_experiment_is() -> None:
     assert [spec.type for spec in specs] == ["pipeline", "store", "accessor", "signal"]
 
 
-def test_what_is_no_experiment_and_no_model_is_named_by_its_type() -> None:
-    class Repository:
-        def spec(self, name: str) -> ExperimentSpec:
-            return EXPERIMENT
-
-    session = SimpleNamespace(services=SimpleNamespace(repository=Repository()))
+def test_what_is_no_experiment_and_no_model_is_named_by_its_type(database: Engine) -> None:
+    previewed = definition(Kind.PIPELINE, "expression", parameters=ExpressionParameters, flows=(FlowKind.PREVIEW,))
+    Writer(database).save(resolve([EXPERIMENT], FewDefinitions(previewed)), NOW)
+    services: Any = SimpleNamespace(repository=Repository(database))
     with pytest.raises(CannotPromote, match=r"'trend' is an experiment; say which model"):
-        previous_version(session, "trend")  # type: ignore[arg-type]
+        training_flow(services, "trend")
+    with pytest.raises(UnknownInstance, match=r"there is no instance named 'trent'; did you mean 'trend'\?"):
+        training_flow(services, "trent")
 
 
 TRAIN = flow("returns.train", completed(version="2"))

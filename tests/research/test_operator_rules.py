@@ -6,13 +6,14 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from research.expressions.evaluation import evaluate
 from research.expressions.operators import OPERATORS, Axis, Form, Group, Literal, Operator, Parameter, Series, Window
 from research.expressions.operators.doubling import covariance, linear_decay, rows_since_maximum
 from research.expressions.parser import ExpressionError, parse
+from tests.properties import examples
 
 ENTITIES = ("A", "B", "C", "D")
 DAYS = 12
@@ -78,7 +79,7 @@ frames = st.builds(random_frame, st.integers(0, 2**32))
 
 
 @pytest.mark.parametrize(("operator", "form"), FORMS, ids=name_of)
-@settings(max_examples=40)
+@examples(40)
 @given(known=frames, later=frames, day=st.integers(0, DAYS - 1))
 def test_nothing_looks_ahead(
     operator: Operator, form: Form, known: pl.DataFrame, later: pl.DataFrame, day: int
@@ -90,7 +91,7 @@ def test_nothing_looks_ahead(
 
 
 @pytest.mark.parametrize(("operator", "form"), ENTITY_FORMS, ids=name_of)
-@settings(max_examples=40)
+@examples(40)
 @given(known=frames, others=frames)
 def test_entities_do_not_see_each_other(
     operator: Operator, form: Form, known: pl.DataFrame, others: pl.DataFrame

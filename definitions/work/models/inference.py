@@ -1,12 +1,14 @@
 """Asking the champion: predictions of all dates, none of which looked ahead."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from definitions.contract import Input, Regressor, Store
+from definitions.markdown_table import frame_table
 from definitions.work.models.prediction import predict
-from definitions.work.outcome import Outcome, table
+from definitions.work.outcome import Outcome, rows_left
 
 KEYS = ("date", "entity")
 
@@ -35,13 +37,10 @@ def infer(
     later = predict(model, features, feature_names(reference), missing=missing, since=past["date"].max())  # type: ignore[arg-type]
     rows = pl.concat([past, later]).sort(*KEYS)
     written = store.write(rows, replace=True)
-    watermark = written.watermark.date if written.watermark else None
-    newest = rows.filter(pl.col("date") == watermark).sort("prediction", descending=True)
-    return Outcome(
-        version=written.version,
-        watermark=watermark,
-        row_count=written.row_count,
-        found_new=written.changed,
+    left = rows_left(written)
+    newest = rows.filter(pl.col("date") == left.watermark).sort("prediction", descending=True)
+    return replace(
+        left,
         metrics={
             "rows": float(rows.height),
             "predicted": float(later.height),
@@ -51,9 +50,9 @@ def infer(
         summary="\n".join(
             [
                 f"{past.height:,} predictions of the validation, {later.height:,} later ones by the champion. "
-                f"The highest of {watermark}:",
+                f"The highest of {left.watermark}:",
                 "",
-                *table(newest.head(5)),
+                *frame_table(newest.head(5)),
             ]
         ),
     )

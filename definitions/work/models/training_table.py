@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -26,7 +27,7 @@ class TrainingTable:
     feature_names: tuple[str, ...]
     target: TargetSpec
 
-    @property
+    @cached_property
     def labelled(self) -> pl.DataFrame:
         """The rows whose label is complete."""
         return self.frame.drop_nulls("target")

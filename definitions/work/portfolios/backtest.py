@@ -1,12 +1,14 @@
 """The work of a backtest: from prices and signals, or weights, to equity and trades."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from definitions.contract import Input, Store
-from definitions.work.outcome import Outcome, table
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Outcome, rows_left
 from definitions.work.portfolios.portfolio_settings import TRADES, BacktestConfig, DateRange
 from research.errors import ResearchError
 from research.frames.panels import carried, panel, panel_rows, value_column
@@ -169,11 +171,8 @@ def _kept(
     if reference is not None:
         metrics |= relative_performance(result.equity, reference)
         others = performance(reference)
-    return Outcome(
-        version=written.version,
-        watermark=written.watermark.date if written.watermark else None,
-        row_count=written.row_count,
-        found_new=written.changed,
+    return replace(
+        rows_left(written),
         metrics={key: value for key, value in metrics.items() if value == value},
         further_versions={TRADES: trades.version},
         summary=_summary(result, metrics, others, name=name, decided=decided),
@@ -210,4 +209,4 @@ def _summary(
     rows = {"": [METRICS[key].label for key in metrics], PORTFOLIO: [METRICS[k].written(v) for k, v in metrics.items()]}
     if name is not None:
         rows[name] = [METRICS[key].written(others[key]) if key in others else "" for key in metrics]
-    return "\n".join([*lines, *table(pl.DataFrame(rows))])
+    return "\n".join([*lines, *frame_table(pl.DataFrame(rows))])

@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from definitions.contract import Allocation, AllocationRequest, Input, Optimizer, Store
-from definitions.work.outcome import Outcome, table
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Outcome, rows_left
 from definitions.work.portfolios.portfolio_settings import OptimizationSettings
 from research.errors import ResearchError
 from research.frames.panels import carried, panel, panel_rows, value_column
@@ -63,7 +64,7 @@ def optimize(
     mean of the entities. The covariance is the newest one at or before the day: rows of `date` and
     `entity`, whose value columns are named like the entities, per day.
 
-    The optimizer is told the weights that are held: those decided before, moved with the prices since.
+    The optimizer gets the weights that are held: those decided before, moved with the prices since.
     Raises `Infeasible`, which says the date, and `ResearchError`; then nothing is written.
     """
     known = _known(prices, signal, covariance)
@@ -78,11 +79,8 @@ def optimize(
     written = store.write(frame, replace=True)
     metrics = _metrics(decisions)
     statuses = ", ".join(sorted({decision.allocation.solver_status for decision in decisions}))
-    return Outcome(
-        version=written.version,
-        watermark=written.watermark.date if written.watermark else None,
-        row_count=written.row_count,
-        found_new=written.changed,
+    return replace(
+        rows_left(written),
         metrics=metrics,
         facts={"solver_status": statuses},
         summary=_summary(decisions, metrics, statuses, relative=signal is not None),
@@ -227,6 +225,6 @@ def _summary(decisions: list[_Decision], metrics: dict[str, float], statuses: st
         f"{metrics['effective_bets']:.1f} effective bets, {len(held)} of "
         f"{len(weights)} entities held.",
         "",
-        *table(shown),
+        *frame_table(shown),
     ]
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from flows.planning.resources.instance_data import Data
 from flows.planning.resources.instance_rows import Flows, Rows
 from flows.planning.resources.mlflow_experiments import Experiments
 from flows.planning.resources.model_resources import ModelResource, PerModel
-from flows.planning.resources.resource import DesiredState, ResourceKind, Tools
+from flows.planning.resources.resource import DesiredState, ResourceKind
 
 MODEL_RESOURCES: tuple[ModelResource, ...] = (Experiments(), Projects())
 
@@ -28,4 +28,4 @@ RESOURCE_KINDS: tuple[ResourceKind, ...] = (
     Automations(),
 )
 
-__all__ = ["RESOURCE_KINDS", "DesiredState", "ResourceKind", "Tools"]
+__all__ = ["RESOURCE_KINDS", "DesiredState", "ResourceKind"]

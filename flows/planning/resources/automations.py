@@ -9,8 +9,8 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, R
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.planning.resources.resource import DesiredState, Proposal, Tools, run_concurrently
-from flows.reading.run_reader import PAGE
+from flows.integrations.services import Services
+from flows.planning.resources.resource import DesiredState, Proposal, run_concurrently
 from flows.running.events import DRIFT_DETECTED, OVERDUE, instance_resource
 from flows.running.stuck_runs import HEARTBEAT, StuckTimeouts
 from instances.plans.plan import Action, Fields, Step, compare
@@ -97,37 +97,38 @@ class Automations:
 
     kind = "automation"
 
-    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
-        recorded, wishes = tools.services.repository.automations(), desired_automations(state)
+    async def plan(self, state: DesiredState, services: Services) -> Proposal:
+        recorded, wishes = services.repository.automations(), desired_automations(state)
         actual = {
             name: _fields(automation, wishes.get(name, automation)) | {"on_record": recorded.get(name) == automation.id}
-            for name, automation in (await _ours(tools, _names(state, recorded))).items()
+            for name, automation in (await _ours(services, _names(state, recorded))).items()
         }
         desired = {name: _fields(wish, wish) | {"on_record": True} for name, wish in wishes.items()}
         return Proposal(compare(self.kind, desired, actual, deleted=actual.keys() - wishes.keys()))
 
     async def apply(
-        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+        self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
         wishes = desired_automations(state)
-        ours = await _ours(tools, {step.name for step in steps})
+        ours = await _ours(services, {step.name for step in steps})
 
         async def one(step: Step) -> None:
             existing = ours.get(step.name)
             if step.action is Action.DELETE:
                 if existing is not None:
-                    await tools.client.delete_automation(existing.id)
-                tools.services.writer.forget_automation(step.name)
+                    await services.prefect.delete_automation(existing.id)
+                services.writer.forget_automation(step.name)
                 done(step)
                 return
             wish = wishes[step.name]
             if existing is None:
-                automation_id = await tools.client.create_automation(wish)
+                automation_id = await services.prefect.create_automation(wish.model_dump(mode="json"))
             else:
                 automation_id = existing.id
                 kept = {"enabled": existing.enabled, "actions": _with_ours(existing.actions, wish.actions)}
-                await tools.client.update_automation(automation_id, wish.model_copy(update=kept))
-            tools.services.writer.note_automation(step.name, automation_id)
+                update = wish.model_copy(update=kept).model_dump(mode="json", exclude_unset=True)
+                await services.prefect.replace_automation(automation_id, update)
+            services.writer.note_automation(step.name, automation_id)
             done(step)
 
         await run_concurrently(one, steps)
@@ -140,24 +141,18 @@ def _names(state: DesiredState, recorded: Iterable[str]) -> set[str]:
     return {*recorded, *desired_automations(state), *map(retraining_name, models)}
 
 
-async def _ours(tools: Tools, names: Collection[str]) -> dict[str, Automation]:
+async def _ours(services: Services, names: Collection[str]) -> dict[str, Automation]:
     """Return our automations that are there: by the id on record or, after a crash, by name and tag."""
-    recorded = tools.services.repository.automations()
+    recorded = services.repository.automations()
     wanted_ids = {recorded[name]: name for name in names if name in recorded}
-    found = {wanted_ids[each.id]: each for each in await _read(tools, "id", wanted_ids)}
+    found = {wanted_ids[each.id]: each for each in await _read(services, "id", wanted_ids)}
     missing = [name for name in names if name not in found]
-    return {each.name: each for each in await _read(tools, "name", missing) if TAG in each.tags} | found
+    return {each.name: each for each in await _read(services, "name", missing) if TAG in each.tags} | found
 
 
-async def _read(tools: Tools, field: str, values: Iterable[object]) -> list[Automation]:
-    """Return the automations that have one of these values in a field; no more than a page of values at once."""
-    found: list[Automation] = []
-    ordered = sorted(str(value) for value in values)
-    for start in range(0, len(ordered), PAGE):
-        wanted = {field: {"any_": ordered[start : start + PAGE]}}
-        answer = await tools.client.request("POST", "/automations/filter", json={"automations": wanted, "limit": PAGE})
-        found.extend(Automation.model_validate(each) for each in answer.json())
-    return found
+async def _read(services: Services, field: str, values: Iterable[object]) -> list[Automation]:
+    found = await services.prefect.automations_with(field, values)
+    return [Automation.model_validate(automation) for automation in found]
 
 
 def _fields(automation: AutomationCore, wish: AutomationCore) -> Fields:

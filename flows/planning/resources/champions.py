@@ -2,16 +2,18 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from definitions.contract import FlowKind
-from flows.planning.resources.resource import DesiredState, Proposal, Tools
+from flows.integrations.services import Services
+from flows.planning.resources.resource import DesiredState, Proposal
 from flows.reading.run_reader import PrefectReader
 from flows.reading.server_clock import server_now
 from flows.reading.world_reader import read_world
 from flows.running.champion import repair_champion
 from instances.errors import OptaicError
 from instances.plans.plan import Step, compare
+from instances.specification.applied import FlowRecord
 from instances.specification.specs import ModelSpec
 from instances.world.facts import RunFact
 
@@ -21,13 +23,13 @@ class Champions:
 
     kind = "champion"
 
-    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+    async def plan(self, state: DesiredState, services: Services) -> Proposal:
         models = [instance.spec.name for instance in state.instances if isinstance(instance.spec, ModelSpec)]
-        trained = await _trained(models, tools) if models else {}
+        trained = await _trained(models, state.record.flows, services) if models else {}
         if not trained:
             return Proposal(())
         try:
-            champions = await asyncio.to_thread(lambda: tools.services.tracking.champions())
+            champions = await asyncio.to_thread(lambda: services.tracking.champions())
         except OptaicError:
             return Proposal(())  # said of the experiments already
         recorded = {name: run.provenance.version for name, run in trained.items() if run.provenance is not None}
@@ -41,26 +43,25 @@ class Champions:
         )
 
     async def apply(
-        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+        self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
-        trained = await _trained([step.name for step in steps], tools)
+        models = [step.name for step in steps]
+        trained = await _trained(models, services.repository.flows(instances=models), services)
         for step in steps:
-            now = await server_now(tools.client)
-            await asyncio.to_thread(repair_champion, tools.services, step.name, trained[step.name].run_id, now)
+            now = await server_now(services.prefect)
+            await asyncio.to_thread(repair_champion, services, step.name, trained[step.name].run_id, now)
             done(step)
 
 
-async def _trained(models: Sequence[str], tools: Tools) -> Mapping[str, RunFact]:
+async def _trained(models: Sequence[str], on_record: Iterable[FlowRecord], services: Services) -> Mapping[str, RunFact]:
     """Return the last completed training of each model that has one on record."""
-    services = tools.services
+    named = set(models)
     flows = {
-        flow.flow_id: flow.instance
-        for flow in services.repository.flows(instances=models)
-        if flow.kind is FlowKind.TRAIN
+        flow.flow_id: flow.instance for flow in on_record if flow.kind is FlowKind.TRAIN and flow.instance in named
     }
     if not flows:
         return {}
-    reader, now = PrefectReader(tools.client), dt.datetime.now(dt.UTC)
+    reader, now = PrefectReader(services.prefect), dt.datetime.now(dt.UTC)
     world = await read_world(services.repository, services.ledger, reader, list(flows), now=now)
     completed = {name: world[flow_id].completed for flow_id, name in flows.items() if flow_id in world}
     return {

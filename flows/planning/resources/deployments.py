@@ -1,19 +1,19 @@
 """The deployments of flows: one for each, found again by its id or, after a crash, by its name and mark."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from prefect.exceptions import ObjectNotFound
-
 from definitions.contract import FlowKind
+from flows.integrations.prefect_api import NotInPrefect
+from flows.integrations.services import Services
 from flows.planning.deployment_spec import DesiredDeployment, create_deployment, desired_deployment, update_deployment
-from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, Tools, run_concurrently
+from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
-from flows.reading.run_reader import PAGE
 from flows.reading.server_clock import server_clock
 from instances.plans.plan import Action, Step, compare
+from instances.specification.applied import FlowRecord
 from instances.specification.specs import RunnableSpec
 from instances.specification.types import type_of
 
@@ -25,9 +25,10 @@ class Deployments:
 
     kind = "deployment"
 
-    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
-        found = await _found(state, tools)
-        desired = {d.full_name: d.fields() | {"on_record": True} for d in _desired(state, tools)}
+    async def plan(self, state: DesiredState, services: Services) -> Proposal:
+        found = await _found(state, services, state.record.flows)
+        wishes = _desired(state, services)
+        desired = {wish.full_name: wish.fields() | {"on_record": True} for wish in wishes}
         actual = {
             name: deployment.fields | {"on_record": deployment.deployment_id in found.recorded}
             for name, deployment in found.ours.items()
@@ -37,22 +38,24 @@ class Deployments:
             name for name in actual if name.partition("/")[2] in known
         ]  # also of a flow that is called for no more
         steps = compare(self.kind, desired, actual, deleted=deleted)
-        return Proposal(steps, (*_foreign(found), *await _nowhere(state, tools)), _lost(steps, found))
+        return Proposal(steps, (*_foreign(found), *await _nowhere(wishes, services)), _lost(steps, found))
 
     async def apply(
-        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+        self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
-        found = await _found(state, tools)
-        desired = {each.full_name: each for each in _desired(state, tools)}
-        repository = tools.services.repository
-        flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in repository.flows()}
+        repository = services.repository
+        flows = repository.flows()  # with those that this apply has written
+        found = await _found(state, services, flows)
+        desired = {each.full_name: each for each in _desired(state, services)}
+        flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in flows}
         made = [step.name for step in steps if step.action is not Action.DELETE and step.name not in found.ours]
-        maker, clock = _Maker(tools, found, made), await server_clock(tools.client)
+        maker, clock = _Maker(services, found, made), await server_clock(services.prefect)
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
                 if step.name in found.ours:
-                    await _delete(tools, found.ours[step.name].deployment_id)
+                    with suppress(NotInPrefect):  # somebody was faster
+                        await services.prefect.delete_deployment(found.ours[step.name].deployment_id)
             else:
                 deployment = await maker.make(step, desired[step.name])
                 # Prefect schedules no tick from before now.
@@ -72,8 +75,8 @@ class _Maker:
     next few names just before, for others may have been at work since the plan was made.
     """
 
-    def __init__(self, tools: Tools, found: "_ExistingDeployments", names: Sequence[str]) -> None:
-        self.tools = tools
+    def __init__(self, services: Services, found: "_ExistingDeployments", names: Sequence[str]) -> None:
+        self.services = services
         self.found = found
         self.names = list(names)
         self.seen: set[str] = set()
@@ -90,23 +93,23 @@ class _Maker:
             )
         existing = self.found.ours.get(step.name)
         if existing is not None:
-            with suppress(ObjectNotFound):  # deleted a moment ago: it is made anew
-                await update_deployment(self.tools.client, wish, existing)
+            with suppress(NotInPrefect):  # deleted a moment ago: it is made anew
+                await update_deployment(self.services.prefect, wish, existing)
                 return existing.deployment_id
-        return await create_deployment(self.tools.client, wish, await self._flow_id(wish.flow_name))
+        return await create_deployment(self.services.prefect, wish, await self._flow_id(wish.flow_name))
 
     async def _look(self, name: str) -> None:
         async with self.lock:
             if name not in self.seen:
                 place = self.names.index(name)
                 ahead = self.names[place : place + LOOKED_AHEAD]
-                for there, deployment in (await deployments_named(self.tools.client, ahead)).items():
+                for there, deployment in (await deployments_named(self.services.prefect, ahead)).items():
                     self.found.add(there, deployment)
                 self.seen.update(ahead)
 
     async def _flow_id(self, flow_name: str) -> UUID:
         if flow_name not in self.flow_ids:
-            self.flow_ids[flow_name] = await self.tools.client.create_flow_from_name(flow_name)
+            self.flow_ids[flow_name] = await self.services.prefect.create_flow(flow_name)
         return self.flow_ids[flow_name]
 
 
@@ -127,19 +130,18 @@ class _ExistingDeployments:
             self.foreign.add(name)
 
 
-async def _found(state: DesiredState, tools: Tools) -> _ExistingDeployments:
-    flows = tools.services.repository.flows()
+async def _found(state: DesiredState, services: Services, flows: Iterable[FlowRecord]) -> _ExistingDeployments:
     ids = {flow.deployment_id: f"{flow.kind}/{flow.instance}" for flow in flows if flow.deployment_id}
-    found = _ExistingDeployments(ids, tools.owner_tag)
-    for deployment in await deployments_with_ids(tools.client, ids):
+    found = _ExistingDeployments(ids, services.owner_tag)
+    for deployment in await deployments_with_ids(services.prefect, ids):
         found.add(ids[deployment.deployment_id], deployment)
     called_for = {f"{flow.kind}/{flow.instance}" for instance in state.instances for flow in instance.flows}
-    for name, deployment in (await deployments_named(tools.client, called_for - found.ours.keys())).items():
+    for name, deployment in (await deployments_named(services.prefect, called_for - found.ours.keys())).items():
         found.add(name, deployment)
     # An apply that was killed may have left some that no flow on record is paired with.
     left = {f"{kind}/{name}" for name, kinds in _kinds(state).items() for kind in kinds} - called_for
-    for name, deployment in (await deployments_named(tools.client, left - found.ours.keys())).items():
-        if deployment.owner_tag == tools.owner_tag:
+    for name, deployment in (await deployments_named(services.prefect, left - found.ours.keys())).items():
+        if deployment.owner_tag == services.owner_tag:
             found.add(name, deployment)
     return found
 
@@ -175,29 +177,21 @@ def _remedy(name: str) -> str:
     return f"delete it, or adopt it with `optaic import {name.partition('/')[2]}`"
 
 
-async def _nowhere(state: DesiredState, tools: Tools) -> list[str]:
-    pools = {pool.name for pool in await tools.client.read_work_pools(limit=PAGE)}
+async def _nowhere(wishes: Iterable[DesiredDeployment], services: Services) -> list[str]:
+    pools = {pool["name"] for pool in await services.prefect.work_pools()}
     return [
         f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
         f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}"
-        for wish in _desired(state, tools)
+        for wish in wishes
         if wish.storage.work_pool is not None and wish.storage.work_pool not in pools
     ]
 
 
-def _desired(state: DesiredState, tools: Tools) -> list[DesiredDeployment]:
-    owner_tag = tools.owner_tag
+def _desired(state: DesiredState, services: Services) -> list[DesiredDeployment]:
+    owner_tag = services.owner_tag
     return [
         desired_deployment(flow.kind, instance.spec, state.storage, owner_tag)
         for instance in state.instances
         if isinstance(instance.spec, RunnableSpec)
         for flow in instance.flows
     ]
-
-
-async def _delete(tools: Tools, deployment_id: UUID) -> None:
-    await tools.client.delete_resource_owned_automations(f"prefect.deployment.{deployment_id}")
-    try:
-        await tools.client.delete_deployment(deployment_id)
-    except ObjectNotFound:
-        return  # somebody was faster

@@ -1,15 +1,15 @@
 """The blocks of instances, where a manifest describes them."""
 
 from collections.abc import Callable, Sequence
-from uuid import UUID
+from contextlib import suppress
 
-from prefect.exceptions import ObjectNotFound
-
-from blocks.documents import BlockWriter, in_place, named_parts
-from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, Tools, run_concurrently
+from flows.integrations.prefect_api import NotInPrefect
+from flows.integrations.services import Services
+from flows.planning.block_writer import BlockWriter, named_parts
+from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
 from instances.plans.plan import Action, Fields, Step, compare
 from instances.specification.specs import AnySpec, ComponentSpec
-from instances.specification.types import TYPES
+from instances.specification.types import TYPES, in_place
 from instances.world.wording import a
 
 
@@ -18,7 +18,7 @@ class Blocks:
 
     kind = "block"
 
-    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+    async def plan(self, state: DesiredState, services: Services) -> Proposal:
         specs = {spec.name: spec for spec in state.to_save}
         inside = _inside(state)
         desired = {name: _fields(spec, in_place(spec, specs)) for name, spec in specs.items() if name not in inside}
@@ -30,15 +30,16 @@ class Blocks:
         return Proposal(compare(self.kind, desired, actual, deleted=state.deleted), _taken_names(state))
 
     async def apply(
-        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+        self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
         specs = {spec.name: spec for spec in state.to_save}
         inside = {name: specs[name] for name in _inside(state)}
-        writer = BlockWriter(tools.client, state.blocks)
+        writer = BlockWriter(services.prefect, state.blocks)
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
-                await _delete(tools, state.blocks.ids[step.name])
+                with suppress(NotInPrefect):  # somebody was faster
+                    await services.prefect.delete_block(state.blocks.ids[step.name])
             else:
                 spec = specs[step.name]
                 own = in_place(spec, inside)
@@ -72,13 +73,6 @@ def _taken_names(state: DesiredState) -> tuple[str, ...]:
         for spec in state.to_save
         if types.get(spec.name, spec.type) != spec.type
     )
-
-
-async def _delete(tools: Tools, document_id: UUID) -> None:
-    try:
-        await tools.client.delete_block_document(document_id)
-    except ObjectNotFound:
-        return  # somebody was faster
 
 
 def _inside(state: DesiredState) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flows.integrations.services import Services
 from flows.planning.resources.model_resources import ModelResource
-from flows.planning.resources.resource import DesiredState, Proposal, Tools
+from flows.planning.resources.resource import DesiredState, Proposal
 from instances.errors import OptaicError
 from instances.plans.plan import Fields, Step, compare
 from instances.specification.applied import AppliedInstance
@@ -24,23 +24,23 @@ class Data:
     def __init__(self, resources: Sequence[ModelResource]) -> None:
         self.resources = tuple(resources)
 
-    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+    async def plan(self, state: DesiredState, services: Services) -> Proposal:
         if not state.data:
             return Proposal(())
-        applied = tools.services.repository.applied(state.deleted)
+        applied = services.repository.applied(state.deleted)
         try:
-            actual = await asyncio.to_thread(self._left, applied, tools.services)
+            actual = await asyncio.to_thread(self._left, applied, services)
         except OptaicError as error:
             return Proposal((), (f"{', '.join(applied)}: {error}",))
         there = {name: fields for name, fields in actual.items() if fields}
         return Proposal(compare(self.kind, {}, there, deleted=there))
 
     async def apply(
-        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+        self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
-        applied = tools.services.repository.applied({step.name for step in steps})
+        applied = services.repository.applied({step.name for step in steps})
         for step in steps:
-            await asyncio.to_thread(self._delete, applied[step.name], tools.services)
+            await asyncio.to_thread(self._delete, applied[step.name], services)
             done(step)
 
     def _left(self, applied: Mapping[str, AppliedInstance], services: Services) -> dict[str, Fields]:

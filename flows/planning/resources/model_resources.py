@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flows.integrations.services import Services
-from flows.planning.resources.resource import CONCURRENCY, DesiredState, Proposal, Tools, run_concurrently
+from flows.planning.resources.resource import CONCURRENCY, DesiredState, Proposal, run_concurrently
 from instances.errors import OptaicError
 from instances.plans.plan import Fields, Step, compare
 from instances.specification.specs import ModelSpec
@@ -56,20 +56,20 @@ class PerModel:
         self.kind = resource.kind
         self.resource = resource
 
-    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+    async def plan(self, state: DesiredState, services: Services) -> Proposal:
         models = [instance.spec.name for instance in state.instances if isinstance(instance.spec, ModelSpec)]
         if not models:  # what is not needed is not asked either
             return Proposal(())
         try:
-            return await asyncio.to_thread(self._compared, models, tools.services)
+            return await asyncio.to_thread(self._compared, models, services)
         except OptaicError as error:
             return Proposal((), (f"{', '.join(models)}: {error}",))
 
     async def apply(
-        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+        self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
         async def one(step: Step) -> None:
-            await asyncio.to_thread(self._make, step.name, tools.services)
+            await asyncio.to_thread(self._make, step.name, services)
             done(step)
 
         await run_concurrently(one, steps)

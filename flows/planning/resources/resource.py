@@ -1,35 +1,30 @@
 """What every kind of thing is asked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
-from prefect.client.orchestration import PrefectClient
-from prefect.exceptions import PrefectHTTPStatusError
-
-from blocks.documents import SavedBlocks
+from flows.integrations.prefect_api import PrefectRefusal
 from flows.integrations.services import Services
 from flows.planning.deployment_spec import Storage
+from flows.reading.block_reader import SavedBlocks
 from instances.errors import OptaicError
-from instances.plans.plan import Step
-from instances.specification.resolution import ResolvedInstance
+from instances.plans.plan import Fields, Step
+from instances.specification.applied import FlowRecord
+from instances.specification.resolution import FlowKey, ResolvedInstance
 from instances.specification.specs import AnySpec
 
 CONCURRENCY = 4  # requests; more are slower: the server is the bottleneck
 
 
 @dataclass(frozen=True)
-class Tools:
-    """The servers that things are read from and made on."""
+class Record:
+    """What Postgres has on record when a plan is made: what the rows of all instances hold, by name, and all flows."""
 
-    services: Services
-    client: PrefectClient
-
-    @property
-    def owner_tag(self) -> str:
-        """What things made from this database carry, so that those of others are never touched."""
-        return self.services.owner_tag
+    rows: Mapping[str, Fields] = field(default_factory=dict)
+    flows: tuple[FlowRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class DesiredState:
     """What the world is to look like: the instances, upstream first, and the names of those that go.
 
     `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
-    have left goes too.
+    have left goes too. `record` is for planning: an apply writes what it says.
     """
 
     instances: tuple[ResolvedInstance, ...]
@@ -46,6 +41,17 @@ class DesiredState:
     to_save: tuple[AnySpec, ...] = ()
     deleted: tuple[str, ...] = ()
     data: bool = False
+    record: Record = field(default_factory=Record)
+
+    @cached_property
+    def surplus_flows(self) -> tuple[FlowKey, ...]:
+        """The flows on record that instances which stay do not have any more."""
+        staying = {instance.spec.name: {flow.kind for flow in instance.flows} for instance in self.instances}
+        return tuple(
+            (flow.instance, flow.kind)
+            for flow in self.record.flows
+            if flow.instance in staying and flow.kind not in staying[flow.instance]
+        )
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,14 @@ class ResourceKind(Protocol):
 
     kind: str
 
-    async def plan(self, state: DesiredState, tools: Tools) -> Proposal:
+    async def plan(self, state: DesiredState, services: Services) -> Proposal:
         """Return what must be done for the things of this kind, from one reading of them."""
         ...
 
     async def apply(
-        self, steps: Sequence[Step], state: DesiredState, tools: Tools, done: Callable[[Step], None]
+        self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
-        """Carry out steps of one action group, creations and updates or deletions; `done` is told of each."""
+        """Carry out steps of one action group, creations and updates or deletions; `done` is called with each."""
         ...
 
 
@@ -108,8 +114,8 @@ async def run_concurrently(work: Callable[[Step], Awaitable[None]], steps: Itera
                 await work(step)
             except StepsRefused as error:
                 refusals.extend(error.refusals)
-            except PrefectHTTPStatusError as error:
-                refusals.append(Refusal(step, _why(error)))
+            except PrefectRefusal as error:
+                refusals.append(Refusal(step, error.why))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -119,15 +125,3 @@ async def run_concurrently(work: Callable[[Step], Awaitable[None]], steps: Itera
         raise errors.exceptions[0] from errors
     if refusals:
         raise StepsRefused(refusals)
-
-
-def _why(error: PrefectHTTPStatusError) -> str:
-    """Return what the server says of a request that it did not take."""
-    try:
-        said = error.response.json()
-    except ValueError:
-        return error.response.text or str(error)
-    detail = said.get("exception_detail", said.get("detail", said)) if isinstance(said, dict) else said
-    if isinstance(detail, list):  # of pydantic
-        return "; ".join(f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg', each)}" for each in detail)
-    return str(detail)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from definitions.addresses import served
 from prefect_optaic.stack.machine.environment import NO_TELEMETRY, inherited
 from prefect_optaic.stack.machine.home import Home
 from prefect_optaic.stack.machine.ports import HOST
@@ -13,7 +14,7 @@ from prefect_optaic.stack.machine.processes import Record, listens, spawn
 from prefect_optaic.stack.servers import http_api as api
 
 if TYPE_CHECKING:
-    from blocks.platform import Platform
+    from instances.specification.platform_settings import PlatformSettings
 
 STOP_SIGNALS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 
@@ -33,11 +34,9 @@ EVIDENTLY = Page("evidently", "Evidently", 8000, "/api/version")
 PAGES = {page.name: page for page in (MLFLOW, EVIDENTLY)}
 
 
-def starters(home: Home, platform: "Platform") -> dict[str, Callable[[int], Record]]:
+def starters(home: Home, platform: "PlatformSettings") -> dict[str, Callable[[int], Record]]:
     """Return what starts each page on a port, by name; none for a server that has a page already."""
-    from blocks.platform import served
-
-    uri, workspace = platform.tracking_uri, platform.evidently_workspace
+    uri, workspace = platform.mlflow_tracking_uri, platform.evidently_workspace
     found = dict[str, Callable[[int], Record]]()
     if uri is not None and "://" in uri and not served(uri):
         found[MLFLOW.name] = lambda port: _start_mlflow(home, uri=uri, artifacts=platform.artifacts, port=port)

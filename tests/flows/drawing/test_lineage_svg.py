@@ -9,12 +9,13 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 
-from flows.drawing.lineage_layout import Graph, layout
-from flows.drawing.lineage_svg import COLOURS, DRAWN, KEY, lineage_markdown, save_lineage, to_png, to_svg
+from flows.drawing.lineage_layout import Graph, lay_out
+from flows.drawing.lineage_svg import COLOURS, KEY, MOST_FLOWS, save_lineage, to_markdown, to_png, to_svg
+from flows.integrations.prefect_api import PrefectApi
 from instances.rules.status import FlowStatus
 from instances.world.facts import Edge
 from prefect_optaic.stack import Target
-from tests.flows.drawing.test_lineage_layout import drawn, flow_id, world_of
+from tests.flows.drawing.test_lineage_layout import flow_id, lay_out_flows, world_of
 from tests.instances.sample_world import DAY
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -26,7 +27,7 @@ def small(status: FlowStatus = FlowStatus.STALE) -> Graph:
     world = dict(world_of({0: (), 1: (), 2: ()}))
     world[flow_id(1)] = replace(world[flow_id(1)], edges=(tolerant,))
     world[flow_id(2)] = replace(world[flow_id(2)], edges=(optional, strict))
-    return layout(world, dict.fromkeys(world, FlowStatus.READY) | {flow_id(2): status})
+    return lay_out(world, dict.fromkeys(world, FlowStatus.READY) | {flow_id(2): status})
 
 
 def test_an_svg_names_every_flow_its_status_and_the_kinds_of_edges() -> None:
@@ -42,7 +43,7 @@ def test_an_svg_names_every_flow_its_status_and_the_kinds_of_edges() -> None:
 
 def test_every_status_has_its_colours() -> None:
     world = world_of(dict.fromkeys(range(len(FlowStatus)), ()))
-    graph = layout(world, dict(zip(world, FlowStatus, strict=True)))
+    graph = lay_out(world, dict(zip(world, FlowStatus, strict=True)))
     fills = {box.get("fill") for box in ElementTree.fromstring(to_svg(graph)).iter(f"{SVG}rect")}
     assert {fill for _, fill in COLOURS.values()} <= fills
     assert COLOURS.keys() == set(FlowStatus)
@@ -55,11 +56,11 @@ def test_a_png_is_twice_as_sharp_unless_that_is_too_large() -> None:
 
     root = ElementTree.fromstring(to_svg(small()))
     assert size(to_png(small())) == (2 * int(root.get("width", 0)), 2 * int(root.get("height", 0)))
-    assert max(size(to_png(drawn(dict.fromkeys(range(500), ()))))) < 17_000
+    assert max(size(to_png(lay_out_flows(dict.fromkeys(range(500), ()))))) < 17_000
 
 
 def test_a_lineage_too_large_for_a_page_is_counted() -> None:
-    text = lineage_markdown(drawn(dict.fromkeys(range(DRAWN + 1), ())))
+    text = to_markdown(lay_out_flows(dict.fromkeys(range(MOST_FLOWS + 1), ())))
     assert "| READY | 401 |" in text
     assert "`optaic graph --out lineage.svg`" in text
     assert "data:" not in text
@@ -67,13 +68,13 @@ def test_a_lineage_too_large_for_a_page_is_counted() -> None:
 
 def test_the_artifact_is_renewed_only_when_it_shows_something_new(stack: Target) -> None:
     async def main() -> None:
-        async with get_client() as client:
-            await save_lineage(client, small())
+        async with get_client() as client, PrefectApi() as prefect:
+            await save_lineage(prefect, small())
             (first,) = await artifacts(client)
             assert "data:image/svg+xml;base64," in str(first.data)
-            assert not await save_lineage(client, small())
+            assert not await save_lineage(prefect, small())
             assert [first.id] == [each.id for each in await artifacts(client)]
-            assert await save_lineage(client, small(FlowStatus.ERROR))
+            assert await save_lineage(prefect, small(FlowStatus.ERROR))
             (second,) = await artifacts(client)
             assert second.id != first.id
 

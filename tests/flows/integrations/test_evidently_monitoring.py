@@ -7,7 +7,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -17,12 +16,13 @@ import pytest
 from evidently.sdk.models import ProjectModel
 from evidently.ui.workspace import Workspace
 
+from definitions.work.models.model_settings import DriftSettings
 from flows.integrations.evidently_drift import MOST_ROWS, NothingToCompare, prepared
-from flows.integrations.evidently_monitoring import DriftRules, Monitoring, MonitoringError, Project
+from flows.integrations.evidently_monitoring import Monitoring, MonitoringError, Project
 from prefect_optaic.stack.machine.ports import HOST, choose
 
 FEATURES = ("momentum", "reversal", "volume")
-RULES = DriftRules(column_threshold=0.1, share=0.5)
+RULES = DriftSettings(column_threshold=0.1, share=0.5)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_the_rules_say_what_drift_is(monitoring: Monitoring) -> None:
         monitoring.check(
             "alpha", prefect_run=uuid4(), current=shifted, reference=reference, features=FEATURES, rules=rules
         )
-        for rules in (replace(RULES, column_threshold=0.2), replace(RULES, column_threshold=0.5))
+        for rules in (RULES.model_copy(update={"column_threshold": each}) for each in (0.2, 0.5))
     )
     assert (strict.drifted, lax.drifted) == (True, False)
     assert strict.scores == lax.scores

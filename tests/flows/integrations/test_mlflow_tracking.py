@@ -18,7 +18,7 @@ from mlflow.entities import ViewType
 from sklearn.linear_model import Ridge
 from sqlalchemy import create_engine, make_url, text
 
-from flows.integrations.addresses import shown
+from definitions.addresses import redacted
 from flows.integrations.mlflow_client import translated
 from flows.integrations.mlflow_tracking import (
     OWNER_TAG,
@@ -303,7 +303,7 @@ def test_what_cannot_be_written_names_the_run(uri: str, tmp_path: Path) -> None:
     ],
 )
 def test_passwords_are_not_shown(uri: str, expected: str) -> None:
-    assert shown(uri) == expected
+    assert redacted(uri) == expected
 
 
 def test_passwords_in_what_mlflow_says_are_not_shown() -> None:

@@ -5,8 +5,8 @@ import datetime as dt
 from email.utils import format_datetime
 
 import pytest
-from prefect import get_client
 
+from flows.integrations.prefect_api import PrefectApi
 from flows.reading.server_clock import ServerClock, ahead_of_us, server_clock
 from prefect_optaic.stack import Target
 from tests.instances.sample_world import NOW, hours, minutes
@@ -39,9 +39,8 @@ def test_without_a_time_of_day_our_own_clock_counts() -> None:
 
 def test_the_real_server_tells_the_time_of_day(stack: Target) -> None:
     async def ask() -> tuple[bool, ServerClock]:
-        async with get_client() as client:
-            answer = await client.request("GET", "/health")
-            return "date" in answer.headers, await server_clock(client)
+        async with PrefectApi() as prefect:
+            return await prefect.date() is not None, await server_clock(prefect)
 
     there, clock = asyncio.run(ask())
     assert there

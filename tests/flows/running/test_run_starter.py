@@ -23,7 +23,6 @@ from tests.flows.lab import Lab, Play
 # The same flow without its hooks: what is left when a process is killed between its commit and its cascade.
 CUT = Flow(refresh.fn, name=refresh.name, persist_result=False)
 AT_MOST = 4  # runs at a time
-WAVES = 10
 
 
 async def execute_all(lab: Lab, runs: Iterable[FlowRun], flow: Flow[..., Any] = refresh) -> list[State[None]]:
@@ -73,8 +72,9 @@ def test_a_diamond_runs_its_bottom_once_per_wave(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("waves", [2, pytest.param(10, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("cut", [False, True], ids=["cascade", "cut off, sweep"])
-def test_a_fan_in_of_twenty_runs_the_child_once_per_wave(play: Play, cut: bool) -> None:
+def test_a_fan_in_of_twenty_runs_the_child_once_per_wave(play: Play, cut: bool, waves: int) -> None:
     async def scenario(lab: Lab) -> None:
         parents = [f"parent{number}" for number in range(20)]
         for parent in parents:
@@ -82,7 +82,7 @@ def test_a_fan_in_of_twenty_runs_the_child_once_per_wave(play: Play, cut: bool) 
         prefix = lab.prefix.replace("-", "_")
         await lab.signal("child", parents, " + ".join(f"{prefix}{parent}_close" for parent in parents))
         await lab.bootstrap()
-        for number in range(1, WAVES + 1):
+        for number in range(1, waves + 1):
             await wave(lab, number, parents, CUT if cut else refresh)
             if cut:
                 assert await lab.waiting("child") == []
@@ -90,7 +90,7 @@ def test_a_fan_in_of_twenty_runs_the_child_once_per_wave(play: Play, cut: bool) 
             (child,) = await lab.waiting("child")
             assert (await lab.execute(child, CUT if cut else refresh)).name == "Completed"
             assert lab.rows("child") == {"2024-01-02": 20.0 * number}
-        assert states(await lab.runs("child")) == {"Completed": WAVES}
+        assert states(await lab.runs("child")) == {"Completed": waves}
         assert (await lab.verdict("child")).status is FlowStatus.READY
 
     play(scenario)
@@ -155,11 +155,7 @@ def test_a_run_blocked_with_refresh_asks_for_its_ancestors(play: Play) -> None:
 
 def test_a_warned_run_goes_on_with_what_there_is(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.source("prices")
-        await lab.signal("child", ["prices"])
-        await lab.bootstrap()
-        await lab.run("prices")
-        await lab.drain("child")
+        await lab.ran_pair("prices", "child")
         lab._file("prices").unlink()
         assert (await lab.run("prices")).type is StateType.FAILED
         warned = await lab.run("child", on_stale="warn")
@@ -188,11 +184,7 @@ def test_a_cancelled_run_is_not_started_again_for_the_same_inputs(play: Play) ->
 
 def test_a_blocked_run_is_no_failure_and_never_the_last_success(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        await lab.source("prices")
-        await lab.signal("child", ["prices"])
-        await lab.bootstrap()
-        await lab.run("prices")
-        await lab.drain("child")
+        await lab.ran_pair("prices", "child")
         lab._file("prices").unlink()
         await lab.run("prices")
         before = await lab.verdict("child")

@@ -4,7 +4,7 @@ import pytest
 
 from instances.rules.admission import Admission, admit, flows_to_refresh
 from instances.rules.readiness import assess
-from instances.specification.specs import OnStale
+from instances.specification.fields import OnStale
 from instances.world.facts import FlowFacts, RunFact
 from tests.instances.sample_world import (
     NOW,

@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 
 from instances.rules.deadlines import Deadline, MissedDeadline, missed_deadline, next_deadline
 from instances.rules.status import FlowStatus, judge
@@ -26,6 +26,7 @@ from tests.instances.sample_world import (
     world,
 )
 from tests.instances.strategies import Case, cases
+from tests.properties import examples
 
 EVENING = Clock(cron="0 17 * * *")  # an hour before NOW
 SECOND = dt.timedelta(seconds=1)
@@ -136,7 +137,7 @@ def test_a_deadline_is_that_of_the_flow_itself_whatever_its_inputs_do() -> None:
     assert next_deadline(follower, world(prices, follower), NOW) is None  # it is stale already
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@examples(100)
 @given(cases())
 def test_the_status_changes_at_the_next_deadline_and_not_before(case: Case) -> None:
     for facts in case.world.values():

@@ -4,11 +4,10 @@ import pytest
 
 from instances.rules.admission import Admission, admit
 from instances.rules.cascade import Start, decide
-from instances.rules.late_runs import done_by, runs_under_way, superfluous_runs, why_superfluous
+from instances.rules.late_runs import done_by, runs_under_way, superfluous_runs
 from instances.rules.readiness import assess
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import FlowFacts, RunFact, RunState
-from instances.world.wording import short
 from tests.instances.sample_world import NOW, completed, flow, hours, live, minutes, skipped, strict, world
 
 DONE = completed(minutes(5), judged=minutes(10))
@@ -84,6 +83,3 @@ def test_a_superfluous_run_is_admitted_to_nothing() -> None:
     assert done_by(facts, NOW - minutes(11), {}) == DONE
     assert done_by(facts, NOW - minutes(10), {}) is None
     assert done_by(facts, NOW - minutes(11), {"everything": True}) is None
-    assert why_superfluous(DONE, NOW - minutes(11), NOW) == (
-        f"It was due at 17:49 UTC: run {short(DONE.run_id)} has begun since, and completed at 17:55 UTC."
-    )

@@ -4,8 +4,8 @@ import pytest
 
 from definitions.contract import FlowKind
 from instances.rules.policy import auto_of, clock_of, policy_of
+from instances.specification.fields import CalendarPolicy, Freshness
 from instances.specification.schedules import Schedule
-from instances.specification.specs import CalendarPolicy, Freshness
 from instances.world.facts import Calendar, Clock
 from tests.instances.sample_world import days, hours, minutes
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from instances.rules.status import FlowStatus, Verdict, judge, unknown
@@ -30,6 +30,7 @@ from tests.instances.sample_world import (
     utc,
     world,
 )
+from tests.properties import examples
 
 S = FlowStatus
 SESSION = Policy(follow_inputs=False, calendar=Calendar("XNYS"))  # at NOW, due at 20:00 on the 10th, 22 hours ago
@@ -298,7 +299,7 @@ run_facts = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     runs=st.lists(run_facts, max_size=4, unique_by=lambda run: run.at),
     deployed=st.booleans(),

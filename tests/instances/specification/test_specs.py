@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from definitions.contract import FlowKind
+from instances.specification.fields import FlowSettings, SignalSpec, UpstreamRef
 from instances.specification.schedules import RetryPolicy, Schedule
-from instances.specification.specs import FlowSettings, SignalSpec, UpstreamRef
 from instances.specification.values import Duration
 from tests.instances.catalogue import component, dataset
 from tests.instances.sample_world import days, hours, minutes

@@ -2,14 +2,14 @@ import datetime as dt
 
 import pytest
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from definitions.contract import FlowKind, Kind
 from definitions.work.outcome import Outcome
 from instances.errors import UnknownHandle
 from instances.specification.resolution import resolve
 from instances.specification.specs import spec_adapter
-from instances.storage.handles import handles_of, set_handles
+from instances.storage.handles import HandleKind, ModelHandles, handle, handles_of, outside_handles, set_handles
 from instances.storage.ledger import Ledger
 from instances.storage.repository import Repository
 from instances.storage.tables import ROWS, DatasetInstanceRow, ExperimentInstanceRow, RunRow
@@ -33,6 +33,24 @@ def test_each_type_of_row_has_the_handles_that_it_has_columns_for() -> None:
     }
 
 
+def test_a_column_that_is_made_as_a_handle_is_one() -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Row(ModelHandles, Base):
+        __tablename__ = "row"
+
+        name: Mapped[str] = mapped_column(primary_key=True)
+        type: Mapped[str]
+        page: Mapped[str | None] = handle(HandleKind.OUTSIDE)
+
+    row = Row(name="returns", type="model")
+    assert set(handles_of(Row)) == {*OUTSIDE, "page"}
+    assert outside_handles(row) == {}
+    set_handles(row, {"page": "https://page"})
+    assert outside_handles(row) == {"page": "https://page"}
+
+
 def test_a_handle_that_a_row_has_no_column_for_is_refused() -> None:
     with pytest.raises(UnknownHandle) as caught:
         set_handles(DatasetInstanceRow(name="prices"), {"mlflow_experiment_id": "1"})
@@ -54,7 +72,7 @@ def test_a_preview_leaves_its_count_on_the_run_alone(database: Engine) -> None:
     look = spec_adapter.validate_python({"name": "look", "type": "experiment"})
     previewed = definition(Kind.PIPELINE, "expression", flows=(FlowKind.PREVIEW,))
     Writer(database).save(resolve([look], FewDefinitions(previewed)), NOW)
-    flow_id, ledger = Repository(database).flow_id("look", FlowKind.PREVIEW), Ledger(database)
+    flow_id, ledger = Repository(database).flow("look", FlowKind.PREVIEW).flow_id, Ledger(database)
     ledger.record_guard(guarded("e1", flow_id, kind=FlowKind.PREVIEW))
     ledger.record_outcome(run_id("e1"), Outcome(None, dt.date(2026, 3, 10), row_count=500), NOW)
     with Session(database) as session:

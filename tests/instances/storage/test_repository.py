@@ -3,7 +3,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
@@ -11,14 +11,16 @@ from sqlalchemy.orm import Session
 from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance
 from instances.specification.applied import FlowRecord
+from instances.specification.fields import UpstreamRef
 from instances.specification.schedules import Schedule
-from instances.specification.specs import ComponentSpec, DatasetSpec, UpstreamRef
+from instances.specification.specs import ComponentSpec, DatasetSpec
 from instances.storage.repository import Repository
 from instances.storage.tables import EdgeRow
 from instances.world.facts import Edge, FlowId
 from tests.instances.catalogue import LOOSE_PART, PARTS, component, dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
 from tests.instances.sample_world import NOW, days
+from tests.properties import examples
 
 # Specs
 
@@ -91,19 +93,20 @@ def test_a_flow_is_read_with_its_handles_settings_and_edges(database: Engine) ->
     assert repository.flow_of_deployment(uuid4()) is None
 
 
-def test_a_flow_id_is_found_by_instance_and_kind(database: Engine) -> None:
+def test_a_flow_is_found_by_instance_and_kind(database: Engine) -> None:
     repository = saved(database, dataset("a"))
-    assert repository.flow_id("a", "refresh") == refresh_ids(repository)["a"]
+    assert repository.flow("a", "refresh").flow_id == refresh_ids(repository)["a"]
+    assert (repository.flow("a", "refresh"),) == repository.flows(instances=["a"])
     with pytest.raises(UnknownFlow) as caught:
-        repository.flow_id("a", "train")
+        repository.flow("a", "train")
     assert str(caught.value) == "instance 'a' has no flow 'train'; its flows are: refresh."
     with pytest.raises(UnknownFlow) as caught:
-        repository.flow_id("delta", "refresh")
+        repository.flow("delta", "refresh")
     assert str(caught.value) == (
         "instance 'delta' has no flow 'refresh'; its flows are: none (it is a part of other instances)."
     )
     with pytest.raises(UnknownInstance):
-        repository.flow_id("b", "refresh")
+        repository.flow("b", "refresh")
 
 
 def test_children_are_the_flows_directly_downstream_each_once(database: Engine) -> None:
@@ -122,11 +125,11 @@ def test_children_are_the_flows_directly_downstream_each_once(database: Engine) 
 
 def test_the_only_flow_of_an_instance(database: Engine) -> None:
     repository = saved(database, dataset("a"))
-    assert repository.only_flow("a") is FlowKind.REFRESH
+    assert repository.flow("a").kind is FlowKind.REFRESH
     with pytest.raises(UnknownFlow, match=r"^instance 'delta' has not just one flow: say which; its flows are: none"):
-        repository.only_flow("delta")
+        repository.flow("delta")
     with pytest.raises(UnknownInstance):
-        repository.only_flow("b")
+        repository.flow("b")
 
 
 def test_instances_come_with_their_parts_at_the_applied_versions(database: Engine) -> None:
@@ -163,7 +166,7 @@ def brute_force(lineage: dict[tuple[int, int], str], starts: list[int]) -> set[s
     return {NODES[n] for n in found}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress=[HealthCheck.function_scoped_fixture])
 @given(lineage=lineages, starts=st.lists(st.integers(0, 8), unique=True, max_size=3))
 def test_surroundings_are_what_a_walk_finds(
     database: Engine, lineage: dict[tuple[int, int], str], starts: list[int]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -14,6 +14,7 @@ from instances.storage.writer import Writer
 from tests.instances.catalogue import LOOSE_PART, component, dataset, resolved, signal
 from tests.instances.database import saved, statements
 from tests.instances.sample_world import NOW
+from tests.properties import examples
 
 NAMES = ["a", "b", "c", "d"]
 SCHEDULES = st.sampled_from(
@@ -59,7 +60,7 @@ def worlds(draw: st.DrawFn) -> list[ComponentSpec | DatasetSpec]:
     return specs
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, suppress=[HealthCheck.function_scoped_fixture])
 @given(first=worlds(), second=worlds())
 def test_rows_hold_what_they_are_to_hold_whatever_they_held_before(
     database: Engine, first: list[ComponentSpec | DatasetSpec], second: list[ComponentSpec | DatasetSpec]

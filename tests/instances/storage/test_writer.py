@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
 from definitions.contract import FlowKind, Kind
+from instances.specification.plugins import ConfiguredDefinition
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.storage.repository import Repository
 from instances.storage.tables import (
@@ -26,7 +27,7 @@ from instances.storage.tables import (
 )
 from instances.storage.writer import Writer
 from instances.world.facts import Edge, FlowId
-from tests.instances.catalogue import CSV_2, DELTA, component, dataset, definition, resolved, signal
+from tests.instances.catalogue import CSV_2, DELTA, NoParameters, component, dataset, definition, resolved, signal
 from tests.instances.database import refresh_ids, saved, statements
 from tests.instances.sample_world import NOW, hours
 
@@ -184,7 +185,9 @@ def test_a_definition_that_changed_under_its_version_is_a_problem(database: Engi
     saved(database, dataset("prices"))
     changed = definition(Kind.STORE, "delta", parameters=CSV_2.parameters)
     described = [
-        replace(instance, definition=changed) if instance.definition == DELTA else instance
+        replace(instance, configured=ConfiguredDefinition(changed, NoParameters()))
+        if instance.definition == DELTA
+        else instance
         for instance in resolved(dataset("prices"))
     ]
     assert Writer(database).problems(described) == [
@@ -232,11 +235,11 @@ def test_a_flow_that_is_removed_takes_its_edges_and_its_history_along(database: 
     instances = resolved(dataset("a"), dataset("s", "a"))
     Writer(database).save([*instances[:-1], with_train(instances[-1])], NOW)
     repository = Repository(database)
-    train, refresh = repository.flow_id("s", "train"), repository.flow_id("s", "refresh")
-    with_history(database, train, repository.flow_id("a", "refresh"))
+    train, refresh = repository.flow("s", "train").flow_id, repository.flow("s", "refresh").flow_id
+    with_history(database, train, repository.flow("a", "refresh").flow_id)
     Writer(database).remove_flows([("s", FlowKind.TRAIN)])
     assert [(f.instance, f.kind) for f in repository.flows()] == [("a", FlowKind.REFRESH), ("s", FlowKind.REFRESH)]
-    assert repository.flow_id("s", "refresh") == refresh
+    assert repository.flow("s", "refresh").flow_id == refresh
     assert [count(database, table) for table in HISTORY] == [0, 0, 0, 0]
     assert count(database, EdgeRow) == 1
 

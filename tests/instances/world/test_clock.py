@@ -4,7 +4,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 from prefect.server.schemas.schedules import CronSchedule
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from instances.world.clock import ORIGIN, ClockError, last_tick, next_tick
 from instances.world.facts import Clock
 from instances.world.moments import NaiveMoment
 from tests.instances.sample_world import days, hours, minutes, utc
+from tests.properties import examples
 
 LONDON = "Europe/London"
 NEW_YORK = "America/New_York"
@@ -104,7 +105,7 @@ def test_the_hour_that_autumn_repeats_has_its_ticks_once() -> None:
     assert last_tick(clock, utc("2026-10-25 01:10")) == utc("2026-10-25 00:30")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(clock=cron_clocks, start=moments)
 def test_cron_ticks_are_those_of_prefects_scheduler(clock: Clock, start: dt.datetime) -> None:
     assert clock.cron is not None
@@ -160,7 +161,7 @@ def accepted(expression: str) -> bool:
     return True
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@examples(200, suppress=[HealthCheck.filter_too_much])
 @given(cron=expressions, start=moments, zone=st.sampled_from(("UTC", "Asia/Tokyo")))
 def test_what_the_spec_accepts_ticks_as_prefects_schedule_does(cron: str, start: dt.datetime, zone: str) -> None:
     assume(accepted(cron))
@@ -216,7 +217,7 @@ def test_a_clock_that_cannot_be_read_says_why(ticking: Callable[[Clock, dt.datet
         ticking(Clock(cron="0 18 * * *", interval=hours(1)), now)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(clock=cron_clocks | interval_clocks, moment=moments)
 def test_last_and_next_tick_enclose_the_moment_with_nothing_between(clock: Clock, moment: dt.datetime) -> None:
     last, following = last_tick(clock, moment), next_tick(clock, moment)
@@ -228,7 +229,7 @@ def test_last_and_next_tick_enclose_the_moment_with_nothing_between(clock: Clock
     assert last_tick(clock, following - dt.timedelta(microseconds=1)) == last
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(zone=st.sampled_from(ZONES), hour=st.integers(0, 23), minute=st.integers(0, 59), moment=moments)
 def test_a_daily_time_ticks_once_on_every_local_date(zone: str, hour: int, minute: int, moment: dt.datetime) -> None:
     clock = Clock(cron=f"{minute} {hour} * * *", timezone=zone)

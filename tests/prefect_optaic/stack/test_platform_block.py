@@ -26,7 +26,8 @@ def external(root: Path) -> Target:
 
 
 def places(platform: Platform) -> tuple[str | None, ...]:
-    return platform.data_root, platform.tracking_uri, platform.mlflow_artifacts, platform.evidently_workspace
+    told = platform.settings
+    return told.data_root, told.mlflow_tracking_uri, told.mlflow_artifacts, told.evidently_workspace
 
 
 def test_a_first_up_names_the_home(tmp_path: Path) -> None:

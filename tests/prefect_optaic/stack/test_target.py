@@ -74,6 +74,12 @@ def test_the_environment_comes_first(recorded: State, monkeypatch: pytest.Monkey
     assert "PREFECT_HOME" not in target.environment()
 
 
+def test_the_link_to_a_server_of_ones_own_has_no_password(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "https://me:hidden-word@prefect.example/api")
+    target = connect(home)
+    assert (target.api_url, target.ui_url) == ("https://me:hidden-word@prefect.example/api", "https://prefect.example")
+
+
 def test_servers_of_ones_own_need_both_addresses(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert external(State.load(home)) is None
     monkeypatch.setenv("OPTAIC_DATABASE_URL", DATABASE)

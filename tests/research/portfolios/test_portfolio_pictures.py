@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from research.frames.pictures import over_time
 from research.portfolios.portfolio_pictures import (
-    _axes,
     _logarithmic,
     drawdown_picture,
     equity_picture,
@@ -45,7 +45,7 @@ def test_pictures_are_small_however_long_the_range(count: int) -> None:
     ],
 )
 def test_the_start_has_a_label_on_the_logarithmic_axis(low: float, high: float, expected: list[float]) -> None:
-    _, axes = _axes()
+    _, axes = over_time()
     axes.set_ylim(low, high)
     _logarithmic(axes)
 

@@ -37,7 +37,7 @@ def test_rows_out_of_bounds_are_counted_and_the_first_three_shown() -> None:
 
     assert str(caught.value) == (
         "the signal is not as its signal_spec demands:\n"
-        "1 of 6 rows are infinite, first (2024-01-06, A, inf): mend the computation\n"
+        "1 of 6 rows are infinite, first (2024-01-06, A, inf): correct the computation\n"
         "1 of 6 rows are below the minimum 0, first (2024-01-02, A, -3): clip the values or lower min\n"
         "4 of 6 rows are above the maximum 1, first (2024-01-01, A, 2); (2024-01-03, A, 4); "
         "(2024-01-04, A, 5): clip the values or raise max"

@@ -1,0 +1,72 @@
+"""Drift: how far what a model is asked has moved from what it was trained on, and what a monitoring leaves of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import polars as pl
+
+from definitions.markdown_table import frame_table
+from definitions.work.outcome import Event, Outcome
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What was found: the drift of the features, and how well it was predicted.
+
+    `share` and `drifted_columns` are of the features. `scores` has the distance of each, and of the prediction,
+    which is shown only: the reference was predicted by the models of several folds. `performance` has
+    `mean_error`, `mae`, `rmse` and `r2` of the rows whose target is known, and is empty where there are none.
+    `page` is the path or the URL of the report.
+    """
+
+    drifted: bool
+    share: float
+    drifted_columns: tuple[str, ...]
+    scores: Mapping[str, float]
+    performance: Mapping[str, float]
+    rows: int
+    reference_rows: int
+    snapshot_id: UUID
+    page: str
+
+
+def drift_outcome(drift: Drift, current: pl.DataFrame, *, page: str, events: tuple[Event, ...] = ()) -> Outcome:
+    """Return what a monitoring of the `current` rows leaves. `page` says as Markdown where its report is."""
+    return Outcome(
+        version=None,
+        metrics={
+            "drifted": float(drift.drifted),
+            "drift_share": drift.share,
+            **{f"drift_{column}": score for column, score in drift.scores.items()},
+            **drift.performance,
+            "rows": float(drift.rows),
+        },
+        summary=drift_summary(drift, current, page),
+        events=events,
+    )
+
+
+def drift_summary(drift: Drift, current: pl.DataFrame, page: str) -> str:
+    """Return as Markdown what has drifted, of which rows, where the report is, and how well it was predicted."""
+    first, last = current["date"].min(), current["date"].max()
+    scores = pl.DataFrame(
+        [
+            {"column": name, "distance": f"{score:.4f}", "drifted": "yes" if name in drift.drifted_columns else "no"}
+            for name, score in drift.scores.items()
+        ]
+    )
+    return "\n".join(
+        [
+            f"**{'Drift' if drift.drifted else 'No drift'}**: {drift.share:.0%} of the features have drifted; "
+            f"{drift.rows:,} rows of {first!s} to {last!s} beside {drift.reference_rows:,} of the training.",
+            "",
+            page,
+            "",
+            f"As a file: `{drift.page}`",
+            "",
+            *frame_table(scores),
+            "",
+            *(f"- {name} {value:.6g}" for name, value in drift.performance.items()),
+        ]
+    )

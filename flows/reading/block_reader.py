@@ -1,0 +1,171 @@
+"""Instance blocks: what the block documents on a Prefect server describe, as specs.
+
+They are read as JSON, in whole lists: a thousand instances take a few dozen requests, and no block is imported.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from flows.integrations.prefect_api import Json, PrefectApi
+from instances.errors import OptaicError
+from instances.specification.spec_errors import spec_problems
+from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
+from instances.specification.types import TYPES, part_name
+from instances.world.wording import a
+
+
+def block_slug(type_: str) -> str:
+    """Return the slug of the block type for instances of a type."""
+    return f"optaic-{type_.replace('_', '-')}-instance"
+
+
+TYPE_WITH_SLUG: Mapping[str, str] = {block_slug(type_): type_ for type_ in TYPES}
+
+
+class BlocksNotRegistered(OptaicError):
+    """The Prefect server does not know the block types of this project."""
+
+    def __init__(self, block_type: str) -> None:
+        super().__init__(
+            f"this Prefect server has no block type {block_type!r}. "
+            "Run `optaic up`, or `prefect block register -m blocks` against a server of your own."
+        )
+
+
+@dataclass(frozen=True)
+class SavedBlock:
+    """One block document with the spec that it describes; `parts` are those described in place."""
+
+    document_id: UUID
+    spec: AnySpec
+    parts: tuple[ComponentSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnreadableBlock:
+    """One block document that describes nothing valid, and why."""
+
+    document_id: UUID
+    type: str
+    block_name: str  # of its block type, as people see it
+    problem: str
+
+    def __str__(self) -> str:
+        return f"its {self.block_name} block can't be read: {self.problem}"
+
+
+@dataclass(frozen=True)
+class SavedBlocks:
+    """All instance blocks of a Prefect server, by name; of two with one name the first."""
+
+    by_name: Mapping[str, SavedBlock]
+    unreadable: Mapping[str, UnreadableBlock] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all instances that have a block or are described inside one, readable or not."""
+        return {spec.name for spec in self.specs} | self.unreadable.keys()
+
+    @property
+    def ids(self) -> dict[str, UUID]:
+        """The ids of all block documents, by name."""
+        readable = {name: saved.document_id for name, saved in self.by_name.items()}
+        return readable | {name: saved.document_id for name, saved in self.unreadable.items()}
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The types of the instances that have a block, by name."""
+        readable = {name: saved.spec.type for name, saved in self.by_name.items()}
+        return readable | {name: saved.type for name, saved in self.unreadable.items()}
+
+    @property
+    def specs(self) -> tuple[AnySpec, ...]:
+        return self.merged(())
+
+    def merged(self, specs: Sequence[AnySpec], *, without: Collection[str] = ()) -> tuple[AnySpec, ...]:
+        """Return what the blocks would describe once `specs` are saved; blocks of the names `without` don't count."""
+        names = {spec.name for spec in specs} | set(without)
+        kept = [saved for name, saved in self.by_name.items() if name not in names]
+        return (*specs, *(described for saved in kept for described in (*saved.parts, saved.spec)))
+
+
+async def read_blocks(prefect: PrefectApi) -> SavedBlocks:
+    """Return what the instance blocks describe. Raises `BlocksNotRegistered`."""
+    known = await prefect.block_types(TYPE_WITH_SLUG)
+    if missing := TYPE_WITH_SLUG.keys() - {each["slug"] for each in known}:
+        raise BlocksNotRegistered(min(missing))
+    return described(await prefect.block_documents(TYPE_WITH_SLUG))
+
+
+def described(documents: Sequence[Json]) -> SavedBlocks:
+    """Return what block documents describe."""
+    problems: list[str] = []
+    found: dict[str, SavedBlock] = {}
+    unreadable: dict[str, UnreadableBlock] = {}
+    for document in documents:
+        document_id, name = UUID(document["id"]), str(document["name"])
+        own_type = TYPE_WITH_SLUG[document["block_type"]["slug"]]
+        if name in found or name in unreadable:
+            other = found[name].spec.type if name in found else unreadable[name].type
+            problems.append(f"{name}: is the name of {a(other)} and of {a(own_type)} block; delete one of them")
+            continue
+        try:
+            spec, parts = specs_of(own_type, name, document["data"], _referred(document))
+        except BlockMistakes as error:
+            block_name = document["block_type"]["name"]
+            unreadable[name] = UnreadableBlock(document_id, own_type, block_name, str(error))
+        else:
+            found[name] = SavedBlock(document_id, spec, parts)
+    return SavedBlocks(found, unreadable, tuple(problems))
+
+
+def _referred(document: Json) -> dict[str, str]:
+    """Return, by field, the names of the blocks that the nested fields of a document refer to."""
+    references = {name: each["block_document"] for name, each in document["block_document_references"].items()}
+    return {name: each["name"] for name, each in references.items() if not each["is_anonymous"]}
+
+
+class BlockMistakes(OptaicError):
+    """What keeps the data of a block from being a spec: each mistake with its place."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("; ".join(mistakes))
+
+
+def specs_of(
+    type_: str, name: str, data: Json, part_names: Mapping[str, str]
+) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
+    """Return what the data of a block describes under a name, and the parts that it describes in place.
+
+    `part_names` has, for each field of a part, the name of the block that it refers to; a part without one was
+    described in place, and is named after this instance. Raises `BlockMistakes`.
+    """
+    types = TYPES[type_].parts
+    names = {at: part_names.get(at) or part_name(name, part_type) for at, part_type in types.items()}
+    spec, mistakes = _parsed(type_, name, {**data, **names})
+    mistakes += [f"{at}: is missing" for at in types if at not in data]
+    parts: list[ComponentSpec] = []
+    for at, part_type in types.items():
+        if at in data:
+            part, wrong = _parsed(part_type, names[at], data[at])
+            mistakes += [f"{at}{'.' if ': ' in each else ': '}{each}" for each in wrong]
+            if isinstance(part, ComponentSpec) and at not in part_names:
+                parts.append(part)
+    if spec is None or mistakes:
+        raise BlockMistakes(mistakes)
+    return spec, tuple(parts)
+
+
+def _parsed(type_: str, name: str, data: object) -> tuple[AnySpec | None, list[str]]:
+    """Return the spec that data describes, and what is wrong with it. What is no field, or no more, is left out."""
+    if not isinstance(data, Mapping):
+        return None, [f"must be a mapping of fields, not {data!r}"]
+    fields = {field: value for field, value in data.items() if field in TYPES[type_].spec.model_fields}
+    try:
+        return spec_adapter.validate_python(fields | {"name": name, "type": type_}), []
+    except ValidationError as error:
+        return None, [": ".join(filter(None, each)) for each in spec_problems(error)]

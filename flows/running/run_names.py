@@ -1,0 +1,19 @@
+"""Names: of a run, and of what it leaves on its page."""
+
+from prefect.runtime import flow_run
+
+
+def run_name() -> str:
+    """Return the name of the current run: its flow, and when it was due."""
+    parameters, due = flow_run.parameters, flow_run.scheduled_start_time
+    return f"{parameters['instance']}.{flow_run.flow_name} {due:%Y-%m-%d %H:%M:%S}"
+
+
+def upstreams_key(instance: str, kind: str) -> str:
+    """Return the key of the artifact in which the runs of a flow say what their guard has seen."""
+    return f"{instance}-{kind}-upstreams"
+
+
+def outcome_key(instance: str, kind: str) -> str:
+    """Return the key of the artifact in which the runs of a flow say what they left."""
+    return f"{instance}-{kind}-outcome"

@@ -1,0 +1,66 @@
+"""`optaic run` and `demo`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Go on whatever the guard says; recorded.")] = False,
+    on_stale: Annotated[str | None, typer.Option(help="block, refresh or warn, for this run.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Of refresh: read the source from the beginning.")
+    ] = False,
+) -> None:
+    """Start a flow through its deployment, and follow it to its end.
+
+    Exit code 0 when it completed or had nothing new to do, 3 when its guard blocked it, 1 otherwise.
+    """
+    from rich.console import Console
+
+    from prefect_optaic import actions, show
+    from prefect_optaic.session import session
+
+    asked = {"force": force, "on_stale": on_stale, "everything": everything}
+    parameters = {name: value for name, value in asked.items() if value}
+
+    async def work() -> int:
+        console = Console()
+        async with session() as services:
+            started = services.repository.flow(instance, flow)
+            label = f"{instance}.{started.kind}"
+            last: actions.RunSnapshot | None = None
+            with console.status(f"{label} ..."):
+                async for seen in actions.run(services, started, parameters):
+                    if last is None:
+                        console.print(
+                            f"  {services.prefect.address.ui_url}/runs/flow-run/{seen.run_id}", highlight=False
+                        )
+                    show.show_run(console, label, seen)
+                    last = seen
+            assert last is not None  # a run has at least one state
+            code = show.exit_code(last)
+            unforeseen = code == 1 and not actions.has_own_message(last)
+            if unforeseen and (errors := await actions.errors_of(services, last.run_id)):
+                console.print(errors, markup=False, highlight=False, style="dim")
+            return code
+
+    if code := asyncio.run(work()):
+        raise typer.Exit(code)
+
+
+@app.command()
+def demo() -> None:
+    """Start a stack, and let real prices flow through guarded deployments; exit code 0 when all are READY."""
+    from rich.console import Console
+
+    from prefect_optaic.demo import demo as run_demo
+
+    if not run_demo(Console()):
+        raise typer.Exit(1)
