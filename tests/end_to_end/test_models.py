@@ -1,5 +1,6 @@
 """Experiments, models, optimizers and backtests on the real servers: Prefect, Postgres, MLflow and Evidently."""
 
+import datetime as dt
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,10 @@ CONSUMED = {
     "portfolio.optimize": {"prices", "returns.infer"},
     "backtest.backtest": {"prices", "sp500-index", "portfolio.optimize"},
 }
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def model_row(lab: Lab, name: str = "returns") -> ModelInstanceRow:
@@ -314,7 +319,9 @@ def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
         def promoting(version: str) -> Any:
             @contextmanager
             def disturbed(*args: Any) -> Any:  # the person is quicker than the training that has decided already
-                promote_by_hand(lab.services, name, version, trained=first.run_id, by="hand")
+                promote_by_hand(
+                    lab.services, name, version, trained=first.run_id, by="hand", now=dt.datetime.now(dt.UTC)
+                )
                 with settled(*args) as outcome:
                     yield outcome
 
@@ -326,7 +333,7 @@ def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
         monkeypatch.setattr("flows.running.champion.settled", settled)
 
         # One that has recorded, and of which Prefect does not tell yet: the row is amended all the same.
-        promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand")
+        promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand", now=now())
         assert last_run(lab, "returns.train")[0].version == "2"
         await lab.drain("returns.infer")
         world = await lab.world()
