@@ -12,7 +12,7 @@ from instances.errors import OptaicError
 from instances.specification.shapes import SHAPES, Output
 from instances.world.calendars import last_session
 from instances.world.clock import next_tick
-from instances.world.facts import FlowFacts, Policy, Provenance, RunFact, World
+from instances.world.facts import FlowFacts, FlowId, Policy, Provenance, RunFact, World
 from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span, version_of
 
@@ -130,10 +130,8 @@ def _features(checked: FreshnessContext, world: World) -> Iterator[UnmetRule]:
     if redefined_features(flow, world, checked.provenance.made_by):
         yield UnmetRule(problem, since)
     else:
-        promote = f"promote one that has, with `optaic promote {flow.instance} VERSION`"
-        yield UnmetRule(
-            f"{problem}, and none that has learned the new one was promoted; {promote}", since, by_hand=True
-        )
+        promote = f"promote one with `optaic promote {flow.instance} VERSION`"
+        yield UnmetRule(f"{problem}, and no version trained since was promoted; {promote}", since, by_hand=True)
 
 
 def _inputs(checked: FreshnessContext, world: World) -> Iterator[UnmetRule]:
