@@ -4,16 +4,21 @@ import datetime as dt
 from dataclasses import replace
 
 from prefect import flow, get_run_logger
+from prefect.context import FlowRunContext
 
 from flows.drawing.lineage_layout import lay_out_lineage
 from flows.drawing.lineage_svg import save_lineage
+from flows.integrations.prefect_api import PrefectApi
 from flows.integrations.services import Services, opened
+from flows.reading.run_reader import PrefectReader
+from flows.reading.server_clock import server_now
 from flows.reading.status_reader import read_all_flows
 from flows.running.events import emit_overdue
-from flows.running.run_starter import log_decisions, start_due_in
+from flows.running.run_messages import superfluous_sweep_message
+from flows.running.run_starter import end_as_skipped, log_decisions, start_due_in
 from flows.running.stuck_runs import StuckTimeouts, end_stuck_runs
 from instances.rules.cascade import Start, withdrawn_at
-from instances.world.facts import World
+from instances.world.facts import RunId, World
 
 
 @flow(name="sweep", persist_result=False)
@@ -29,7 +34,20 @@ async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: in
         pending=dt.timedelta(minutes=pending_timeout_minutes), heartbeat=dt.timedelta(minutes=heartbeat_timeout_minutes)
     )
     async with opened() as services:
+        await _do_for_late_ones(services.prefect)
         return await sweep_once(services, patience)
+
+
+async def _do_for_late_ones(prefect: PrefectApi) -> None:
+    """End as Skipped the sweeps that are due and not started: where no worker was for a while, they are many."""
+    context = FlowRunContext.get()
+    own = context.flow_run if context else None
+    if own is None or own.deployment_id is None:
+        return
+    late = await PrefectReader(prefect).live([own.deployment_id], await server_now(prefect))
+    for run in late.get(own.deployment_id, ()):
+        if run.waiting:
+            await end_as_skipped(prefect, run, superfluous_sweep_message(RunId(own.id)))
 
 
 async def sweep_once(services: Services, patience: StuckTimeouts) -> int:

@@ -124,14 +124,15 @@ async def promote_version(services: Services, training: FlowRecord, version: str
 
     Raises `NoSuchVersion`, and `CannotPromote` where there is nothing to promote.
     """
+    from flows.reading.server_clock import server_now
     from flows.reading.status_reader import read_all_flows
 
-    model = training.instance
-    _, world = await read_all_flows(services, dt.datetime.now(dt.UTC))
+    model, now = training.instance, await server_now(services.prefect)
+    _, world = await read_all_flows(services, now)
     trained = world[training.flow_id].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
-    promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}")
+    promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}", now=now)
     return await start_due(services, services.repository.children(training.flow_id))
 
 

@@ -7,20 +7,20 @@ from typing import Any
 from uuid import UUID
 
 from flows.integrations.prefect_api import Json, PrefectApi, moment_of
-from instances.world.facts import DECISIVE, ENDED, RunFact, RunId, RunState
+from instances.world.facts import AWAITING_RETRY, BLOCKED, DECISIVE, ENDED, SKIPPED, RunFact, RunId, RunState
 
 UNDER_WAY = (RunState.PENDING, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
-AWAITING_RETRY = "AwaitingRetry"  # scheduled, but under way: it has run, and will again
 ENOUGH = 5  # of a deployment's newest decisive runs, to see whether it fails again and again
-_OLDEST_DUE, _NEWEST_ENDED = "EXPECTED_START_TIME_ASC", "END_TIME_DESC"  # how runs are sorted
+_NEWEST_DUE, _NEWEST_ENDED = "EXPECTED_START_TIME_DESC", "END_TIME_DESC"  # how runs are sorted
 
 
 @dataclass(frozen=True)
 class RunsByDeployment:
     """What Prefect says of each deployment's runs; a deployment without such a run is left out.
 
+    Runs that ended as Skipped are in none of it: only their rows tell which of them have confirmed something.
     `recent` are the newest decisive runs of those that did not complete last, newest first, up to the last
-    that completed.
+    that completed. `cancelled` are the newest that a person cancelled, where that may still count.
     """
 
     live: dict[UUID, tuple[RunFact, ...]]
@@ -28,6 +28,15 @@ class RunsByDeployment:
     completed: dict[UUID, RunFact]
     last_ended: dict[UUID, RunFact]
     recent: dict[UUID, tuple[RunFact, ...]]
+    cancelled: dict[UUID, RunFact]
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that Prefect has, and the deployment whose it is or was; no fact of one that has not ended."""
+
+    deployment_id: UUID | None
+    ended: RunFact | None
 
 
 class PrefectReader:
@@ -53,7 +62,10 @@ class PrefectReader:
         completed |= await self.newest(undecided, {RunState.COMPLETED})
         last_ended = await self.newest(deciding, ENDED) if deciding else {}
         recent = await self.recent(set(undecided) & set(deciding))
-        return RunsByDeployment(live, decisive, completed, last_ended, recent)
+        cancelled = {d: run for d, run in last_ended.items() if run.cancelled_by_a_person}
+        behind = [d for d, run in last_ended.items() if run.state is not RunState.COMPLETED and d not in cancelled]
+        cancelled |= await self.newest(behind, {RunState.CANCELLED}, other_than=BLOCKED)
+        return RunsByDeployment(live, decisive, completed, last_ended, recent, cancelled)
 
     async def live(self, deployments: Collection[UUID], now: dt.datetime) -> dict[UUID, tuple[RunFact, ...]]:
         """Return the runs that are under way, waiting, or scheduled and due, by deployment.
@@ -65,19 +77,31 @@ class PrefectReader:
         due = _in_states([RunState.SCHEDULED]) | {"expected_start_time": {"before_": now}}
         found: dict[UUID, dict[RunId, RunFact]] = {}
         for wanted in (under_way, due):
-            async for run in self._all(deployments, wanted, _OLDEST_DUE):
+            # The newest that are due first: one that is not superfluous must not be hidden by many that are.
+            async for run in self._all(deployments, wanted, _NEWEST_DUE):
                 fact = live_fact(run)
                 found.setdefault(_deployment(run), {})[fact.run_id] = fact
-        return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
+        return {deployment: tuple(sorted(runs.values(), key=_moment)) for deployment, runs in found.items()}
 
-    async def newest(self, deployments: Collection[UUID], states: Iterable[RunState]) -> dict[UUID, RunFact]:
-        """Return the newest ended run in one of `states` of each deployment that has one.
+    async def newest(
+        self, deployments: Collection[UUID], states: Iterable[RunState], *, other_than: str = SKIPPED
+    ) -> dict[UUID, RunFact]:
+        """Return the newest ended run in one of `states`, but not of one name, of each deployment that has one.
 
         Asks for the newest of all together, drops the deployments seen, and asks again.
         """
         found: dict[UUID, RunFact] = {}
-        async for run in self._all(deployments, _in_states(states), _NEWEST_ENDED):
+        async for run in self._all(deployments, _in_states(states, other_than=other_than), _NEWEST_ENDED):
             found.setdefault(_deployment(run), ended_fact(run))
+        return found
+
+    async def with_ids(self, run_ids: Collection[RunId]) -> dict[RunId, FoundRun]:
+        """Return those of these runs that Prefect has, whatever has become of their deployments."""
+        found: dict[RunId, FoundRun] = {}
+        for run in await self.prefect.runs_with_ids(run_ids):
+            ended = ended_fact(run) if _state(run)["type"] in ENDED else None
+            deployment_id = UUID(run["deployment_id"]) if run["deployment_id"] else None
+            found[RunId(UUID(run["id"]))] = FoundRun(deployment_id, ended)
         return found
 
     async def recent(self, deployments: Collection[UUID]) -> dict[UUID, tuple[RunFact, ...]]:
@@ -90,9 +114,8 @@ class PrefectReader:
         open_ones = set(deployments)
         while open_ones:
             seen = [run_id for deployment in open_ones for run_id in found[deployment]]
-            page = await self.prefect.runs(
-                open_ones, _in_states(DECISIVE) | {"id": {"not_any_": seen}}, sort=_NEWEST_ENDED
-            )
+            wanted = _in_states(DECISIVE, other_than=SKIPPED) | {"id": {"not_any_": seen}}
+            page = await self.prefect.runs(open_ones, wanted, sort=_NEWEST_ENDED)
             for run in page.entries:
                 deployment, fact = _deployment(run), ended_fact(run)
                 if deployment in open_ones:
@@ -118,8 +141,13 @@ class PrefectReader:
             remaining -= {_deployment(run) for run in page.entries}
 
 
-def _in_states(states: Iterable[RunState]) -> dict[str, Any]:
-    return {"state": {"type": {"any_": [state.value for state in states]}}}
+def _moment(run: RunFact) -> dt.datetime:
+    return run.at
+
+
+def _in_states(states: Iterable[RunState], *, other_than: str | None = None) -> dict[str, Any]:
+    state: dict[str, Any] = {"type": {"any_": [state.value for state in states]}}
+    return {"state": state | ({"name": {"not_any_": [other_than]}} if other_than is not None else {})}
 
 
 def _deployment(run: Json) -> UUID:
@@ -147,4 +175,6 @@ def live_fact(run: Json) -> RunFact:
 def _fact(run: Json, at: str) -> RunFact:
     state = _state(run)
     kind, name, message = RunState(state["type"]), state["name"] or "", state["message"] or ""
-    return RunFact(RunId(UUID(run["id"])), kind, name, moment_of(at), message)
+    # What could as well have been left out of its parameters is.
+    given = {name: value for name, value in run["parameters"].items() if name != "instance" and value}
+    return RunFact(RunId(UUID(run["id"])), kind, name, moment_of(at), message, parameters=given)

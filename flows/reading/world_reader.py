@@ -1,19 +1,20 @@
 """One reading of the world: the facts of a few flows, and of all that their judgement looks at."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import replace
-from itertools import takewhile
-from uuid import UUID
 
 from flows.integrations.prefect_api import PrefectError
-from flows.reading.deployment_reader import DeploymentSnapshot, deployments_with_ids
-from flows.reading.run_reader import PrefectReader, RunsByDeployment
+from flows.reading.deployment_reader import deployments_with_ids
+from flows.reading.flow_runs import FlowRuns, newest_left, with_runs
+from flows.reading.run_reader import PrefectReader
+from instances.rules.freshness import newest_version
 from instances.rules.policy import auto_of, policy_of
 from instances.specification.applied import FlowRecord
+from instances.specification.shapes import SHAPES
 from instances.storage.ledger import Ledger
 from instances.storage.repository import Repository
-from instances.world.facts import FlowFacts, FlowId, Provenance, Request, RunFact, RunId, World
+from instances.world.facts import FlowFacts, FlowId, World
 
 
 async def read_world(
@@ -27,8 +28,8 @@ async def read_world(
 ) -> World:
     """Return the facts that judging `starts` needs; with `deciding` also what starting them needs.
 
-    Two SQL statements (four when deciding) whatever the number of upstreams. What Prefect does not
-    tell makes every flow unreadable: the guard fails closed.
+    Two SQL statements (four when deciding; one more where models are among them) whatever the number of upstreams.
+    What Prefect does not tell makes every flow unreadable: the guard fails closed.
     """
     records = repository.surroundings(starts)
     ids = {record.deployment_id for record in records if record.deployment_id}
@@ -37,22 +38,26 @@ async def read_world(
     try:
         runs = await reader.runs(ids, deciding=own, now=now)
         deployments = {found.deployment_id: found for found in await deployments_with_ids(reader.prefect, own)}
+        left, provenance = await newest_left(ledger, reader, records, runs)
     except PrefectError as error:
         return {record.flow_id: replace(_facts(record), unreadable=str(error)) for record in records}
-    provenance = ledger.provenance(_run_ids(runs))
     claimed = ledger.claimed({run.run_id for some in runs.recent.values() for run in some}) if deciding else {}
     requests = ledger.open_requests(starts) if deciding else {}
-    return {
-        record.flow_id: _with_runs(
-            _facts(record),
-            runs=runs,
-            provenance=provenance,
-            claimed=claimed,
-            requests=requests.get(record.flow_id, ()),
-            deployments=deployments if record.deployment_id in own else None,
-        )
-        for record in records
-    }
+
+    def told(record: FlowRecord) -> FlowFacts:
+        facts = replace(_facts(record), requests=requests.get(record.flow_id, ()))
+        deployment = deployments.get(record.deployment_id) if record.deployment_id else None
+        if record.deployment_id is None or (record.deployment_id in own and deployment is None):
+            return replace(facts, deployment_id=None)
+        facts = replace(facts, paused=deployment is not None and deployment.paused)
+        known = FlowRuns.of(record.deployment_id, runs, left.get(record.flow_id))
+        return with_runs(facts, known.with_rows(provenance, claimed))
+
+    world = {record.flow_id: told(record) for record in records}
+    versions = {facts.flow_id: newest_version(facts) for facts in world.values() if SHAPES[facts.kind].learns_from}
+    champions = {flow_id: version for flow_id, version in versions.items() if version is not None}
+    trained_on = ledger.trained_on(champions) if champions else {}
+    return world | {flow_id: replace(world[flow_id], trained_on=known) for flow_id, known in trained_on.items()}
 
 
 def _facts(record: FlowRecord) -> FlowFacts:
@@ -62,54 +67,10 @@ def _facts(record: FlowRecord) -> FlowFacts:
         instance=record.instance,
         kind=record.kind,
         config_hash=record.config_hash,
+        configured_at=record.configured_at,
         deployment_id=record.deployment_id,
-        policy=policy_of(settings.freshness, settings.schedule, record.kind),
+        policy=policy_of(settings.freshness, settings.schedule, record.kind, scheduled_at=record.scheduled_at),
         auto=auto_of(settings.auto, has_inputs=bool(record.edges), schedule=settings.schedule),
         source_retry=settings.source_retry,
         edges=record.edges,
     )
-
-
-def _with_runs(
-    facts: FlowFacts,
-    *,
-    runs: RunsByDeployment,
-    provenance: Mapping[RunId, Provenance],
-    claimed: Mapping[RunId, str],
-    requests: tuple[Request, ...],
-    deployments: Mapping[UUID, DeploymentSnapshot] | None,
-) -> FlowFacts:
-    deployment_id = facts.deployment_id
-    if deployment_id is None or (deployments is not None and deployment_id not in deployments):
-        return replace(facts, deployment_id=None, requests=requests)
-
-    def told(run: RunFact | None) -> RunFact | None:
-        if run is None:
-            return None
-        return replace(run, provenance=provenance.get(run.run_id), claimed=claimed.get(run.run_id))
-
-    return replace(
-        facts,
-        paused=deployments is not None and deployments[deployment_id].paused,
-        live=runs.live.get(deployment_id, ()),
-        decisive=told(runs.decisive.get(deployment_id)),
-        completed=told(runs.completed.get(deployment_id)),
-        last_ended=told(runs.last_ended.get(deployment_id)),
-        cancelled=_cancelled(told(runs.last_ended.get(deployment_id))),
-        crashes=_crashes(run for run in map(told, runs.recent.get(deployment_id, ())) if run),
-        requests=requests,
-    )
-
-
-def _crashes(newest_first: Iterable[RunFact]) -> tuple[RunFact, ...]:
-    return tuple(takewhile(lambda run: run.crashed, newest_first))
-
-
-def _cancelled(last: RunFact | None) -> RunFact | None:
-    return last if last is not None and last.cancelled_by_a_person else None
-
-
-def _run_ids(runs: RunsByDeployment) -> set[RunId]:
-    ended: Iterable[Mapping[UUID, RunFact]] = (runs.decisive, runs.completed, runs.last_ended)
-    newest = {run.run_id for by_deployment in ended for run in by_deployment.values()}
-    return newest | {run.run_id for several in runs.recent.values() for run in several}

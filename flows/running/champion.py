@@ -1,5 +1,6 @@
 """The champion of a model: MLflow's alias says which version it is, and the row of the last training says the same."""
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -38,22 +39,22 @@ def settled(services: Services, model: str, outcome: Outcome) -> Iterator[Outcom
         yield replace(outcome, version=champion.version if champion else None, handles=handles)
 
 
-def promote_by_hand(services: Services, model: str, version: str, *, trained: RunId, by: str) -> None:
+def promote_by_hand(services: Services, model: str, version: str, *, trained: RunId, by: str, now: dt.datetime) -> None:
     """Make a version the champion, and write it to the row of a training and of those that have recorded since.
 
     Raises `NoSuchVersion`, `NotOurs`, `TrackingError`.
     """
     with champion_lock(services.engine, model):
         services.tracking.promote(model, version, by=by)
-        services.ledger.amend_version(trained, version, {HANDLE: model})
+        services.ledger.amend_version(trained, version, {HANDLE: model}, now)
 
 
-def repair_champion(services: Services, model: str, trained: RunId) -> None:
+def repair_champion(services: Services, model: str, trained: RunId, now: dt.datetime) -> None:
     """Write the champion that MLflow has to the row of a training. Raises `TrackingError`."""
     with champion_lock(services.engine, model):
         champion = services.tracking.champion(model)
         version = champion.version if champion else None
-        services.ledger.amend_version(trained, version, {HANDLE: model} if champion else {})
+        services.ledger.amend_version(trained, version, {HANDLE: model} if champion else {}, now)
 
 
 def challenge(services: Services, name: str, run_id: str, trained: TrainingResult, settings: Promotion) -> Challenge:
@@ -98,6 +99,8 @@ def _contest(
     for settings in ("target", "validation"):
         if _of(settings, candidate) != _of(settings, champion):
             return None, f"the champion {champion.version} has another {settings}: they can't be compared"
+    if _of("features", champion) not in ({}, _of("features", candidate)):  # old versions don't say
+        return None, f"the champion {champion.version} has learned other features: they can't be compared"
     met = contest(trained.reference, reference)
     return met, f"the champion {champion.version} has no test row in common with it"
 

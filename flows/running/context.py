@@ -1,7 +1,7 @@
 """Context: what the work of a run gets: its instance as applied, and its inputs at the pinned versions."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.plugins import ConfiguredDefinition, own_definition, readable, second_store
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, RunnableSpec, SignalInstanceSpec
+from instances.specification.work_order import WorkOrder
 from instances.world.fingerprint import Pin
 
 
@@ -39,7 +40,8 @@ class PinnedModel:
 class Context:
     """What the work of a run gets. With `everything` it is to read its source from the beginning.
 
-    `missing` names the instances that it may read, and that have left nothing to read yet. `run_id` is that
+    `missing` names the instances that it may read, and that have left nothing to read yet. `made_by` has the
+    configurations that inputs were made by, by instance, where what the run leaves depends on them. `run_id` is that
     of the Prefect run.
     """
 
@@ -49,6 +51,7 @@ class Context:
     inputs: tuple[Input, ...] = ()
     models: tuple[PinnedModel, ...] = ()
     missing: tuple[str, ...] = ()
+    made_by: Mapping[str, str] = field(default_factory=dict)
     everything: bool = False
 
     @cached_property
@@ -102,16 +105,13 @@ class Context:
         return found
 
 
-def run_context(
-    services: Services, flow: FlowRecord, pins: tuple[Pin, ...], *, run_id: UUID, everything: bool
-) -> Context:
-    """Return the context of one run; the inputs are read at the versions that its guard has pinned.
+def run_context(services: Services, flow: FlowRecord, order: WorkOrder, *, run_id: UUID) -> Context:
+    """Return the context of one attempt of a run, all of it as its guard has written it down.
 
-    A revised row counts from the day on which it was known. Raises `DefinitionError` when a pinned version
-    can't be read.
+    The inputs are read at the pinned versions; a revised row counts from the day on which it was known. Raises
+    `DefinitionError` when a pinned version can't be read.
     """
-    applied = services.repository.applied({flow.instance, *(pin.instance for pin in pins)})
-    pins = _as_described(applied[flow.instance].spec, pins)
+    applied, pins = order.instances, _as_described(order.instances[flow.instance].spec, order.pins)
     models = [pin for pin in pins if SHAPES[pin.kind].leaves is Output.MODEL]
     return Context(
         services=services,
@@ -123,7 +123,8 @@ def run_context(
             for pin in models
         ),
         missing=tuple(_missing(applied[flow.instance].spec, flow, pins)),
-        everything=everything,
+        made_by={pin.instance: pin.made_by for pin in pins if pin.made_by is not None},
+        everything=order.everything,
     )
 
 

@@ -17,6 +17,7 @@ from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
 from definitions.work.outcome import Outcome
 from flows.integrations.services import Services, opened
+from flows.reading.server_clock import ServerClock, server_clock
 from flows.running.context import Context, run_context
 from flows.running.events import emit_instance_event
 from flows.running.guard import GuardFinding, assess_upstream, check_upstream_freshness, log_failure, report_row
@@ -25,16 +26,20 @@ from flows.running.run_messages import (
     completed_message,
     outcome_page,
     skipped_message,
+    superfluous_message,
     unreadable_message,
 )
 from flows.running.run_names import outcome_key, run_name
 from flows.running.run_starter import cascade_hook, log_decisions, start_due
 from instances.errors import OptaicError
-from instances.rules.admission import Admission, admit, flows_to_refresh
+from instances.rules.admission import ADMITTED, Admission, admit, flows_to_refresh
+from instances.rules.late_runs import done_by
 from instances.specification.applied import FlowRecord
 from instances.specification.fields import OnStale
+from instances.specification.work_order import WorkOrder
 from instances.storage.ledger import GuardedRun
 from instances.world.facts import BLOCKED, SKIPPED, RunId
+from instances.world.moments import plain_moment
 from instances.world.wording import short
 from research.errors import ResearchError
 
@@ -74,12 +79,14 @@ class Options:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run on its way through the frame."""
+    """One run on its way through the frame; `due` is when it was, None where a person lets it run again."""
 
     services: Services
     run_id: RunId
     flow: FlowRecord
     options: Options
+    due: dt.datetime | None
+    clock: ServerClock
 
     @property
     def label(self) -> str:
@@ -118,24 +125,29 @@ async def guarded_run(
     Raises `NotThroughDeployment`, `NoPlatform`, `NotMigrated`, and what the work raises.
     """
     async with opened() as services:
-        run = _identify(services, kind, instance, options)
-        checked = await check_upstream_freshness(run.flow.flow_id, _now(), services)
-        admission = _record_guard(run, checked)
+        run = await _identify(services, kind, instance, options)
+        standing = services.ledger.standing_order(run.run_id)
+        if standing is not None:
+            told = "another attempt of it, with the inputs and the configuration that its guard has written down"
+            get_run_logger().info("%s: %s", run.label, told)
+            return await _worked(run, standing, work, recording)
+        checked, order = await _check(run)
+        admission = _record_guard(run, checked, order)
         get_run_logger().info("%s: %s. %s", run.label, admission, checked.report.why or "all inputs are ready")
         match admission:
+            case Admission.SUPERFLUOUS:
+                return _superfluous(run, checked)
             case Admission.BLOCKED:
                 return await _blocked(run, checked)
             case Admission.SKIPPED:
                 return _skipped(run, checked)
+            case Admission.READY | Admission.WARNED | Admission.FORCED if order is None:
+                return Failed(message=unreadable_message(_without_version(run, checked)))
             case Admission.READY | Admission.WARNED | Admission.FORCED:
-                return await _worked(run, checked, work, recording)
+                return await _worked(run, order, work, recording)
 
 
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-def _identify(services: Services, kind: FlowKind, instance: str, options: Options) -> _Run:
+async def _identify(services: Services, kind: FlowKind, instance: str, options: Options) -> _Run:
     context = FlowRunContext.get()
     current = context.flow_run if context else None
     if current is None or current.deployment_id is None:
@@ -144,25 +156,52 @@ def _identify(services: Services, kind: FlowKind, instance: str, options: Option
     if flow is None or (flow.instance, flow.kind) != (instance, kind):
         whose = f"the deployment of {flow.instance}.{flow.kind}" if flow else "a deployment that bootstrap did not make"
         raise NotThroughDeployment(f"{instance}.{kind}", whose)
-    return _Run(services, RunId(current.id), flow, options)
+    expected = current.expected_start_time if current.run_count <= 1 else None
+    due = plain_moment("when the run was due", expected) if expected is not None else None
+    return _Run(services, RunId(current.id), flow, options, due, await server_clock(services.prefect))
 
 
-def _record_guard(run: _Run, checked: GuardFinding) -> Admission:
+async def _check(run: _Run) -> tuple[GuardFinding, WorkOrder | None]:
+    """Judge the run, and return what it is to work from, as it was judged; None where it has nothing to read.
+
+    Whatever is applied meanwhile, the configuration of the judgement and of the work are one.
+    """
+    while True:
+        checked = await check_upstream_freshness(run.flow.flow_id, run.clock.now(), run.services)
+        facts, pins = checked.flow, checked.report.pins
+        names = {run.flow.instance, *(pin.instance for pin in pins)}
+        config_hash, applied = run.services.repository.configuration(run.flow.flow_id, names)
+        if config_hash != facts.config_hash or names != applied.keys():
+            continue
+        if _without_version(run, checked):
+            return checked, None
+        last = facts.completed.provenance if facts.completed else None
+        # What is newer than the store's watermark is not all that another configuration gives.
+        reconfigured = last is None or not last.recorded or last.config_hash != config_hash
+        return checked, WorkOrder(pins, applied, everything=run.options.everything or reconfigured)
+
+
+def _record_guard(run: _Run, checked: GuardFinding, order: WorkOrder | None) -> Admission:
     """Decide how the run goes on, and write the guard's findings to its row before any work."""
-    report = checked.report
-    admission = admit(checked.flow, report, on_stale=run.on_stale, force=run.options.force)
+    report, facts = checked.report, checked.flow
+    superfluous = run.due is not None and done_by(facts, run.due, run.options.as_parameters()) is not None
+    admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force, superfluous=superfluous)
+    if admission is Admission.SUPERFLUOUS:  # it has looked at nothing, so it has nothing to write down
+        return admission
     run.services.ledger.record_guard(
         GuardedRun(
             run_id=run.run_id,
             flow_id=run.flow.flow_id,
             kind=run.flow.kind,
-            config_hash=run.flow.config_hash,
+            config_hash=facts.config_hash,
             fingerprint=report.fingerprint,
             admission=admission,
             forced=admission is Admission.FORCED,
             inputs=tuple((pin.upstream, pin.role, pin.version) for pin in report.pins),
             report=report_row(report),
             at=report.checked_at,
+            made_by={pin.upstream: pin.made_by for pin in report.pins if pin.made_by is not None},
+            order=order if admission in ADMITTED else None,
         )
     )
     if admission is not Admission.BLOCKED:
@@ -185,22 +224,20 @@ async def _blocked(run: _Run, checked: GuardFinding) -> State[None]:
 def _skipped(run: _Run, checked: GuardFinding) -> State[None]:
     confirmed = checked.flow.completed
     assert confirmed is not None  # what made it a skip
-    run.services.ledger.confirm(run.run_id, confirmed.run_id, _now())
+    run.services.ledger.confirm(run.run_id, confirmed.run_id, run.clock.now())
     return Completed(name=SKIPPED, message=skipped_message(confirmed, checked.report.checked_at))
 
 
-async def _worked(run: _Run, checked: GuardFinding, work: Work, recording: Recording) -> State[None]:
-    if nothing_to_read := _without_version(run, checked):
-        return Failed(message=unreadable_message(nothing_to_read))
-    completed = checked.flow.completed
-    last = completed.provenance if completed else None
-    reconfigured = last is None or not last.recorded or last.config_hash != run.flow.config_hash
+def _superfluous(run: _Run, checked: GuardFinding) -> State[None]:
+    done = checked.flow.completed
+    assert done is not None  # what made it superfluous
+    assert run.due is not None
+    return Completed(name=SKIPPED, message=superfluous_message(done, run.due, checked.report.checked_at))
 
+
+async def _worked(run: _Run, order: WorkOrder, work: Work, recording: Recording) -> State[None]:
     def work_in_thread() -> Outcome:
-        # What is newer than the store's watermark is not all that another configuration gives.
-        everything = run.options.everything or reconfigured
-        pins = checked.report.pins
-        return work(run_context(run.services, run.flow, pins, run_id=run.run_id, everything=everything))
+        return work(run_context(run.services, run.flow, order, run_id=run.run_id))
 
     retry = run.flow.settings.schedule.retry_policy
 
@@ -228,7 +265,7 @@ async def _worked(run: _Run, checked: GuardFinding, work: Work, recording: Recor
 def _record(run: _Run, outcome: Outcome, recording: Recording) -> Outcome:
     """Write down what the run leaves, and return it."""
     with recording(run.services, run.flow.instance, outcome) as left:
-        run.services.ledger.record_outcome(run.run_id, left, _now())
+        run.services.ledger.record_outcome(run.run_id, left, run.clock.now())
     return left
 
 

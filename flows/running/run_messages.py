@@ -6,7 +6,7 @@ from typing import Any
 
 from definitions.work.outcome import Outcome
 from instances.rules.readiness import FreshnessReport
-from instances.world.facts import RunFact
+from instances.world.facts import RunFact, RunId
 from instances.world.wording import moment, short, version_of
 
 # In its state
@@ -31,6 +31,17 @@ def skipped_message(confirmed: RunFact, now: dt.datetime) -> str:
         f"Its inputs and its configuration are those of run {short(confirmed.run_id)}, "
         f"completed at {moment(confirmed.at, now)}."
     )
+
+
+def superfluous_message(done: RunFact, due: dt.datetime, now: dt.datetime) -> str:
+    """Return what a run says that was due before another one began, which has done its work."""
+    at = moment(due, now)
+    return f"It was due at {at}: run {short(done.run_id)} has begun since, and completed at {moment(done.at, now)}."
+
+
+def superfluous_sweep_message(done: RunId) -> str:
+    """Return what a sweep says that was due when another one began."""
+    return f"The sweep {short(done)} does for all that were due when it began."
 
 
 def unreadable_message(labels: Iterable[str]) -> str:

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,10 @@ from flows.integrations.prefect_api import NotInPrefect, PrefectApi, PrefectErro
 from flows.integrations.services import Services, opened
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
-from flows.running.run_messages import started_message
+from flows.running.run_messages import started_message, superfluous_message
 from instances.rules.cascade import Decision, Hold, Start, decide
-from instances.world.facts import BLOCKED, FlowId, RunId, World
+from instances.rules.late_runs import superfluous_runs
+from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, FlowId, RunFact, RunId, RunState, World
 from instances.world.wording import short
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -83,6 +85,7 @@ async def start_due_in(
     world: World, services: Services, flow_ids: Collection[FlowId], now: dt.datetime
 ) -> CascadeResult:
     """Decide on each of the flows in a world that was read `deciding` at `now`, and start those that are due."""
+    await end_superfluous_runs(services.prefect, (world[flow_id] for flow_id in flow_ids if flow_id in world), now)
     decisions = tuple(decide(world[flow_id], world, now) for flow_id in dict.fromkeys(flow_ids) if flow_id in world)
     started: dict[FlowId, RunId] = {}
     failed: dict[FlowId, str] = {}
@@ -97,6 +100,22 @@ async def start_due_in(
         if run_id is not None:
             started[decision.flow_id] = run_id
     return CascadeResult(world, decisions, started, failed)
+
+
+async def end_superfluous_runs(prefect: PrefectApi, flows: Iterable[FlowFacts], now: dt.datetime) -> None:
+    """End as Skipped the late runs whose work another run has done, so that none of them is started any more.
+
+    One that a worker takes meanwhile finds out by itself.
+    """
+    for flow in flows:
+        for run in superfluous_runs(flow):
+            assert flow.completed is not None  # what made it superfluous
+            await end_as_skipped(prefect, run, superfluous_message(flow.completed, run.at, now))
+
+
+async def end_as_skipped(prefect: PrefectApi, run: RunFact, message: str) -> None:
+    with suppress(NotInPrefect):  # somebody has deleted it
+        await prefect.set_state(run.run_id, RunState.COMPLETED, message, name=SKIPPED)
 
 
 async def _start(services: Services, start: Start, now: dt.datetime) -> RunId | None:

@@ -9,22 +9,34 @@ from instances.world.facts import FlowFacts, FlowId, World
 
 
 class Admission(StrEnum):
-    """The ways on from the guard; only BLOCKED and SKIPPED end the run without work."""
+    """The ways on from the guard; BLOCKED, SKIPPED and SUPERFLUOUS end the run without work.
+
+    A skipped run confirms the completed one before it; a superfluous one has looked at nothing, and leaves no row.
+    """
 
     READY = "ready"
     WARNED = "warned"
     FORCED = "forced"
     SKIPPED = "skipped"
     BLOCKED = "blocked"
+    SUPERFLUOUS = "superfluous"
 
 
-def admit(flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force: bool) -> Admission:
+ADMITTED = frozenset({Admission.READY, Admission.WARNED, Admission.FORCED})  # those that get to work
+
+
+def admit(
+    flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force: bool, superfluous: bool = False
+) -> Admission:
     """Return how the run goes on, by the rules of design.md, section 4.
 
-    A flow without inputs is never skipped: only its source can say whether there is something new.
+    A flow without inputs is never skipped: only its source can say whether there is something new. `superfluous`
+    says that another run has done all that this one was to do.
     """
     if force:
         return Admission.FORCED
+    if superfluous:
+        return Admission.SUPERFLUOUS
     if not report.all_ready:
         return Admission.WARNED if on_stale == "warn" else Admission.BLOCKED
     last = flow.completed.provenance if flow.completed else None

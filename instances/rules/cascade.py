@@ -11,6 +11,8 @@ from itertools import takewhile
 from uuid import UUID
 
 from instances.rules.changes_since import change_since
+from instances.rules.freshness import FreshnessContext, unmet_rules
+from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import FlowFacts, FlowId, Request, RunFact, RunId, World
@@ -31,15 +33,18 @@ class Start:
     fingerprint: str
     reason: str
     after: RunId | None
+    ended_at: dt.datetime | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """One run starts for each (flow, fingerprint, the flow's last ended run).
 
-        A deployment that was made anew has no runs yet, and is another one.
+        A deployment that was made anew has no runs yet, and is another one. And a run that is retried under its own
+        id ends once more: when it ended is a part of which run that is.
         """
-        return f"{self.flow_id}:{self.deployment_id}:{self.fingerprint}:{self.after or 'none'}"
+        ended = f"{self.after}:{self.ended_at.isoformat()}" if self.after and self.ended_at else "none"
+        return f"{self.flow_id}:{self.deployment_id}:{self.fingerprint}:{ended}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def decide(flow: FlowFacts, world: World, now: dt.datetime, report: FreshnessRep
         fingerprint=report.fingerprint,
         reason=wish.reason,
         after=flow.last_ended.run_id if flow.last_ended else None,
+        ended_at=flow.last_ended.at if flow.last_ended else None,
         parameters=wish.parameters,
     )
 
@@ -91,8 +97,8 @@ def _obstacle(flow: FlowFacts) -> str | None:
     """Return what keeps any automatic run of the flow from starting, whatever its inputs."""
     if flow.unreadable is not None:
         return f"its facts can't be read: {flow.unreadable}"
-    if flow.live:
-        return f"run {short(flow.live[0].run_id)} is {flow.live[0].state.lower()} already"
+    if under_way := runs_under_way(flow):
+        return f"run {short(under_way[0].run_id)} is {under_way[0].state.lower()} already"
     if flow.paused:
         return "its deployment is paused"
     return None
@@ -119,7 +125,8 @@ def _asked(flow: FlowFacts, now: dt.datetime) -> _StartReason | Hold | None:
     if len(in_vain) >= MAX_CRASHES and now - in_vain[0].at < CRASH_PAUSE:
         again = f"{len(in_vain)} runs have crashed since; it is tried again {span(CRASH_PAUSE)} after the last"
         return Hold(flow.flow_id, flow.label, f"it was asked for at {moment(first.created_at, now)}, but {again}")
-    return _StartReason(f"asked for at {moment(first.created_at, now)}", first.parameters)
+    parameters = {**_taken_on(flow), **first.parameters}
+    return _StartReason(f"asked for at {moment(first.created_at, now)}", parameters)
 
 
 def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> _StartReason | Hold:
@@ -133,6 +140,8 @@ def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.date
         return Hold(flow.flow_id, flow.label, f"{leave}; run it by hand")
     verdict = judge(flow, world, now)
     match verdict.status:
+        case FlowStatus.STALE if _waits_for_a_person(flow, world, now):
+            return Hold(flow.flow_id, flow.label, f"it is {verdict.status}: {verdict.reason}")
         case FlowStatus.NOT_INITIALIZED | FlowStatus.STALE:
             return _StartReason(f"it is {verdict.status}: {verdict.reason}")
         case FlowStatus.ERROR if flow.decisive is not None and flow.decisive.crashed:
@@ -145,6 +154,14 @@ def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.date
             return Hold(flow.flow_id, flow.label, f"it is {status}: {verdict.reason}")
 
 
+def _waits_for_a_person(flow: FlowFacts, world: World, now: dt.datetime) -> bool:
+    """Say whether a stale flow has done all that a run of it can do."""
+    run = flow.completed
+    assert run is not None  # what is stale has completed
+    assert run.provenance is not None
+    return all(rule.by_hand for rule in unmet_rules(FreshnessContext(flow, run, run.provenance, now), world))
+
+
 def _after_crash(
     flow: FlowFacts, last: RunFact, world: World, report: FreshnessReport, now: dt.datetime
 ) -> _StartReason | Hold:
@@ -153,7 +170,13 @@ def _after_crash(
     if in_row >= MAX_CRASHES:
         leave = f"it has crashed {in_row} times in a row; run it by hand when the cause is gone"
         return Hold(flow.flow_id, flow.label, leave)
-    return _StartReason(_may_have_gone(last))
+    return _StartReason(_may_have_gone(last), _taken_on(flow))
+
+
+def _taken_on(flow: FlowFacts) -> Mapping[str, object]:
+    """Return what the run that crashed last was asked for, and has not done."""
+    last = flow.decisive
+    return last.parameters if last is not None and last.crashed else {}
 
 
 def _of_now(run: RunFact, flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> bool:

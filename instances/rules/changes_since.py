@@ -7,8 +7,10 @@ fingerprint to compare.
 import datetime as dt
 from collections.abc import Iterator
 
+from instances.rules.freshness import first_duty
+from instances.specification.shapes import SHAPES
 from instances.world.calendars import CalendarError, next_session
-from instances.world.clock import ClockError, next_tick
+from instances.world.clock import ClockError
 from instances.world.facts import FlowFacts, World
 from instances.world.wording import moment, version_of
 
@@ -28,6 +30,9 @@ def _changes(flow: FlowFacts, world: World, since: dt.datetime, now: dt.datetime
     for edge in flow.edges:
         upstream = world.get(edge.upstream)
         left_at, version = _newest(upstream)
+        learned = edge.role in SHAPES[flow.kind].learns_from
+        if learned and upstream is not None and upstream.configured_at is not None and upstream.configured_at > since:
+            yield f"{upstream.instance} was defined anew at {moment(upstream.configured_at, now)}"
         if upstream is not None and left_at is not None and left_at > since:
             yield f"{upstream.label} is at {version_of(version)} since {moment(left_at, now)}"
     try:
@@ -45,8 +50,8 @@ def _newest(upstream: FlowFacts | None) -> tuple[dt.datetime | None, str]:
 
 
 def _due(flow: FlowFacts, since: dt.datetime, now: dt.datetime) -> Iterator[str]:
-    clock, calendar = flow.policy.clock, flow.policy.calendar
-    if clock is not None and (tick := next_tick(clock, since)) is not None and tick <= now:
+    tick, calendar = first_duty(flow.policy, since), flow.policy.calendar
+    if tick is not None and tick <= now:
         yield f"its schedule has ticked at {moment(tick, now)}"
     if calendar is not None:
         session = next_session(calendar.exchange, since, calendar.after_close)

@@ -4,10 +4,10 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from instances.rules.freshness import FreshnessContext, missed
+from instances.rules.freshness import FreshnessContext, first_duty, missed
 from instances.rules.status import judge
 from instances.world.calendars import CalendarError, Session, next_session, session_after
-from instances.world.clock import ClockError, next_tick
+from instances.world.clock import ClockError
 from instances.world.facts import Calendar, FlowFacts, Provenance, RunFact, World
 from instances.world.moments import plain_moment
 from instances.world.wording import span
@@ -94,7 +94,7 @@ def _turns(flow: FlowFacts, run: RunFact, left: Provenance, now: dt.datetime) ->
         yield Deadline(reached + policy.max_age, f"data at most {span(policy.max_age)} old")
     elif policy.max_age is not None:
         yield Deadline(run.at + policy.max_age, f"at most {span(policy.max_age)} old")
-    if policy.clock is not None and (tick := next_tick(policy.clock, run.at)):
+    if tick := first_duty(policy, run.at):
         yield Deadline(tick + policy.grace, "its schedule")
     if policy.calendar is not None:
         yield _due(policy.calendar, next_session(policy.calendar.exchange, now, policy.calendar.after_close))

@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from instances.rules.cascade import Decision, Start, decide, open_requests
+from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, Upstream, assess
 from instances.rules.status import FlowStatus, Verdict, judge
 from instances.world.clock import ClockError, next_tick
@@ -78,7 +79,7 @@ def _next(flow: FlowFacts, verdict: Verdict, report: FreshnessReport, decision: 
         return f"it is looked at again when these have ended: {', '.join(waits_for)}"
     if open_requests(flow) and not report.all_ready:
         return "it is asked for, and starts by itself when its inputs are ready"
-    if flow.auto and not report.all_ready and not flow.live:
+    if flow.auto and not report.all_ready and not runs_under_way(flow):
         return "it is looked at again when its inputs are ready"
     if flow.policy.clock is not None and (tick := _tick(flow, report.checked_at)) is not None:
         return f"its schedule starts it at {moment(tick, report.checked_at)}"

@@ -12,8 +12,10 @@ from instances.specification.shapes import SHAPES
 from instances.world.facts import Calendar, Clock, Policy
 
 
-def policy_of(freshness: Freshness, schedule: Schedule, kind: FlowKind) -> Policy:
-    """Return the policy of a flow of `kind`, whose own schedule is `schedule`."""
+def policy_of(
+    freshness: Freshness, schedule: Schedule, kind: FlowKind, *, scheduled_at: dt.datetime | None = None
+) -> Policy:
+    """Return the policy of a flow of `kind`, whose own schedule is `schedule`, applied at `scheduled_at`."""
     follow = freshness.follow_inputs
     if follow is None:
         follow = not schedule.ticks and SHAPES[kind].follow_inputs
@@ -22,6 +24,7 @@ def policy_of(freshness: Freshness, schedule: Schedule, kind: FlowKind) -> Polic
         follow_inputs=follow,
         max_age=freshness.max_age if freshness.max_age is not None else SHAPES[kind].max_age,
         clock=clock_of(schedule),
+        clock_since=scheduled_at,
         grace=freshness.grace,
         calendar=Calendar(calendar.exchange, calendar.after_close) if calendar and calendar.exchange else None,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from instances.rules.freshness import FreshnessContext, UnmetRule, UnreadableFacts, unmet_rules
+from instances.rules.late_runs import runs_under_way
 from instances.world.calendars import CalendarError
 from instances.world.clock import ClockError
 from instances.world.facts import FlowFacts, FlowId, RunFact, RunId, RunState, World
@@ -49,8 +50,8 @@ def judge(flow: FlowFacts, world: World, now: dt.datetime) -> Verdict:
     now = plain_moment("now", now)
     if flow.unreadable is not None:
         return Verdict(FlowStatus.UNKNOWN, f"its facts can't be read: {flow.unreadable}")
-    if flow.live:
-        return _running(flow, now)
+    if under_way := runs_under_way(flow):
+        return _running(under_way, now)
     if flow.deployment_id is None:
         return Verdict(FlowStatus.NOT_INITIALIZED, "it has no deployment yet")
     if flow.decisive is None:
@@ -69,11 +70,11 @@ def unknown(flow_id: FlowId) -> Verdict:
     return Verdict(FlowStatus.UNKNOWN, f"nothing is known of the flow {short(flow_id)}")
 
 
-def _running(flow: FlowFacts, now: dt.datetime) -> Verdict:
-    run = min(flow.live, key=lambda r: _LIVE_ORDER.index(r.state) if r.state in _LIVE_ORDER else len(_LIVE_ORDER))
+def _running(under_way: tuple[RunFact, ...], now: dt.datetime) -> Verdict:
+    run = min(under_way, key=lambda r: _LIVE_ORDER.index(r.state) if r.state in _LIVE_ORDER else len(_LIVE_ORDER))
     at = moment(run.at, now)
     match run.state:
-        case RunState.SCHEDULED if run.state_name == "AwaitingRetry":
+        case RunState.SCHEDULED if not run.waiting:
             reason = f"waiting to run again at {at}" if run.at > now else f"due again since {at}"
         case RunState.SCHEDULED:
             reason = f"due since {at}, waiting for a worker"

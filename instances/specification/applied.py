@@ -1,5 +1,6 @@
 """What was applied: instances and their flows as Postgres has them on record."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -12,7 +13,11 @@ from instances.world.facts import Edge, FlowId
 
 @dataclass(frozen=True)
 class FlowRecord:
-    """One flow as Postgres knows it: its handle, its settings and its edges."""
+    """One flow as Postgres knows it: its handle, its settings and its edges.
+
+    `configured_at` is when its configuration was last changed, `scheduled_at` when its present schedule was
+    applied; None where nobody has kept that.
+    """
 
     flow_id: FlowId
     instance: str
@@ -22,6 +27,8 @@ class FlowRecord:
     config_hash: str
     settings: FlowSettings
     edges: tuple[Edge, ...]
+    configured_at: dt.datetime | None = None
+    scheduled_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class FlowShape:
     that it reads; schedules, tags and policies never count. `for_readers` are, by field, those of its own
     fields that only readers compute from. `neutral_of` are the roles of the signals whose neutral value they
     compute from. With `by_definition` the instance's definition and config decide too. `roles` are those of
-    the upstream_refs that it reads, None for all.
+    the upstream_refs that it reads, None for all. `learns_from` are the roles of those whose definition and
+    configuration it learns the meaning of: what it leaves is of no use when one of them means something else.
     `follow_inputs` and `max_age` are the defaults of its freshness policy, without a schedule of its own.
     `second_stores` are the names of further stores that it writes to, beside the one for its readers.
     """
@@ -50,6 +51,7 @@ class FlowShape:
     neutral_of: frozenset[str] = frozenset()
     by_definition: bool = True
     roles: frozenset[str] | None = None
+    learns_from: frozenset[str] = frozenset()
     own_edges: tuple[OwnEdge, ...] = ()
     follow_inputs: bool = True
     max_age: dt.timedelta | None = None
@@ -72,6 +74,7 @@ SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
             "TrainingRun",
             Output.MODEL,
             computed_from=("target", "validation", "promotion"),
+            learns_from=frozenset({"features"}),
             follow_inputs=False,
             max_age=dt.timedelta(days=7),
         ),

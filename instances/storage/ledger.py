@@ -3,17 +3,19 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import ARRAY, Engine, Select, Uuid, cast, func, select, true, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from definitions.contract import FlowKind
-from definitions.work.outcome import Outcome
+from definitions.work.outcome import TRAINED_VERSION, Outcome
+from instances.rules.admission import ADMITTED, Admission
 from instances.specification.shapes import SHAPES, Output
+from instances.specification.work_order import WorkOrder
 from instances.storage.handles import data_handles, set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 from instances.world.facts import FlowId, Provenance, Request, RunId
@@ -36,6 +38,25 @@ class GuardedRun:
     inputs: tuple[tuple[FlowId, str, str], ...]  # upstream, role, version
     report: Mapping[str, Any]
     at: dt.datetime
+    made_by: Mapping[FlowId, str] = field(default_factory=dict)
+    order: WorkOrder | None = None
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run that has recorded what it left or confirmed, and when."""
+
+    run_id: RunId
+    at: dt.datetime
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """What the rows of some runs say, and each flow's newest runs that have recorded something, newest first."""
+
+    provenance: Mapping[RunId, Provenance]
+    newest: Mapping[FlowId, tuple[RecordedRun, ...]]
 
 
 class Ledger:
@@ -44,33 +65,59 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def provenance(self, run_ids: Collection[RunId]) -> dict[RunId, Provenance]:
-        """Return what the rows of these runs say; a run without a row is left out."""
-        inputs: dict[UUID, dict[FlowId, str]] = defaultdict(dict)
+    def runs(self, run_ids: Collection[RunId], *, newest_of: Collection[FlowId] = (), count: int = 1) -> "RunRows":
+        """Return what the rows of these runs say, and of the newest few of each flow that have recorded something."""
+        inputs: dict[UUID, list[RunInputRow]] = defaultdict(list)
         rows: dict[UUID, RunRow] = {}
+        given = select(func.unnest(cast(list(run_ids), ARRAY(Uuid))).label("run_id"))
+        wanted = union(given, _newest_recorded(newest_of, count)).subquery()
         statement = (
-            select(RunRow, RunInputRow.upstream_flow_id, RunInputRow.version)
+            select(RunRow, RunInputRow)
+            .join(wanted, wanted.c.run_id == RunRow.prefect_run_id)
             .outerjoin(RunInputRow, RunInputRow.run_id == RunRow.prefect_run_id)
-            .where(RunRow.prefect_run_id.in_(run_ids))
         )
         with Session(self.engine) as session:
-            for row, upstream, version in session.execute(statement):
+            for row, read in session.execute(statement):
                 rows[row.prefect_run_id] = row
-                if upstream is not None:
-                    inputs[row.prefect_run_id][FlowId(upstream)] = version
-        return {
-            RunId(run_id): Provenance(
-                fingerprint=row.fingerprint,
-                config_hash=row.config_hash,
-                inputs=inputs[run_id],
-                version=row.version,
-                watermark=row.watermark,
-                found_new=row.found_new is not False,
-                forced=row.forced,
-                recorded=row.recorded_at is not None,
+                if read is not None:
+                    inputs[row.prefect_run_id].append(read)
+        recorded: dict[FlowId, list[RecordedRun]] = defaultdict(list)
+        for row in rows.values():
+            if row.recorded_at is not None:
+                skipped = row.admission == Admission.SKIPPED
+                run = RecordedRun(RunId(row.prefect_run_id), row.recorded_at, skipped)
+                recorded[FlowId(row.flow_id)].append(run)
+        return RunRows(
+            provenance={RunId(run_id): _provenance(row, inputs[run_id]) for run_id, row in rows.items()},
+            newest={
+                flow_id: tuple(sorted(recorded[flow_id], key=lambda run: run.at, reverse=True)[:count])
+                for flow_id in newest_of
+            },
+        )
+
+    def trained_on(self, versions: Mapping[FlowId, str]) -> dict[FlowId, dict[FlowId, str]]:
+        """Return the configurations of the features that each flow's version of a model was trained on.
+
+        One of which no row tells is left out.
+        """
+        statement = (
+            select(RunRow.flow_id, RunInputRow.upstream_flow_id, RunInputRow.made_by)
+            .join(RunInputRow, RunInputRow.run_id == RunRow.prefect_run_id)
+            .where(
+                tuple_(RunRow.flow_id, RunRow.facts[TRAINED_VERSION].astext).in_(list(versions.items())),
+                RunInputRow.made_by.is_not(None),
             )
-            for run_id, row in rows.items()
-        }
+            .order_by(RunRow.recorded_at)
+        )
+        found: dict[FlowId, dict[FlowId, str]] = defaultdict(dict)
+        with Session(self.engine) as session:
+            for flow_id, upstream_id, made_by in session.execute(statement):
+                found[FlowId(flow_id)][FlowId(upstream_id)] = made_by or ""
+        return dict(found)
+
+    def provenance(self, run_ids: Collection[RunId]) -> dict[RunId, Provenance]:
+        """Return what the rows of these runs say; a run without a row is left out."""
+        return dict(self.runs(run_ids).provenance)
 
     def claimed(self, run_ids: Collection[RunId]) -> dict[RunId, str]:
         """Return the fingerprints that those of these runs were started for which the cascade started."""
@@ -88,9 +135,10 @@ class Ledger:
             "admission": run.admission,
             "forced": run.forced,
             "report": dict(run.report),
+            "work_order": run.order.as_json() if run.order is not None else None,
             "guarded_at": run.at,
             # What an earlier attempt of the same run has left counts no more.
-            **dict.fromkeys(("recorded_at", "found_new", *_OUTCOME)),
+            **dict.fromkeys(("recorded_at", "found_new", "version_since", *_OUTCOME)),
         }
         with Session(self.engine) as session, session.begin():
             session.execute(
@@ -102,9 +150,33 @@ class Ledger:
                 session.delete(row)
             session.flush()
             session.add_all(
-                RunInputRow(run_id=run.run_id, upstream_flow_id=upstream, role=role, version=version)
+                RunInputRow(
+                    run_id=run.run_id,
+                    upstream_flow_id=upstream,
+                    role=role,
+                    version=version,
+                    made_by=run.made_by.get(upstream),
+                )
                 for upstream, role, version in run.inputs
             )
+
+    def standing_order(self, run_id: RunId) -> WorkOrder | None:
+        """Return what an earlier attempt of a run was admitted to do; None where it is to be judged anew.
+
+        So it is where it was not admitted, and where another run of its flow has left something since: what it was
+        to read is behind that.
+        """
+        with Session(self.engine) as session:
+            row = session.get(RunRow, run_id, options=[undefer(RunRow.work_order)])
+            if row is None or row.work_order is None or row.admission not in ADMITTED:
+                return None
+            later = select(RunRow.prefect_run_id).where(
+                RunRow.flow_id == row.flow_id,
+                RunRow.prefect_run_id != run_id,
+                RunRow.recorded_at > row.guarded_at,
+            )
+            overtaken = session.scalar(select(later.exists()))
+            return None if overtaken else WorkOrder.from_json(row.work_order)
 
     def record_outcome(self, run_id: RunId, outcome: Outcome, now: dt.datetime) -> None:
         """Write what the run left, on its row and as its instance's handles, in one transaction.
@@ -112,12 +184,14 @@ class Ledger:
         Raises `UnknownHandle`.
         """
         with Session(self.engine) as session, session.begin():
-            flow_id = session.execute(
+            flow = _one_at_a_time(session, session.get_one(RunRow, run_id).flow_id)
+            session.execute(
                 update(RunRow)
                 .where(RunRow.prefect_run_id == run_id)
                 .values(
                     recorded_at=now,
                     version=outcome.version,
+                    version_since=_since_before(session, flow.id, run_id, outcome.version),
                     watermark=outcome.watermark,
                     row_count=outcome.row_count,
                     found_new=outcome.found_new,
@@ -125,24 +199,24 @@ class Ledger:
                     facts=dict(outcome.facts),
                     further_versions=dict(outcome.further_versions),
                 )
-                .returning(RunRow.flow_id)
-            ).scalar_one()
-            flow = session.get_one(FlowRow, flow_id)
+            )
             handles: dict[str, Any] = dict(outcome.handles)
             if outcome.row_count is not None and SHAPES[FlowKind(flow.kind)].leaves is Output.ROWS:
                 handles |= data_handles(outcome)
             set_handles(flow.instance, handles)
 
-    def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str]) -> None:
+    def amend_version(self, run_id: RunId, version: str | None, handles: Mapping[str, str], now: dt.datetime) -> None:
         """Let a run have left another version than it recorded, as when a person promotes a model afterwards.
 
-        So did all runs of its flow that have recorded since: Prefect may not have told of them yet.
+        So did all runs of its flow that have recorded since: Prefect may not have told of them yet. The flow has
+        that version since `now`.
         """
         with Session(self.engine) as session, session.begin():
             row = session.get_one(RunRow, run_id)
             instance = _one_at_a_time(session, row.flow_id).instance
             since = (RunRow.flow_id == row.flow_id) & (RunRow.recorded_at >= row.recorded_at)
-            session.execute(update(RunRow).where(since).values(version=version))
+            other = since & RunRow.version.is_distinct_from(version)
+            session.execute(update(RunRow).where(other).values(version=version, version_since=now))
             set_handles(instance, handles)
 
     def confirm(self, run_id: RunId, confirmed: RunId, now: dt.datetime) -> None:
@@ -153,7 +227,12 @@ class Ledger:
             session.execute(
                 update(RunRow)
                 .where(RunRow.prefect_run_id == run_id)
-                .values(recorded_at=now, found_new=False, **{name: getattr(source, name) for name in _OUTCOME})
+                .values(
+                    recorded_at=now,
+                    found_new=False,
+                    version_since=source.version_since or source.recorded_at,
+                    **{name: getattr(source, name) for name in _OUTCOME},
+                )
             )
 
     def open_requests(self, flow_ids: Collection[FlowId]) -> dict[FlowId, tuple[Request, ...]]:
@@ -229,6 +308,46 @@ class Ledger:
         """Note on a claim which run came of it."""
         with Session(self.engine) as session, session.begin():
             session.execute(update(ClaimRow).where(ClaimRow.key == key).values(prefect_run_id=run_id))
+
+
+def _newest_recorded(flow_ids: Collection[FlowId], count: int) -> Select[tuple[UUID]]:
+    newest = (
+        select(RunRow.prefect_run_id)
+        .where(RunRow.flow_id == FlowRow.id, RunRow.recorded_at.is_not(None))
+        .order_by(RunRow.recorded_at.desc())
+        .limit(count)
+        .lateral()
+    )
+    return select(newest.c.prefect_run_id).select_from(FlowRow).join(newest, true()).where(FlowRow.id.in_(flow_ids))
+
+
+def _since_before(session: Session, flow_id: UUID, run_id: RunId, version: str | None) -> dt.datetime | None:
+    """Return since when a flow has had a version, if it was the last one before this run too."""
+    before = session.scalars(
+        select(RunRow)
+        .where(RunRow.flow_id == flow_id, RunRow.recorded_at.is_not(None), RunRow.prefect_run_id != run_id)
+        .order_by(RunRow.recorded_at.desc())
+        .limit(1)
+    ).first()
+    if before is None or version is None or before.version != version:
+        return None
+    return before.version_since or before.recorded_at
+
+
+def _provenance(row: RunRow, inputs: Collection[RunInputRow]) -> Provenance:
+    return Provenance(
+        fingerprint=row.fingerprint,
+        config_hash=row.config_hash,
+        inputs={FlowId(read.upstream_flow_id): read.version for read in inputs},
+        version=row.version,
+        watermark=row.watermark,
+        found_new=row.found_new is not False,
+        forced=row.forced,
+        recorded=row.recorded_at is not None,
+        judged_at=row.guarded_at,
+        version_since=row.version_since,
+        made_by={FlowId(read.upstream_flow_id): read.made_by for read in inputs if read.made_by is not None},
+    )
 
 
 def _one_at_a_time(session: Session, flow_id: UUID) -> FlowRow:

@@ -1,7 +1,9 @@
 """Instances, flows and edges in Postgres: written by bootstrap, read by everyone."""
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, select, union, update
@@ -48,11 +50,17 @@ class Repository:
         Two statements, whatever their number.
         """
         with Session(self.engine) as session:
-            rows = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.name.in_(names))).all()
-            part_ids = {getattr(row, f"{part}_id") for row in rows for part in TYPES[row.type].parts}
-            parts = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.id.in_(part_ids))) if part_ids else ()
-            by_id = {part.id: part for part in parts}
-            return {row.name: _applied(row, by_id) for row in rows}
+            return _applied_instances(session, names)
+
+    def configuration(self, flow_id: FlowId, names: Collection[str]) -> tuple[str, dict[str, AppliedInstance]]:
+        """Return the hash of a flow's configuration, and the named instances as `applied` does, of one moment.
+
+        Of an apply that is under way either all is in it or nothing.
+        """
+        one_view = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with Session(one_view) as session:
+            config_hash = session.scalars(select(FlowRow.config_hash).where(FlowRow.id == flow_id)).one()
+            return config_hash, _applied_instances(session, names)
 
     def flow(self, instance: str, kind: str = "") -> FlowRecord:
         """Return one flow of an instance: that of a kind, or the only one that it has.
@@ -130,10 +138,13 @@ class Repository:
                     edges[flow.id].append(Edge(FlowId(edge.upstream_flow_id), edge.role, edge.required, edge.max_age))
         return tuple(_record(flow, name, type_, edges[flow.id]) for flow, name, type_ in rows.values())
 
-    def set_deployment(self, flow_id: FlowId, deployment_id: UUID) -> None:
-        """Note the deployment that a flow is paired with."""
+    def set_deployment(self, flow_id: FlowId, deployment_id: UUID, *, scheduled_at: dt.datetime | None = None) -> None:
+        """Note the deployment that a flow is paired with, and when it was given a schedule, if it was."""
+        values: dict[str, Any] = {"prefect_deployment_id": deployment_id}
+        if scheduled_at is not None:
+            values["scheduled_at"] = scheduled_at
         with Session(self.engine) as session, session.begin():
-            session.execute(update(FlowRow).where(FlowRow.id == flow_id).values(prefect_deployment_id=deployment_id))
+            session.execute(update(FlowRow).where(FlowRow.id == flow_id).values(**values))
 
 
 def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
@@ -147,6 +158,14 @@ def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
     second = select(EdgeRow.upstream_flow_id).join(first, EdgeRow.flow_id == first.c.upstream_flow_id)
     everything = union(select(strict.c.id), select(first.c.upstream_flow_id), second).subquery()
     return select(everything.c.id)
+
+
+def _applied_instances(session: Session, names: Collection[str]) -> dict[str, AppliedInstance]:
+    rows = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.name.in_(names))).all()
+    part_ids = {getattr(row, f"{part}_id") for row in rows for part in TYPES[row.type].parts}
+    parts = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.id.in_(part_ids))) if part_ids else ()
+    by_id = {part.id: part for part in parts}
+    return {row.name: _applied(row, by_id) for row in rows}
 
 
 def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInstance:
@@ -175,4 +194,6 @@ def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> Flow
         config_hash=flow.config_hash,
         settings=FlowSettings.model_validate(flow.settings),
         edges=tuple(edges),
+        configured_at=flow.configured_at,
+        scheduled_at=flow.scheduled_at,
     )

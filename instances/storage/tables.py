@@ -89,7 +89,9 @@ class InstanceRow(Base):
 class FlowRow(Base):
     """One flow of an instance, paired with its Prefect deployment.
 
-    `settings` holds the flow's schedule, freshness and what to do when stale, as applied.
+    `settings` holds the flow's schedule, freshness and what to do when stale, as applied. `configured_at` is when
+    `config_hash` was last changed, `scheduled_at` when the present schedule was applied, both by the clock of
+    Prefect's server; null from before they were kept.
     """
 
     __tablename__ = "flow"
@@ -100,7 +102,9 @@ class FlowRow(Base):
     kind: Mapped[str]
     prefect_deployment_id: Mapped[UUID | None] = mapped_column(unique=True)
     config_hash: Mapped[str]
+    configured_at: Mapped[dt.datetime | None]
     settings: Mapped[dict[str, Any]]
+    scheduled_at: Mapped[dt.datetime | None]
 
     instance: Mapped[InstanceRow] = relationship(back_populates="flows")
 
@@ -235,11 +239,17 @@ class EdgeRow(Base):
 class RunRow(Base):
     """A run's provenance: what it was to consume, what its guard saw, and what it left.
 
+    `work_order` is what every attempt of it goes by: the pins, and the instances as they were applied.
     `kind` is RefreshRun, TrainingRun, ... `facts` are in words what metrics are in numbers; `further_versions` are
-    those of the instance's second stores, by their names. The outcome columns stay null until the run has recorded one.
+    those of the instance's second stores, by their names. `version_since` is when its flow has had that version first,
+    null where this run was the first that left it. The outcome columns stay null until the run has recorded one.
     """
 
     __tablename__ = "run"
+    __table_args__ = (
+        # What is asked for of each flow is its newest run that has left something.
+        Index("ix_run_recorded", "flow_id", "recorded_at", postgresql_where=text("recorded_at IS NOT NULL")),
+    )
 
     prefect_run_id: Mapped[UUID] = mapped_column(primary_key=True)
     flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), index=True)
@@ -248,10 +258,12 @@ class RunRow(Base):
     fingerprint: Mapped[str]
     admission: Mapped[str]
     forced: Mapped[bool] = mapped_column(server_default=text("false"))
-    report: Mapped[dict[str, Any]]
+    report: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    work_order: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     guarded_at: Mapped[dt.datetime]
     recorded_at: Mapped[dt.datetime | None]
     version: Mapped[str | None]
+    version_since: Mapped[dt.datetime | None]
     watermark: Mapped[dt.date | None]
     row_count: Mapped[int | None]
     found_new: Mapped[bool | None]
@@ -261,7 +273,7 @@ class RunRow(Base):
 
 
 class RunInputRow(Base):
-    """One input that a run was pinned to."""
+    """One input that a run was pinned to; `made_by` is the configuration that its version was made by, if it counts."""
 
     __tablename__ = "run_input"
 
@@ -273,6 +285,7 @@ class RunInputRow(Base):
     )
     role: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str]
+    made_by: Mapped[str | None]
 
 
 class RequestRow(Base):

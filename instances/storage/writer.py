@@ -1,5 +1,6 @@
 """Writes the rows of instances: with their flows and edges, in one transaction for all of them."""
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,6 +11,8 @@ from sqlalchemy.orm import Session, selectin_polymorphic
 
 from definitions.contract import Definition, FlowKind
 from definitions.errors import DefinitionConflict
+from instances.rules.policy import clock_of
+from instances.specification.fields import FlowSettings
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.specification.specs import DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.types import TYPES, type_of
@@ -43,8 +46,12 @@ class Writer:
             ),
         ]
 
-    def save(self, instances: Sequence[ResolvedInstance]) -> None:
-        """Write what differs of the rows, flows and edges of `instances` (parts first, then upstream first)."""
+    def save(self, instances: Sequence[ResolvedInstance], now: dt.datetime) -> None:
+        """Write what differs of the rows, flows and edges of `instances` (parts first, then upstream first).
+
+        A configuration or a schedule that is another one than before is so since `now`, a moment by the clock of
+        Prefect's server.
+        """
         with Session(self.engine) as session, session.begin():
             _note_definitions(session, instances)
             rows = _load(session)
@@ -56,7 +63,7 @@ class Writer:
                     session.add(row)
                 _fill(row, instance, rows)
             session.flush()
-            _save_flows(session, instances, rows)
+            _save_flows(session, instances, rows, now)
 
     def remove_flows(self, flows: Collection[tuple[str, FlowKind]]) -> None:
         """Delete flows that their instances no longer have, with their edges, runs and requests."""
@@ -153,7 +160,9 @@ def _set(row: Base, values: Mapping[str, Any]) -> None:
             setattr(row, name, value)
 
 
-def _save_flows(session: Session, instances: Sequence[ResolvedInstance], rows: Mapping[str, InstanceRow]) -> None:
+def _save_flows(
+    session: Session, instances: Sequence[ResolvedInstance], rows: Mapping[str, InstanceRow], now: dt.datetime
+) -> None:
     there = {(flow.instance_id, flow.kind): flow for flow in session.scalars(select(FlowRow))}
     for instance in instances:
         for flow in instance.flows:
@@ -162,12 +171,20 @@ def _save_flows(session: Session, instances: Sequence[ResolvedInstance], rows: M
             if key not in there:
                 there[key] = FlowRow(id=uuid4(), instance_id=key[0], kind=key[1])
                 session.add(there[key])
-            settings = instance.spec.flow_settings(flow.kind).model_dump(mode="json")
-            _set(there[key], {"config_hash": flow.config_hash, "settings": settings})
+            _fill_flow(there[key], flow, instance.spec.flow_settings(flow.kind), now)
     session.flush()
     names = {row.id: name for name, row in rows.items()}
     ids = {(names[instance_id], FlowKind(kind)): flow.id for (instance_id, kind), flow in there.items()}
     _save_edges(session, [flow for instance in instances for flow in instance.flows], ids)
+
+
+def _fill_flow(row: FlowRow, flow: ResolvedFlow, settings: FlowSettings, now: dt.datetime) -> None:
+    before = FlowSettings.model_validate(row.settings) if row.settings is not None else None
+    if before is None or clock_of(before.schedule) != clock_of(settings.schedule):
+        row.scheduled_at = now
+    if row.config_hash != flow.config_hash:
+        row.configured_at = now
+    _set(row, {"config_hash": flow.config_hash, "settings": settings.model_dump(mode="json")})
 
 
 def _save_edges(session: Session, flows: Sequence[ResolvedFlow], ids: Mapping[tuple[str, FlowKind], UUID]) -> None:

@@ -35,17 +35,27 @@ DECISIVE = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CRASHED})
 ENDED = DECISIVE | {RunState.CANCELLED}
 BLOCKED = "Blocked"  # state name of a run that its guard stopped
 SKIPPED = "Skipped"  # state name of a run that had nothing new to do
+AWAITING_RETRY = "AwaitingRetry"  # state name of a run that is scheduled, but under way: it has run, and will again
+
+
+def _make_plain(fact: object, name: str) -> None:
+    """Make one moment of a fact a plain one; `NaiveMoment` when it has no time zone."""
+    value: dt.datetime | None = getattr(fact, name)
+    if value is not None:
+        object.__setattr__(fact, name, plain_moment(f"{type(fact).__name__}.{name}", value))
 
 
 @dataclass(frozen=True)
 class Provenance:
     """What a run's row says: what it was to consume, and what it left.
 
-    `inputs` are the pinned versions; `version` and `watermark` are None until the run has recorded
+    `inputs` are the pinned versions, `made_by` the configurations that those of them were made by that the run has
+    learned the meaning of; `version` and `watermark` are None until the run has recorded
     an outcome, and where the flow leaves none. `found_new` is false for a run that changed nothing.
     A Skipped run has the inputs and the version of the completed run that it confirms. `recorded` says
-    whether the run got as far as to record what it left. `version_since` is the moment when an earlier run, or a
-    person, let the flow have that version; None where this run did.
+    whether the run got as far as to record what it left. `judged_at` is when its guard judged: it has seen what
+    there was then. `version_since` is the moment when an earlier run, or a person, let the flow have that version;
+    None where this run did.
     """
 
     fingerprint: str
@@ -56,9 +66,12 @@ class Provenance:
     found_new: bool = True
     forced: bool = False
     recorded: bool = True
+    judged_at: dt.datetime | None = None
     version_since: dt.datetime | None = None
+    made_by: Mapping[FlowId, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _make_plain(self, "judged_at")
         _make_plain(self, "version_since")
 
 
@@ -66,7 +79,8 @@ class Provenance:
 class RunFact:
     """One run as Prefect knows it, with its row's provenance if it has one.
 
-    `claimed` is the fingerprint that it was started for, if the cascade started it.
+    `claimed` is the fingerprint that it was started for, if the cascade started it. `parameters` are those that it
+    was given beside its instance.
     """
 
     run_id: RunId
@@ -76,6 +90,7 @@ class RunFact:
     message: str = ""
     provenance: Provenance | None = None
     claimed: str | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _make_plain(self, "at")
@@ -85,6 +100,11 @@ class RunFact:
         """Whether it ended without its guard having judged, or its work having failed by itself."""
         unjudged = self.state is RunState.FAILED and self.provenance is None
         return self.state is RunState.CRASHED or unjudged
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is scheduled and has not started yet; one that is to run again has."""
+        return self.state is RunState.SCHEDULED and self.state_name != AWAITING_RETRY
 
     @property
     def blocked(self) -> bool:
@@ -139,13 +159,20 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Policy:
-    """A flow's freshness policy, with all defaults filled in; all that are set must be met."""
+    """A flow's freshness policy, with all defaults filled in; all that are set must be met.
+
+    Ticks of the clock count from `clock_since` on, when it was applied; all of them where that is not known.
+    """
 
     follow_inputs: bool = True
     max_age: dt.timedelta | None = None
     clock: Clock | None = None
+    clock_since: dt.datetime | None = None
     grace: dt.timedelta = dt.timedelta(hours=1)
     calendar: Calendar | None = None
+
+    def __post_init__(self) -> None:
+        _make_plain(self, "clock_since")
 
 
 @dataclass(frozen=True)
@@ -169,7 +196,8 @@ class FlowFacts:
     (Skipped ones count in both); `last_ended`: its newest ended run of any kind; `cancelled`: the newest that a
     person cancelled. `crashes` are its newest decisive runs, the newest first, for as long as they crashed or
     failed before their guard had judged. `configured_at`: when its configuration was last changed, if that is
-    known. `unreadable` says why the facts could not be read, and is None when they could.
+    known. `trained_on`, of a flow that leaves a model: the configurations of the features that the version in charge
+    was trained on, if they are known. `unreadable` says why the facts could not be read, and is None when they could.
     """
 
     flow_id: FlowId
@@ -187,6 +215,7 @@ class FlowFacts:
     decisive: RunFact | None = None
     completed: RunFact | None = None
     last_ended: RunFact | None = None
+    trained_on: Mapping[FlowId, str] | None = None
     cancelled: RunFact | None = None
     crashes: tuple[RunFact, ...] = ()
     requests: tuple[Request, ...] = ()
@@ -201,10 +230,3 @@ class FlowFacts:
 
 
 World = Mapping[FlowId, FlowFacts]
-
-
-def _make_plain(fact: object, name: str) -> None:
-    """Make one moment of a fact a plain one; `NaiveMoment` when it has no time zone."""
-    value: dt.datetime | None = getattr(fact, name)
-    if value is not None:
-        object.__setattr__(fact, name, plain_moment(f"{type(fact).__name__}.{name}", value))

@@ -11,11 +11,12 @@ from instances.storage.repository import Repository
 from instances.storage.writer import Writer
 from instances.world.facts import FlowId
 from tests.instances.catalogue import resolved
+from tests.instances.sample_world import NOW
 
 
 def saved(engine: Engine, *specs: ComponentSpec | DatasetSpec) -> Repository:
     """Return a repository in which these specs and their parts are applied."""
-    Writer(engine).save(resolved(*specs))
+    Writer(engine).save(resolved(*specs), NOW)
     return Repository(engine)
 
 

@@ -77,8 +77,8 @@ class Oracle:
         if policy.follow_inputs and self._has_newer_input(flow, run.provenance.inputs):
             own_fault = True
         if policy.clock is not None:
-            for tick in ticks(policy.clock, run.at, self.now):
-                if tick + policy.grace <= self.now and run.at < tick:
+            for tick in self._ticks_that_count(flow, run.at):
+                if tick + policy.grace <= self.now:
                     own_fault = True
         if policy.max_age is not None and watermark is None and run.at + policy.max_age < self.now:
             own_fault = True
@@ -93,6 +93,14 @@ class Oracle:
             if watermark is None or watermark < newest:
                 due.append(due_at)
         return own_fault, due
+
+    def _ticks_that_count(self, flow: FlowFacts, after: dt.datetime) -> list[dt.datetime]:
+        """Return those after a moment, up to now, at which the flow had its present schedule."""
+        policy = flow.policy
+        if policy.clock is None:
+            return []
+        passed = [tick for tick in ticks(policy.clock, after, self.now) if after < tick <= self.now]
+        return [tick for tick in passed if policy.clock_since is None or policy.clock_since < tick]
 
     def _has_newer_input(self, flow: FlowFacts, consumed: Mapping[FlowId, str]) -> bool:
         newer = False
@@ -260,8 +268,7 @@ class Oracle:
                 assert run.provenance is not None
                 moments.append(run.at if run.provenance.version_since is None else run.provenance.version_since)
         try:
-            if flow.policy.clock is not None:
-                moments.extend(tick for tick in ticks(flow.policy.clock, than, self.now) if tick <= self.now)
+            moments.extend(self._ticks_that_count(flow, than))
             if flow.policy.calendar is not None:
                 due = [close + flow.policy.calendar.after_close for _, close in sessions(flow.policy.calendar.exchange)]
                 moments.extend(at for at in due if at <= self.now)

@@ -84,8 +84,10 @@ def provenance(
     config_hash: str = CONFIG,
     fingerprint: str = "fingerprint-1",
     recorded: bool = True,
+    judged: dt.timedelta | None = None,
     version_since: dt.datetime | None = None,
 ) -> Provenance:
+    """Return what a row says; `judged` is how long ago the run's guard judged."""
     return Provenance(
         fingerprint=fingerprint,
         config_hash=config_hash,
@@ -94,6 +96,7 @@ def provenance(
         watermark=dt.date.fromisoformat(watermark) if watermark else None,
         found_new=found_new,
         recorded=recorded,
+        judged_at=NOW - judged if judged is not None else None,
         version_since=version_since,
     )
 
@@ -137,9 +140,11 @@ def blocked(ago: dt.timedelta = HOUR, **of_provenance: Any) -> RunFact:
     return _run(RunState.CANCELLED, ago, state_name=BLOCKED, provenance=stopped)
 
 
-def live(state: RunState = RunState.RUNNING, ago: dt.timedelta = MINUTE, state_name: str = "") -> RunFact:
+def live(
+    state: RunState = RunState.RUNNING, ago: dt.timedelta = MINUTE, state_name: str = "", **parameters: object
+) -> RunFact:
     """Return a run under way; one that is SCHEDULED was due `ago`."""
-    return _run(state, ago, state_name=state_name)
+    return _run(state, ago, state_name=state_name, parameters=parameters)
 
 
 def flow(name: str, *runs: RunFact, edges: Iterable[Edge] = (), **fields: Any) -> FlowFacts:

@@ -130,6 +130,7 @@ class WorldMaker:
             follow_inputs=not self._one_in(5),
             max_age=self.random.choice(AGES) if self._one_in(4) else None,
             clock=self.random.choice(CLOCKS) if self._one_in(4) else None,
+            clock_since=self.now - minutes(self.random.choice((5, 30, 90, 1500))) if self._one_in(2) else None,
             grace=self.random.choice((HOUR, HOUR, minutes(0))),
             calendar=self.random.choice(CALENDARS) if self._one_in(5) else None,
         )

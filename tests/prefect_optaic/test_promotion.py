@@ -45,7 +45,7 @@ def test_a_signal_and_its_parts_are_what_the_experiment_is() -> None:
 
 def test_what_is_no_experiment_and_no_model_is_named_by_its_type(database: Engine) -> None:
     previewed = definition(Kind.PIPELINE, "expression", parameters=ExpressionParameters, flows=(FlowKind.PREVIEW,))
-    Writer(database).save(resolve([EXPERIMENT], FewDefinitions(previewed)))
+    Writer(database).save(resolve([EXPERIMENT], FewDefinitions(previewed)), NOW)
     services: Any = SimpleNamespace(repository=Repository(database))
     with pytest.raises(CannotPromote, match=r"'trend' is an experiment; say which model"):
         training_flow(services, "trend")

@@ -85,6 +85,11 @@ class PrefectApi(PrefectHttp):
             lambda few: self._page("deployments", {**of_flow, "deployments": {"name": {"any_": few}}}), names
         )
 
+    async def date(self) -> str | None:
+        """Return the time of day by the server's clock, as the header of an answer has it: in whole seconds."""
+        date: str | None = (await self._answer("GET", "/health", None, {})).headers.get("date")
+        return date
+
     async def deployment(self, deployment_id: UUID) -> Json:
         return await self._entry(f"/deployments/{deployment_id}")
 
@@ -140,6 +145,10 @@ class PrefectApi(PrefectHttp):
         these = {"id": {"any_": [str(each) for each in deployments]}}
         return await self._page("flow_runs", {"deployments": these, "flow_runs": wanted, "sort": sort})
 
+    async def runs_with_ids(self, ids: Iterable[UUID]) -> list[Json]:
+        """Return those of these runs that are there, whatever has become of their deployments."""
+        return await with_values(lambda few: self._page("flow_runs", {"flow_runs": {"id": {"any_": few}}}), ids)
+
     async def create_run(
         self,
         deployment_id: UUID,
@@ -154,9 +163,10 @@ class PrefectApi(PrefectHttp):
         path = f"/deployments/{deployment_id}/create_flow_run"
         return _id(await self.ask("POST", path, run | {"idempotency_key": idempotency_key}))
 
-    async def set_state(self, run_id: UUID, state: str, message: str) -> None:
-        """Put a run into a state, as far as Prefect lets it: a type of states, like CRASHED."""
-        await self.ask("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": state, "message": message}})
+    async def set_state(self, run_id: UUID, state: str, message: str, *, name: str | None = None) -> None:
+        """Put a run into a state, as far as Prefect lets it: a type of states, like CRASHED, and maybe its name."""
+        wanted = {"type": state, "name": name, "message": message}
+        await self.ask("POST", f"/flow_runs/{run_id}/set_state", {"state": wanted})
 
     async def newest_errors(self, run_id: UUID, count: int) -> list[Json]:
         """Return the last entries of what a run logged as errors or worse, newest first."""

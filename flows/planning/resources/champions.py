@@ -8,6 +8,7 @@ from definitions.contract import FlowKind
 from flows.integrations.services import Services
 from flows.planning.resources.resource import DesiredState, Proposal
 from flows.reading.run_reader import PrefectReader
+from flows.reading.server_clock import server_now
 from flows.reading.world_reader import read_world
 from flows.running.champion import repair_champion
 from instances.errors import OptaicError
@@ -47,7 +48,8 @@ class Champions:
         models = [step.name for step in steps]
         trained = await _trained(models, services.repository.flows(instances=models), services)
         for step in steps:
-            await asyncio.to_thread(repair_champion, services, step.name, trained[step.name].run_id)
+            now = await server_now(services.prefect)
+            await asyncio.to_thread(repair_champion, services, step.name, trained[step.name].run_id, now)
             done(step)
 
 

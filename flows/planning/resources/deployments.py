@@ -11,6 +11,7 @@ from flows.integrations.services import Services
 from flows.planning.deployment_spec import DesiredDeployment, create_deployment, desired_deployment, update_deployment
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
+from flows.reading.server_clock import server_clock
 from instances.plans.plan import Action, Step, compare
 from instances.specification.applied import FlowRecord
 from instances.specification.specs import RunnableSpec
@@ -48,7 +49,7 @@ class Deployments:
         desired = {each.full_name: each for each in _desired(state, services)}
         flow_ids = {f"{flow.kind}/{flow.instance}": flow.flow_id for flow in flows}
         made = [step.name for step in steps if step.action is not Action.DELETE and step.name not in found.ours]
-        maker = _Maker(services, found, made)
+        maker, clock = _Maker(services, found, made), await server_clock(services.prefect)
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
@@ -57,7 +58,11 @@ class Deployments:
                         await services.prefect.delete_deployment(found.ours[step.name].deployment_id)
             else:
                 deployment = await maker.make(step, desired[step.name])
-                await asyncio.to_thread(repository.set_deployment, flow_ids[step.name], deployment)
+                # Prefect schedules no tick from before now.
+                scheduled_at = clock.now() if _gives_a_schedule(step) else None
+                await asyncio.to_thread(
+                    repository.set_deployment, flow_ids[step.name], deployment, scheduled_at=scheduled_at
+                )
             done(step)
 
         await run_concurrently(one, steps)
@@ -139,6 +144,10 @@ async def _found(state: DesiredState, services: Services, flows: Iterable[FlowRe
         if deployment.owner_tag == services.owner_tag:
             found.add(name, deployment)
     return found
+
+
+def _gives_a_schedule(step: Step) -> bool:
+    return any(change.field.partition(".")[0] == "schedules" for change in step.changes)
 
 
 def _kinds(state: DesiredState) -> dict[str, tuple[FlowKind, ...]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from definitions.contract import FlowKind
 from flows.integrations.services import Services
 from flows.planning.resources.resource import DesiredState, Proposal
+from flows.reading.server_clock import server_now
 from instances.plans.plan import Action, Step, compare
 from instances.storage.row_fields import desired_row, without_flows
 
@@ -26,7 +27,8 @@ class Rows:
         writer = services.writer
         written = {step.name for step in steps if step.action is not Action.DELETE}
         if written:
-            writer.save([instance for instance in state.instances if instance.spec.name in written])
+            saved = [instance for instance in state.instances if instance.spec.name in written]
+            writer.save(saved, await server_now(services.prefect))
         deleted = [step.name for step in steps if step.action is Action.DELETE]
         if deleted:
             writer.remove(deleted)

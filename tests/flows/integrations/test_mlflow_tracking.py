@@ -134,7 +134,7 @@ def test_processes_that_make_the_same_at_once_on_an_empty_database(postgres_url:
     uri = make_url(postgres_url).set(database="at_once").render_as_string(hide_password=False)
     code = (
         "import sys; from flows.integrations.mlflow_tracking import Tracking; "
-        "print(Tracking(sys.argv[1], artifacts=sys.argv[2], mark='optaic-here').ensure('one').id)"
+        "print(Tracking(sys.argv[1], artifacts=sys.argv[2], owner_tag='optaic-here').ensure('one').id)"
     )
     command = [sys.executable, "-c", code, uri, str(tmp_path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]

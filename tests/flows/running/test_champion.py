@@ -1,5 +1,6 @@
 """Which version of a model is the champion, after trainings and by a person's word, on the real servers."""
 
+import datetime as dt
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from prefect_optaic.stack import Target
 from tests.flows.chain import chain
 from tests.flows.lab import Lab, Play
 from tests.flows.recorded import SIGNALS, last_run, steps
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def test_a_later_training_takes_over_only_when_it_beats_the_champion(play: Play, stack: Target, tmp_path: Path) -> None:
@@ -98,7 +103,7 @@ def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
         def promoting(version: str) -> Any:
             @contextmanager
             def disturbed(*args: Any) -> Any:  # the person is quicker than the training that has decided already
-                promote_by_hand(lab.services, name, version, trained=first.run_id, by="hand")
+                promote_by_hand(lab.services, name, version, trained=first.run_id, by="hand", now=now())
                 with settled(*args) as outcome:
                     yield outcome
 
@@ -110,7 +115,7 @@ def test_what_a_person_promotes_while_a_training_ends_is_never_lost(
         monkeypatch.setattr("flows.running.champion.settled", settled)
 
         # One that has recorded, and of which Prefect does not tell yet: the row is amended all the same.
-        promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand")
+        promote_by_hand(lab.services, name, "2", trained=first.run_id, by="hand", now=now())
         assert last_run(lab, "returns.train")[0].version == "2"
         await lab.drain("returns.infer")
         world = await lab.world()

@@ -74,6 +74,7 @@ def test_what_never_ran_is_started() -> None:
         fingerprint=CURRENT,
         reason="it is NOT_INITIALIZED: it has not run yet",
         after=None,
+        ended_at=None,
     )
 
 
@@ -224,6 +225,20 @@ def test_what_is_asked_for_and_crashes_again_and_again_is_tried_every_quarter_of
     assert isinstance(decision(asked_again, PRICES), Start)
 
 
+def test_a_retry_after_a_crash_is_asked_for_what_the_run_that_crashed_was() -> None:
+    """50 rows were withdrawn at the source; a run that was to read everything was killed."""
+    for run in (crashed(hours(1), fingerprint=CURRENT), unjudged(RunState.FAILED, hours(1))):
+        asked_for = {"everything": True, "force": True, "on_stale": "warn"}
+        killed = replace(run, parameters=asked_for)
+        found = started(signal(killed, completed(hours(2), inputs={"prices": "7"})), PRICES)
+        assert found.parameters == asked_for
+        assert started(signal(killed, completed(minutes(30), inputs={"prices": "6"})), PRICES).parameters == {}
+        blocked_since = signal(killed, blocked(minutes(5)), requests=(asked(1, ago=5, on_stale="block"),))
+        assert started(blocked_since, PRICES).parameters == {**asked_for, "on_stale": "block"}
+    work = replace(failed(hours(1), fingerprint="another"), parameters={"everything": True})
+    assert started(signal(work), PRICES).parameters == {}
+
+
 # Cancelled by a person: the last word until something is newer
 
 
@@ -353,13 +368,21 @@ def test_one_run_starts_for_each_deployment_fingerprint_and_last_ended_run() -> 
     start_of = f"{first.flow_id}:{deployment_id('signal')}"
     assert first.key == f"{start_of}:{CURRENT}:none"
     crash = crashed(hours(1), fingerprint=CURRENT)
-    assert started(signal(crash), PRICES).key == f"{start_of}:{CURRENT}:{crash.run_id}"
+    assert started(signal(crash), PRICES).key == f"{start_of}:{CURRENT}:{crash.run_id}:2026-03-11T17:00:00+00:00"
     newer = started(signal(), flow("prices", completed(hours(1), version="8")))
     edited = started(signal(config_hash="config-2"), PRICES)
     other = started(flow("other", edges=[strict("prices")]), PRICES)
     made_anew = started(signal(deployment_id=deployment_id("another")), PRICES)
     keys = {found.key for found in (first, started(signal(crash), PRICES), newer, edited, other, made_anew)}
     assert len(keys) == 6
+
+
+def test_a_run_that_was_retried_under_its_own_id_opens_a_claim_each_time_it_ends() -> None:
+    """One that is blocked, and asks again, would wait for ever under the claim of its first end."""
+    first = blocked(hours(1))
+    again = replace(first, at=NOW - minutes(5))
+    keys = {started(signal(run, requests=(asked(1, ago=2),)), PRICES).key for run in (first, again)}
+    assert len(keys) == 2
 
 
 def test_whoever_decides_and_why_the_claim_is_the_same() -> None:

@@ -52,6 +52,31 @@ def test_nothing_is_unmet_where_nothing_is_set() -> None:
     assert check(ran(Policy(), completed(days(10_000)))) == ()
 
 
+# Deadlines of a schedule that was changed: see also below
+
+
+def scheduled(since: dt.datetime | None, run: RunFact) -> FlowFacts:
+    return ran(Policy(clock=EVENING, clock_since=since, grace=minutes(10)), run)
+
+
+def test_the_first_duty_is_the_first_tick_after_the_schedule_was_applied() -> None:
+    """Applied 43 seconds after a tick, it is not late for that tick, nor for any before."""
+    for ago in (hours(2), days(30)):
+        run = completed(ago)
+        assert check(scheduled(NOW - hours(1) + dt.timedelta(seconds=43), run)) == ()
+        assert check(scheduled(NOW - hours(1), run)) == ()  # at the very tick
+        assert only(check(scheduled(NOW - hours(1) - SECOND, run))).since == NOW - minutes(50)
+    assert only(check(scheduled(None, completed(days(2))))).since == NOW - days(1) - minutes(50)
+
+
+def test_a_schedule_that_was_applied_lately_is_missed_from_its_first_tick_on() -> None:
+    facts = scheduled(NOW - minutes(30), completed(hours(2)))
+    due = NOW + hours(23) + minutes(10)
+    assert check(facts, now=due - SECOND) == ()
+    assert only(check(facts, now=due)).due is None
+    assert only(check(facts, now=due)).since == due
+
+
 # Configuration
 
 

@@ -71,7 +71,7 @@ def test_nothing_is_written_where_a_handle_is_unknown(database: Engine) -> None:
 def test_a_preview_leaves_its_count_on_the_run_alone(database: Engine) -> None:
     look = spec_adapter.validate_python({"name": "look", "type": "experiment"})
     previewed = definition(Kind.PIPELINE, "expression", flows=(FlowKind.PREVIEW,))
-    Writer(database).save(resolve([look], FewDefinitions(previewed)))
+    Writer(database).save(resolve([look], FewDefinitions(previewed)), NOW)
     flow_id, ledger = Repository(database).flow("look", FlowKind.PREVIEW).flow_id, Ledger(database)
     ledger.record_guard(guarded("e1", flow_id, kind=FlowKind.PREVIEW))
     ledger.record_outcome(run_id("e1"), Outcome(None, dt.date(2026, 3, 10), row_count=500), NOW)

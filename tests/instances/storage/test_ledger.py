@@ -95,6 +95,7 @@ def test_the_guard_writes_what_a_run_is_to_consume(ledger: Ledger, ids: Ids) -> 
         inputs={ids["prices"]: "12", ids["universe"]: "3"},
         forced=True,
         recorded=False,
+        judged_at=NOW,
     )
     (row,) = rows(ledger.engine, RunRow)
     assert (row.kind, row.admission, row.report, row.guarded_at) == ("RefreshRun", "go", {"all_ready": True}, NOW)
@@ -179,10 +180,63 @@ def test_a_version_is_amended_on_all_runs_that_have_recorded_since(ledger: Ledge
         ledger.record_guard(guarded(name, ids["prices"]))
         ledger.record_outcome(run_id(name), Outcome("1"), NOW - hours(hour))
     ledger.record_guard(guarded("p4", ids["prices"]))  # and has not recorded yet
-    ledger.amend_version(run_id("p2"), "2", {})
+    ledger.amend_version(run_id("p2"), "2", {}, NOW)
     assert [only(ledger, name).version for name in ("p1", "p2", "p3", "p4")] == ["1", "2", "2", None]
     ledger.confirm(run_id("p4"), run_id("p3"), NOW)
     assert only(ledger, "p4").version == "2"
+
+
+def since(ledger: Ledger, *names: str) -> list[dt.datetime | None]:
+    return [only(ledger, name).version_since for name in names]
+
+
+def left(ledger: Ledger, flow_id: FlowId, name: str, version: str | None, ago: float) -> None:
+    ledger.record_guard(guarded(name, flow_id))
+    ledger.record_outcome(run_id(name), Outcome(version), NOW - hours(ago))
+
+
+def test_a_run_keeps_since_when_its_flow_has_the_version_that_it_left(ledger: Ledger, ids: Ids) -> None:
+    left(ledger, ids["universe"], "u1", "1", 9)
+    for name, version, ago in (("p1", "1", 8), ("p2", "1", 7), ("p3", "1", 6), ("p4", "2", 5), ("p5", "1", 4)):
+        left(ledger, ids["prices"], name, version, ago)
+    first = NOW - hours(8)
+    assert since(ledger, "p1", "p2", "p3", "p4", "p5") == [None, first, first, None, None]
+    ledger.record_guard(guarded("p6", ids["prices"]))
+    ledger.confirm(run_id("p6"), run_id("p5"), NOW - hours(3))
+    left(ledger, ids["prices"], "p7", "1", 2)
+    assert since(ledger, "p6", "p7") == [NOW - hours(4), NOW - hours(4)]
+    left(ledger, ids["prices"], "p8", None, 1)
+    left(ledger, ids["prices"], "p9", None, 0)
+    assert since(ledger, "p8", "p9") == [None, None]
+
+
+def test_a_promoted_version_is_the_version_since_its_promotion(ledger: Ledger, ids: Ids) -> None:
+    for name, version, ago in (("p1", "1", 3), ("p2", "1", 2), ("p3", "2", 1)):
+        left(ledger, ids["prices"], name, version, ago)
+    ledger.amend_version(run_id("p2"), "2", {}, NOW)
+    assert since(ledger, "p1", "p2", "p3") == [None, NOW, None]
+    left(ledger, ids["prices"], "p4", "2", -1)
+    assert since(ledger, "p4") == [NOW - hours(1)]
+
+
+def test_the_newest_runs_of_a_flow_are_those_that_have_recorded_something(ledger: Ledger, ids: Ids) -> None:
+    for name, version, ago in (("p1", "1", 3), ("p2", "2", 1), ("p3", "3", 2)):
+        left(ledger, ids["prices"], name, version, ago)
+    left(ledger, ids["universe"], "u1", "1", 9)
+    ledger.record_guard(guarded("p4", ids["prices"], admission="skipped"))
+    ledger.confirm(run_id("p4"), run_id("p2"), NOW)
+    ledger.record_guard(guarded("p5", ids["prices"]))  # and has recorded nothing
+    two = ledger.runs([run_id("u1"), run_id("p1")], newest_of=[ids["prices"], ids["momentum"]], count=2)
+    assert [(run.run_id, run.at, run.skipped) for run in two.newest[ids["prices"]]] == [
+        (run_id("p4"), NOW, True),
+        (run_id("p2"), NOW - hours(1), False),
+    ]
+    assert two.newest[ids["momentum"]] == ()
+    assert set(two.newest) == {ids["prices"], ids["momentum"]}
+    assert set(two.provenance) == {run_id(name) for name in ("u1", "p1", "p2", "p4")}
+    with statements(ledger.engine) as sent:
+        ledger.runs([run_id("p1")], newest_of=list(ids.values()), count=3)
+    assert len(sent) == 1
 
 
 def test_an_outcome_needs_the_row_that_its_guard_wrote(ledger: Ledger, ids: Ids) -> None:
@@ -203,6 +257,7 @@ def test_a_skipped_run_has_what_the_run_it_confirms_left(ledger: Ledger, ids: Id
     first, second, third = (only(ledger, name) for name in ("m1", "m2", "m3"))
     assert first.found_new
     assert second == third
+    assert (first.version_since, second.version_since) == (None, NOW - hours(2))
     assert (second.inputs, second.version, second.watermark) == (first.inputs, "7", dt.date(2026, 3, 10))
     assert not second.found_new
     by_id = {row.prefect_run_id: row for row in rows(ledger.engine, RunRow)}

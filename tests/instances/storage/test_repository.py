@@ -19,7 +19,7 @@ from instances.storage.tables import EdgeRow
 from instances.world.facts import Edge, FlowId
 from tests.instances.catalogue import LOOSE_PART, PARTS, component, dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
-from tests.instances.sample_world import days
+from tests.instances.sample_world import NOW, days
 from tests.properties import examples
 
 # Specs
@@ -86,6 +86,8 @@ def test_a_flow_is_read_with_its_handles_settings_and_edges(database: Engine) ->
         config_hash=found.config_hash,
         settings=dataset("s").flow_settings(FlowKind.REFRESH),
         edges=(Edge(ids["a"], max_age=days(14)),),
+        configured_at=NOW,
+        scheduled_at=NOW,
     )
     assert repository.flow_of_deployment(deployment) == found
     assert repository.flow_of_deployment(uuid4()) is None

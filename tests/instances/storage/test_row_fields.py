@@ -13,6 +13,7 @@ from instances.storage.row_fields import desired_row, recorded_rows, without_flo
 from instances.storage.writer import Writer
 from tests.instances.catalogue import LOOSE_PART, component, dataset, resolved, signal
 from tests.instances.database import saved, statements
+from tests.instances.sample_world import NOW
 from tests.properties import examples
 
 NAMES = ["a", "b", "c", "d"]
@@ -67,7 +68,7 @@ def test_rows_hold_what_they_are_to_hold_whatever_they_held_before(
     for specs in (first, second):
         instances = resolved(*specs)
         wanted = {instance.spec.name: desired_row(instance) for instance in instances}
-        Writer(database).save(instances)
+        Writer(database).save(instances, NOW)
         on_record = recorded_rows(database)
         assert {name: on_record[name] for name in wanted} == wanted
         assert {step.action for step in compare("instance", wanted, on_record)} == {Action.UNCHANGED}

@@ -29,6 +29,7 @@ from instances.storage.writer import Writer
 from instances.world.facts import Edge, FlowId
 from tests.instances.catalogue import CSV_2, DELTA, NoParameters, component, dataset, definition, resolved, signal
 from tests.instances.database import refresh_ids, saved, statements
+from tests.instances.sample_world import NOW, hours
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
@@ -59,7 +60,7 @@ def test_saving_the_same_again_writes_nothing(database: Engine) -> None:
     repository.set_deployment(refresh_ids(repository)["prices"], uuid4())
     before = contents(database)
     with statements(database) as sent:
-        Writer(database).save(resolved(*specs))
+        Writer(database).save(resolved(*specs), NOW)
     assert [statement for statement in sent if statement.startswith(WRITES)] == []
     assert contents(database) == before
 
@@ -67,7 +68,7 @@ def test_saving_the_same_again_writes_nothing(database: Engine) -> None:
 def test_only_what_changed_is_updated(database: Engine) -> None:
     repository = saved(database, dataset("prices"), signal("momentum", "prices"))
     before, ids = updated_at(database), refresh_ids(repository)
-    Writer(database).save(resolved(dataset("prices", description="Daily."), signal("momentum", "prices")))
+    Writer(database).save(resolved(dataset("prices", description="Daily."), signal("momentum", "prices")), NOW)
     after = updated_at(database)
     assert {name for name in after if after[name] != before[name]} == {"prices"}
     assert refresh_ids(repository) == ids
@@ -75,7 +76,7 @@ def test_only_what_changed_is_updated(database: Engine) -> None:
 
 def test_a_change_reaches_settings_and_configuration_hash(database: Engine) -> None:
     repository = saved(database, dataset("a"), signal("s", "a"))
-    Writer(database).save(resolved(dataset("a"), signal("s", "a", on_stale="warn", signal_spec={"min": 0})))
+    Writer(database).save(resolved(dataset("a"), signal("s", "a", on_stale="warn", signal_spec={"min": 0})), NOW)
     flow = next(f for f in repository.flows() if f.instance == "s")
     (wanted,) = next(
         i.flows
@@ -92,7 +93,8 @@ def test_edges_are_replaced(database: Engine) -> None:
     Writer(database).save(
         resolved(
             dataset("a"), dataset("b"), dataset("s", "b", {"instance": "b", "role": "universe", "required": False})
-        )
+        ),
+        NOW,
     )
     flow = next(f for f in repository.flows() if f.instance == "s")
     assert flow.edges == (Edge(ids["b"], "input"), Edge(ids["b"], "universe", required=False))
@@ -100,7 +102,7 @@ def test_edges_are_replaced(database: Engine) -> None:
 
 def test_an_instance_may_lose_all_its_edges(database: Engine) -> None:
     saved(database, dataset("a"), dataset("s", "a"))
-    Writer(database).save(resolved(dataset("a"), dataset("s")))
+    Writer(database).save(resolved(dataset("a"), dataset("s")), NOW)
     assert count(database, EdgeRow) == 0
     assert count(database, FlowRow) == 2
 
@@ -129,7 +131,7 @@ def test_a_save_that_fails_writes_nothing(database: Engine) -> None:
         good[-1].flows[0], edges=(replace(good[-1].flows[0].edges[0], upstream=("x", FlowKind.REFRESH)),)
     )
     with pytest.raises(KeyError):
-        Writer(database).save([*good[:-1], replace(good[-1], flows=(dangling,))])
+        Writer(database).save([*good[:-1], replace(good[-1], flows=(dangling,))], NOW)
     assert Repository(database).specs() == ()
 
 
@@ -231,7 +233,7 @@ HISTORY: tuple[type[Any], ...] = (RunRow, RunInputRow, RequestRow, ClaimRow)
 
 def test_a_flow_that_is_removed_takes_its_edges_and_its_history_along(database: Engine) -> None:
     instances = resolved(dataset("a"), dataset("s", "a"))
-    Writer(database).save([*instances[:-1], with_train(instances[-1])])
+    Writer(database).save([*instances[:-1], with_train(instances[-1])], NOW)
     repository = Repository(database)
     train, refresh = repository.flow("s", "train").flow_id, repository.flow("s", "refresh").flow_id
     with_history(database, train, repository.flow("a", "refresh").flow_id)
@@ -269,3 +271,39 @@ def test_an_automation_is_noted_once_under_its_name(database: Engine) -> None:
     for automation in (first, second):
         writer.note_automation("overdue", automation)
     assert Repository(database).automations() == {"overdue": second}
+
+
+# Since when a flow is as it is
+
+
+def since(database: Engine) -> tuple[dt.datetime | None, dt.datetime | None]:
+    (flow,) = (flow for flow in Repository(database).flows() if flow.instance == "a")
+    return flow.configured_at, flow.scheduled_at
+
+
+def save_at(database: Engine, hour: int, **fields: Any) -> tuple[dt.datetime | None, dt.datetime | None]:
+    Writer(database).save(resolved(signal("a", **fields)), NOW + hours(hour))
+    return since(database)
+
+
+def test_a_flow_keeps_when_its_schedule_and_its_configuration_were_changed(database: Engine) -> None:
+    daily = {"type": "cron", "expression": "57 20 * * *"}
+    at = {hour: NOW + hours(hour) for hour in range(9)}
+    assert save_at(database, 0) == (at[0], at[0])
+    assert save_at(database, 1, schedule=daily) == (at[0], at[1])
+    assert save_at(database, 2, schedule=daily, on_stale="warn") == (at[0], at[1])
+    patient = {**daily, "retry_policy": {"max_retries": 2}}
+    assert save_at(database, 3, schedule=patient) == (at[0], at[1])
+    assert save_at(database, 4, schedule={**daily, "timezone": "Europe/London"}) == (at[0], at[4])
+    assert save_at(database, 5, schedule={**daily, "enabled": False}) == (at[0], at[5])
+    assert save_at(database, 6, schedule=daily, signal_spec={"min": 0}) == (at[6], at[6])
+    assert save_at(database, 7, schedule=daily, signal_spec={"min": 0}) == (at[6], at[6])
+
+
+def test_the_moment_of_a_deployment_s_schedule_is_noted_with_it(database: Engine) -> None:
+    repository = saved(database, dataset("a"))
+    flow_id = refresh_ids(repository)["a"]
+    repository.set_deployment(flow_id, uuid4())
+    assert since(database) == (NOW, NOW)
+    repository.set_deployment(flow_id, uuid4(), scheduled_at=NOW + hours(1))
+    assert since(database) == (NOW, NOW + hours(1))
