@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import NoResultFound
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
@@ -75,7 +75,7 @@ def at_once(work: Callable[[int], Any]) -> list[Any]:
 
 def rows(engine: Engine, table: type[Any]) -> list[Any]:
     with Session(engine) as session:
-        return list(session.scalars(select(table)))
+        return list(session.scalars(select(table).options(undefer("*"))))
 
 
 # Runs
