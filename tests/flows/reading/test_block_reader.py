@@ -223,6 +223,7 @@ async def our_names(prefect: PrefectApi) -> set[str]:
     return {each["name"] for each in await prefect.block_documents(TYPE_WITH_SLUG)}
 
 
+@pytest.mark.torture  # small examples: tests/flows/integrations/prefect_api/test_prefect_lists.py
 def test_what_others_delete_and_create_between_two_pages_hides_no_block(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         async with Crowd(lab) as crowd:
@@ -254,6 +255,7 @@ def test_what_others_delete_and_create_between_two_pages_hides_no_block(play: Pl
     play(scenario)
 
 
+@pytest.mark.torture
 def test_a_prune_takes_no_instance_whose_block_a_deletion_would_have_hidden(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices")

@@ -96,7 +96,7 @@ def test_many_live_runs_of_one_deployment_do_not_hide_those_of_another(ask: Call
     async def look(client: PrefectClient, prefect: PrefectApi) -> None:
         busy, calm = await deployed(client), await deployed(client)
         await runs_in(client, busy, (Scheduled(scheduled_time=now() - HOUR) for _ in range(many)))
-        (due,) = await runs_in(client, calm, [Scheduled(scheduled_time=now())])
+        (due,) = await runs_in(client, calm, [Scheduled(scheduled_time=now() - 2 * HOUR)])  # the newest come first
         pending = await run_in(client, calm, Pending())
         reader = PrefectReader(prefect)
         live = await reader.live([busy, calm], now())
@@ -126,7 +126,8 @@ def test_runs_are_live_that_are_under_way_or_due(ask: Callable[[Look], None]) ->
 
         found = (await PrefectReader(prefect).live([some, none], now()))[some]
         names = {run.run_id: run.state_name for run in found}
-        assert names == under_way | {due: "Scheduled", retrying: "AwaitingRetry"}
+        assert names.pop(due) in {"Scheduled", "Late"}  # as Prefect calls it after some seconds
+        assert names == under_way | {retrying: "AwaitingRetry"}
         (was_due,) = (run.at for run in found if run.run_id == due)
         assert was_due == at - HOUR
 
