@@ -103,6 +103,8 @@ def _training(context: Context, trained: TrainingResult) -> Training:
             "definition": f"{definition.name}@{definition.version}",
             **{f"config.{key}": value for key, value in context.configured.config.items()},
             **params,
+            # Short: it is only ever compared.
+            **{f"features.{name}": made_by[:12] for name, made_by in context.made_by.items()},
         },
         metrics=trained.metrics,
         folds=[fold.metrics for fold in trained.folds],

@@ -8,6 +8,8 @@ from typing import Any
 from definitions.contract import FlowKind, StoreVersion
 from research.frames.pictures import Picture
 
+TRAINED_VERSION = "trained_version"  # the fact of a training that says which version it has registered
+
 
 @dataclass(frozen=True)
 class Event:

@@ -8,8 +8,10 @@ from flows.integrations.prefect_api import PrefectError
 from flows.reading.deployment_reader import deployments_with_ids
 from flows.reading.flow_runs import FlowRuns, newest_left, with_runs
 from flows.reading.run_reader import PrefectReader
+from instances.rules.freshness import newest_version
 from instances.rules.policy import auto_of, policy_of
 from instances.specification.applied import FlowRecord
+from instances.specification.shapes import SHAPES
 from instances.storage.ledger import Ledger
 from instances.storage.repository import Repository
 from instances.world.facts import FlowFacts, FlowId, World
@@ -26,8 +28,8 @@ async def read_world(
 ) -> World:
     """Return the facts that judging `starts` needs; with `deciding` also what starting them needs.
 
-    Two SQL statements (four when deciding) whatever the number of upstreams. What Prefect does not
-    tell makes every flow unreadable: the guard fails closed.
+    Two SQL statements (four when deciding; one more where models are among them) whatever the number of upstreams.
+    What Prefect does not tell makes every flow unreadable: the guard fails closed.
     """
     records = repository.surroundings(starts)
     ids = {record.deployment_id for record in records if record.deployment_id}
@@ -51,7 +53,11 @@ async def read_world(
         known = FlowRuns.of(record.deployment_id, runs, left.get(record.flow_id))
         return with_runs(facts, known.with_rows(provenance, claimed))
 
-    return {record.flow_id: told(record) for record in records}
+    world = {record.flow_id: told(record) for record in records}
+    versions = {facts.flow_id: newest_version(facts) for facts in world.values() if SHAPES[facts.kind].learns_from}
+    champions = {flow_id: version for flow_id, version in versions.items() if version is not None}
+    trained_on = ledger.trained_on(champions) if champions else {}
+    return world | {flow_id: replace(world[flow_id], trained_on=known) for flow_id, known in trained_on.items()}
 
 
 def _facts(record: FlowRecord) -> FlowFacts:

@@ -99,6 +99,8 @@ def _contest(
     for settings in ("target", "validation"):
         if _of(settings, candidate) != _of(settings, champion):
             return None, f"the champion {champion.version} has another {settings}: they can't be compared"
+    if _of("features", champion) not in ({}, _of("features", candidate)):  # old versions don't say
+        return None, f"the champion {champion.version} has learned other features: they can't be compared"
     met = contest(trained.reference, reference)
     return met, f"the champion {champion.version} has no test row in common with it"
 

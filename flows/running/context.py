@@ -1,7 +1,7 @@
 """Context: what the work of a run gets: its instance as applied, and its inputs at the pinned versions."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,8 @@ class PinnedModel:
 class Context:
     """What the work of a run gets. With `everything` it is to read its source from the beginning.
 
-    `missing` names the instances that it may read, and that have left nothing to read yet. `run_id` is that
+    `missing` names the instances that it may read, and that have left nothing to read yet. `made_by` has the
+    configurations that inputs were made by, by instance, where what the run leaves depends on them. `run_id` is that
     of the Prefect run.
     """
 
@@ -50,6 +51,7 @@ class Context:
     inputs: tuple[Input, ...] = ()
     models: tuple[PinnedModel, ...] = ()
     missing: tuple[str, ...] = ()
+    made_by: Mapping[str, str] = field(default_factory=dict)
     everything: bool = False
 
     @cached_property
@@ -121,6 +123,7 @@ def run_context(services: Services, flow: FlowRecord, order: WorkOrder, *, run_i
             for pin in models
         ),
         missing=tuple(_missing(applied[flow.instance].spec, flow, pins)),
+        made_by={pin.instance: pin.made_by for pin in pins if pin.made_by is not None},
         everything=order.everything,
     )
 

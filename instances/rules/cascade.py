@@ -11,6 +11,7 @@ from itertools import takewhile
 from uuid import UUID
 
 from instances.rules.changes_since import change_since
+from instances.rules.freshness import FreshnessContext, unmet_rules
 from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
@@ -139,6 +140,8 @@ def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.date
         return Hold(flow.flow_id, flow.label, f"{leave}; run it by hand")
     verdict = judge(flow, world, now)
     match verdict.status:
+        case FlowStatus.STALE if _waits_for_a_person(flow, world, now):
+            return Hold(flow.flow_id, flow.label, f"it is {verdict.status}: {verdict.reason}")
         case FlowStatus.NOT_INITIALIZED | FlowStatus.STALE:
             return _StartReason(f"it is {verdict.status}: {verdict.reason}")
         case FlowStatus.ERROR if flow.decisive is not None and flow.decisive.crashed:
@@ -149,6 +152,14 @@ def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.date
             return _ask_source_again(flow, report, now)
         case status:
             return Hold(flow.flow_id, flow.label, f"it is {status}: {verdict.reason}")
+
+
+def _waits_for_a_person(flow: FlowFacts, world: World, now: dt.datetime) -> bool:
+    """Say whether a stale flow has done all that a run of it can do."""
+    run = flow.completed
+    assert run is not None  # what is stale has completed
+    assert run.provenance is not None
+    return all(rule.by_hand for rule in unmet_rules(FreshnessContext(flow, run, run.provenance, now), world))
 
 
 def _after_crash(

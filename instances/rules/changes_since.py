@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from instances.rules.freshness import first_duty
+from instances.specification.shapes import SHAPES
 from instances.world.calendars import CalendarError, next_session
 from instances.world.clock import ClockError
 from instances.world.facts import FlowFacts, World
@@ -29,6 +30,9 @@ def _changes(flow: FlowFacts, world: World, since: dt.datetime, now: dt.datetime
     for edge in flow.edges:
         upstream = world.get(edge.upstream)
         left_at, version = _newest(upstream)
+        learned = edge.role in SHAPES[flow.kind].learns_from
+        if learned and upstream is not None and upstream.configured_at is not None and upstream.configured_at > since:
+            yield f"{upstream.instance} was defined anew at {moment(upstream.configured_at, now)}"
         if upstream is not None and left_at is not None and left_at > since:
             yield f"{upstream.label} is at {version_of(version)} since {moment(left_at, now)}"
     try:

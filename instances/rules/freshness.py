@@ -5,14 +5,14 @@ a backfill of old dates does not turn a dataset green.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from instances.errors import OptaicError
 from instances.specification.shapes import SHAPES, Output
 from instances.world.calendars import last_session
 from instances.world.clock import next_tick
-from instances.world.facts import FlowFacts, Policy, Provenance, RunFact, World
+from instances.world.facts import FlowFacts, FlowId, Policy, Provenance, RunFact, World
 from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span, version_of
 
@@ -27,12 +27,14 @@ class UnreadableFacts(OptaicError):
 class UnmetRule:
     """A check that is not met: why, and since when.
 
-    `due` is the moment when data was due from the source; None for the plain checks.
+    `due` is the moment when data was due from the source; None for the plain checks. With `by_hand` a run has done
+    what a run can: a person has the next word.
     """
 
     reason: str
     since: dt.datetime
     due: dt.datetime | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def unmet_rules(checked: FreshnessContext, world: World) -> tuple[UnmetRule, ...
 
     Raises `UnreadableFacts`, `ClockError` or `CalendarError` when a check cannot be made.
     """
-    return (*_configuration(checked), *_inputs(checked, world), *missed(checked))
+    return (*_configuration(checked), *_features(checked, world), *_inputs(checked, world), *missed(checked))
 
 
 def missed(checked: FreshnessContext) -> tuple[UnmetRule, ...]:
@@ -88,6 +90,48 @@ def newest_version(flow: FlowFacts | None) -> str | None:
 def _configuration(checked: FreshnessContext) -> Iterator[UnmetRule]:
     if checked.provenance.config_hash != checked.flow.config_hash:
         yield UnmetRule("its configuration has changed since its last completed run", checked.run.at)
+
+
+def redefined_features(flow: FlowFacts, world: World, trained_on: Mapping[FlowId, str] | None) -> tuple[FlowId, ...]:
+    """Return the features of a model that are not those any more that a version of it was trained on.
+
+    Each is the same as long as its definition and its configuration are. Raises `UnreadableFacts`.
+    """
+    roles = SHAPES[flow.kind].learns_from
+    if trained_on is None or not roles:
+        return ()
+    read = {edge.upstream: edge.required for edge in flow.edges if edge.role in roles}
+    for upstream_id in read:
+        if upstream_id not in world:
+            raise UnreadableFacts(f"nothing is known of its upstream flow {short(upstream_id)}")
+    changed = [at for at, made_by in trained_on.items() if at not in read or world[at].config_hash != made_by]
+    return (*changed, *(at for at, required in read.items() if required and at not in trained_on))
+
+
+def champion_problem(flow: FlowFacts, world: World) -> str | None:
+    """Return why the version in charge of a model is of no use, though it is there; None when it is of use.
+
+    Raises `UnreadableFacts`.
+    """
+    version, redefined = newest_version(flow), redefined_features(flow, world, flow.trained_on)
+    if version is None or not redefined:
+        return None
+    names = ", ".join(world[at].instance if at in world else short(at) for at in redefined)
+    return f"its champion {version_of(version)} was trained on another definition of {names}"
+
+
+def _features(checked: FreshnessContext, world: World) -> Iterator[UnmetRule]:
+    flow = checked.flow
+    problem = champion_problem(flow, world)
+    if problem is None:
+        return
+    changed_at = [world[at].configured_at for at in redefined_features(flow, world, flow.trained_on) if at in world]
+    since = min((at for at in changed_at if at is not None), default=checked.run.at)
+    if redefined_features(flow, world, checked.provenance.made_by):
+        yield UnmetRule(problem, since)
+    else:
+        promote = f"promote one with `optaic promote {flow.instance} VERSION`"
+        yield UnmetRule(f"{problem}, and no version trained since was promoted; {promote}", since, by_hand=True)
 
 
 def _inputs(checked: FreshnessContext, world: World) -> Iterator[UnmetRule]:

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from instances.rules.freshness import newest_version
+from instances.rules.freshness import UnreadableFacts, champion_problem, newest_version
 from instances.rules.status import Verdict, judge, unknown
 from instances.specification.shapes import SHAPES, Output
 from instances.world.facts import Edge, FlowFacts, FlowId, World
@@ -102,7 +102,7 @@ def _looked_at(flow: FlowFacts, world: World, now: dt.datetime) -> dict[FlowId, 
         if seen is None:
             seen = Upstream(edge.upstream, *_verdict(edge.upstream, world, now))
         if seen.blocks is None and edge.required:
-            blocks = _missing(edge, world.get(edge.upstream), seen.verdict, now)
+            blocks = _missing(edge, world, seen.verdict, now)
             seen = Upstream(seen.flow_id, seen.label, seen.verdict, blocks)
         found[edge.upstream] = seen
     return found
@@ -115,8 +115,9 @@ def _verdict(flow_id: FlowId, world: World, now: dt.datetime) -> tuple[str, Verd
     return flow.label, judge(flow, world, now)
 
 
-def _missing(edge: Edge, upstream: FlowFacts | None, verdict: Verdict, now: dt.datetime) -> str | None:
+def _missing(edge: Edge, world: World, verdict: Verdict, now: dt.datetime) -> str | None:
     """Return why a required input can't be read, though a strict one is READY; None when it can."""
+    upstream = world.get(edge.upstream)
     if upstream is None or upstream.unreadable is not None or upstream.completed is None:
         return verdict.reason
     if newest_version(upstream) is None and SHAPES[upstream.kind].leaves is Output.MODEL:
@@ -130,7 +131,10 @@ def _missing(edge: Edge, upstream: FlowFacts | None, verdict: Verdict, now: dt.d
     if edge.max_age is not None and now - upstream.completed.at > edge.max_age:
         at = moment(upstream.completed.at, now)
         return f"its newest version was completed at {at}, more than {span(edge.max_age)} ago"
-    return None
+    try:
+        return champion_problem(upstream, world)
+    except UnreadableFacts as error:
+        return str(error)
 
 
 def _ordered(found: Mapping[FlowId, Upstream], world: World) -> tuple[Upstream, ...]:

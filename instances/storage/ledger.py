@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Engine, Select, Uuid, cast, func, select, true, union, update
+from sqlalchemy import ARRAY, Engine, Select, Uuid, cast, func, select, true, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, undefer
 
 from definitions.contract import FlowKind
-from definitions.work.outcome import Outcome
+from definitions.work.outcome import TRAINED_VERSION, Outcome
 from instances.rules.admission import ADMITTED, Admission
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.work_order import WorkOrder
@@ -94,6 +94,26 @@ class Ledger:
                 for flow_id in newest_of
             },
         )
+
+    def trained_on(self, versions: Mapping[FlowId, str]) -> dict[FlowId, dict[FlowId, str]]:
+        """Return the configurations of the features that each flow's version of a model was trained on.
+
+        One of which no row tells is left out.
+        """
+        statement = (
+            select(RunRow.flow_id, RunInputRow.upstream_flow_id, RunInputRow.made_by)
+            .join(RunInputRow, RunInputRow.run_id == RunRow.prefect_run_id)
+            .where(
+                tuple_(RunRow.flow_id, RunRow.facts[TRAINED_VERSION].astext).in_(list(versions.items())),
+                RunInputRow.made_by.is_not(None),
+            )
+            .order_by(RunRow.recorded_at)
+        )
+        found: dict[FlowId, dict[FlowId, str]] = defaultdict(dict)
+        with Session(self.engine) as session:
+            for flow_id, upstream_id, made_by in session.execute(statement):
+                found[FlowId(flow_id)][FlowId(upstream_id)] = made_by or ""
+        return dict(found)
 
     def provenance(self, run_ids: Collection[RunId]) -> dict[RunId, Provenance]:
         """Return what the rows of these runs say; a run without a row is left out."""

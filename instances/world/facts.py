@@ -196,7 +196,8 @@ class FlowFacts:
     (Skipped ones count in both); `last_ended`: its newest ended run of any kind; `cancelled`: the newest that a
     person cancelled. `crashes` are its newest decisive runs, the newest first, for as long as they crashed or
     failed before their guard had judged. `configured_at`: when its configuration was last changed, if that is
-    known. `unreadable` says why the facts could not be read, and is None when they could.
+    known. `trained_on`, of a flow that leaves a model: the configurations of the features that the version in charge
+    was trained on, if they are known. `unreadable` says why the facts could not be read, and is None when they could.
     """
 
     flow_id: FlowId
@@ -214,6 +215,7 @@ class FlowFacts:
     decisive: RunFact | None = None
     completed: RunFact | None = None
     last_ended: RunFact | None = None
+    trained_on: Mapping[FlowId, str] | None = None
     cancelled: RunFact | None = None
     crashes: tuple[RunFact, ...] = ()
     requests: tuple[Request, ...] = ()

@@ -7,7 +7,7 @@ import polars as pl
 
 from definitions.markdown_table import frame_table
 from definitions.work.models.training import TrainingResult
-from definitions.work.outcome import Outcome
+from definitions.work.outcome import TRAINED_VERSION, Outcome
 from research.models.promotion_rule import Verdict
 
 COUNTS = ("rows", "ic_dates")
@@ -48,7 +48,7 @@ def training_outcome(
             "training_rows": float(trained.training_rows),
             "promoted": float(challenge.verdict.promote),
         },
-        facts={"trained_version": challenge.candidate, "verdict": challenge.message},
+        facts={TRAINED_VERSION: challenge.candidate, "verdict": challenge.message},
         summary=training_summary(trained, challenge.message, page),
         pictures=trained.pictures,
         handles=handles,
