@@ -49,12 +49,20 @@ class FlowRuns:
     def with_rows(self, provenance: Mapping[RunId, Provenance], claimed: Mapping[RunId, str]) -> "FlowRuns":
         """Return the same runs with what their rows, and their claims, say of them."""
 
-        def told(run: RunFact) -> RunFact:
+        def with_row(run: RunFact) -> RunFact:
             return replace(run, provenance=provenance.get(run.run_id), claimed=claimed.get(run.run_id))
 
-        ended = {name: getattr(self, name) for name in ("decisive", "completed", "last_ended", "left")}
-        known = {name: told(run) for name, run in ended.items() if run is not None}
-        return replace(self, recent=tuple(map(told, self.recent)), **known)
+        def if_any(run: RunFact | None) -> RunFact | None:
+            return with_row(run) if run is not None else None
+
+        return replace(
+            self,
+            recent=tuple(map(with_row, self.recent)),
+            decisive=if_any(self.decisive),
+            completed=if_any(self.completed),
+            last_ended=if_any(self.last_ended),
+            left=if_any(self.left),
+        )
 
 
 def with_runs(facts: FlowFacts, runs: FlowRuns) -> FlowFacts:

@@ -159,8 +159,8 @@ async def _identify(services: Services, kind: FlowKind, instance: str, options: 
     if flow is None or (flow.instance, flow.kind) != (instance, kind):
         whose = f"the deployment of {flow.instance}.{flow.kind}" if flow else "a deployment that bootstrap did not make"
         raise NotThroughDeployment(f"{instance}.{kind}", whose)
-    first = current.run_count <= 1 and current.expected_start_time is not None
-    due = plain_moment("when the run was due", current.expected_start_time) if first else None
+    expected = current.expected_start_time if current.run_count <= 1 else None
+    due = plain_moment("when the run was due", expected) if expected is not None else None
     return _Run(services, RunId(current.id), flow, options, due, await server_clock(services.prefect))
 
 

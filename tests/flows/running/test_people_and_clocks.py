@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Any
 
-from prefect import Flow
+from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Scheduled
 
@@ -34,7 +34,7 @@ async def version(lab: Lab, name: str) -> str | None:
 
 async def due(lab: Lab, name: str, ago: dt.timedelta, **parameters: Any) -> FlowRun:
     """Create a run that was due some time ago, as a tick is while no worker is there."""
-    state: Scheduled[Any] = Scheduled(scheduled_time=now() - ago)
+    state: State[Any] = Scheduled(scheduled_time=now() - ago)
     return await lab.client.create_flow_run_from_deployment(lab.deployment(name), state=state, parameters=parameters)
 
 
@@ -140,7 +140,7 @@ def test_a_schedule_that_is_applied_after_its_tick_owes_the_next_one(play: Play)
         await lab.run("prices")
         tick = now() - minutes(1)
         schedule = {"type": "cron", "expression": f"{tick.minute} {tick.hour} * * *"}
-        policy = {"schedule": schedule, "freshness": {"grace": "0s"}}
+        policy: dict[str, Any] = {"schedule": schedule, "freshness": {"grace": "0s"}}
         await lab.source("prices", **policy)
         await lab.bootstrap()
         assert (await lab.verdict("prices")).status is FlowStatus.READY

@@ -1,5 +1,7 @@
 """Late runs: one run does for all that were due before it began."""
 
+from typing import Any
+
 import pytest
 
 from instances.rules.admission import Admission, admit
@@ -38,7 +40,7 @@ def test_a_run_that_became_due_while_another_was_at_work_has_something_to_do(ago
 
 
 @pytest.mark.parametrize("parameters", [{"everything": True}, {"force": True}])
-def test_a_run_that_was_asked_for_more_is_not_superfluous(parameters: dict[str, object]) -> None:
+def test_a_run_that_was_asked_for_more_is_not_superfluous(parameters: dict[str, Any]) -> None:
     facts = flow("prices", DONE, due(11, **parameters))
     assert superfluous_runs(facts) == ()
     assert status(facts) is FlowStatus.RUNNING
