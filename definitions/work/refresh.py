@@ -7,6 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from definitions.contract import ExtractRequest, Input, Pipeline, Store, StoreVersion
+from definitions.errors import StoreConflict
 from definitions.markdown_table import frame_table
 from definitions.work.commits import until_committed
 from definitions.work.outcome import Outcome, rows_left
@@ -37,6 +38,8 @@ def refresh(
         frame = pipeline.extract(ExtractRequest(since=since, inputs=tuple(inputs), missing=tuple(missing)))
         if check is not None:
             check(frame)
+        if store.head() != head:  # what was read would take the place of what is newer
+            raise StoreConflict("another refresh has committed while this one read its source. Run it again.")
         return frame, store.write(frame, replace=whole)
 
     frame, written = until_committed(read_and_write)
