@@ -553,7 +553,7 @@ class House:
 
     def retry(self, run: Run) -> None:
         """Let a person run an ended run again, under its own id."""
-        run.admission, run.killed, run.by_hand = None, False, False
+        run.admission, run.killed, run.by_hand, run.automatic = None, False, False, False
         self._set(run, RunState.SCHEDULED, AWAITING_RETRY)
 
     def delete(self, run: Run) -> None:

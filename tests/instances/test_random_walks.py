@@ -329,19 +329,21 @@ class Walk(RuleBasedStateMachine):
             if not blocked or flow_id in asked:
                 continue
             since = max(blocked)
-            worked = any(r.guarded_at and r.guarded_at > since and r.admission is not Admission.BLOCKED for r in runs)
+            rows = self.house.rows_of(flow_id)
+            worked = any(r.guarded_at and r.guarded_at > since and r.judged is not Admission.BLOCKED for r in rows)
             taken_back = any(at > since for at in self.house.taken_back[flow_id])
             assert worked or taken_back
 
     @invariant()
     def a_version_never_steps_back(self) -> None:
-        """But by a person's word, as when a deployment is deleted or a failed run is called completed."""
+        """But by a person's word, as when a deployment is deleted; of a run called completed nobody knows one."""
+        oracle = self.house.oracle
         for flow_id, flow in self.house.flows.items():
-            version = self.house.oracle.version(flow_id)
-            number, deployment = int(version or 0), flow.deployment
+            version, deployment = oracle.version(flow_id), flow.deployment
             before, of = self.versions.get(flow_id, (0, None))
-            assert self.goes_back or deployment is None or deployment != of or number >= before
-            self.versions[flow_id] = (number, deployment)
+            if version is not None:
+                assert self.goes_back or deployment != of or int(version) >= before
+                self.versions[flow_id] = (int(version), deployment)
 
     # How it must end
 
