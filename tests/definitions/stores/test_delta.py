@@ -1,4 +1,5 @@
 import datetime as dt
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -183,9 +184,9 @@ def test_of_two_writers_at_once_one_commits(store: DeltaStore, monkeypatch: pyte
 
 
 def test_of_two_that_create_a_table_at_once_one_does(store: DeltaStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    other, opened = DeltaStore(store.location), []
+    other, looks = DeltaStore(store.location), itertools.count()
     real = other._open
-    monkeypatch.setattr(other, "_open", lambda: None if not opened and not opened.append(1) else real())  # type: ignore[func-returns-value]
+    monkeypatch.setattr(other, "_open", lambda: real() if next(looks) else None)
     store.write(rows((0, "A", 1.0)))
     with pytest.raises(StoreConflict, match="the table can't be created: another writer committed meanwhile"):
         other.write(rows((0, "A", 2.0)))

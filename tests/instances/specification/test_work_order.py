@@ -13,7 +13,7 @@ CSV, EXPRESSION, DELTA, SIMPLE = PARTS
 
 
 def test_an_order_survives_its_way_through_a_row() -> None:
-    parts = {part.type: part.model_copy(update={"definition_version": 2}) for part in (EXPRESSION, DELTA, SIMPLE)}
+    parts = {str(part.type): part.model_copy(update={"definition_version": 2}) for part in (EXPRESSION, DELTA, SIMPLE)}
     order = WorkOrder(
         pins=(
             Pin(flow_id("prices"), "prices", FlowKind.REFRESH, "input", "12-1a2b3c4d", run_id("p1")),
