@@ -170,7 +170,8 @@ class Store(Protocol):
         Rows are keyed by (date, entity) and, where there is one, knowledge_date. Without `replace` new
         keys are appended, known keys with other values are updated, and all else stays; with it the
         table afterwards holds exactly `frame`. Where that changes nothing no version is committed.
-        Raises `StoreError` on duplicate keys, nulls in a key, or columns that don't fit the table.
+        Raises `StoreError` on duplicate keys, nulls in a key, or columns that don't fit the table, and
+        `StoreConflict` where another writer has committed since this one looked.
         """
         ...
 

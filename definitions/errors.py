@@ -88,6 +88,10 @@ class StoreError(DefinitionError):
     """A store that refuses what it is given, or lacks what it is asked for."""
 
 
+class StoreConflict(StoreError):
+    """Another writer has committed to the store meanwhile; of this write nothing was, and it may be made again."""
+
+
 class MissingSecret(DefinitionError):
     """A block that should keep a secret is not there."""
 

@@ -11,7 +11,7 @@ from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.prefect_api import PrefectApi
 from flows.integrations.services import Services, opened
 from flows.reading.run_reader import PrefectReader
-from flows.reading.server_clock import server_now
+from flows.reading.server_clock import server_clock, server_now
 from flows.reading.status_reader import read_all_flows
 from flows.running.events import emit_overdue
 from flows.running.run_messages import superfluous_sweep_message
@@ -52,14 +52,15 @@ async def _do_for_late_ones(prefect: PrefectApi) -> None:
 
 async def sweep_once(services: Services, patience: StuckTimeouts) -> int:
     """End what is stuck, tell what is overdue, withdraw what people cancelled, start what is due, draw it all."""
-    logger, now = get_run_logger(), dt.datetime.now(dt.UTC)
-    prefect = services.prefect
+    logger, prefect = get_run_logger(), services.prefect
+    clock = await server_clock(prefect)
+    now = clock.now()
     flows, world = await read_all_flows(services, now)
     ended = await end_stuck_runs(prefect, world.values(), now, patience)
     for sentence in ended:
         logger.warning("ended as crashed: %s", sentence)
     if ended:  # the world is another one now
-        now = dt.datetime.now(dt.UTC)
+        now = clock.now()
         flows, world = await read_all_flows(services, now)
     for overdue in await emit_overdue(prefect, world.values(), now):
         logger.warning("overdue: %s: %s", overdue.flow.label, overdue.missed.reason)

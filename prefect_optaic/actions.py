@@ -136,18 +136,43 @@ class WorldSnapshot:
 
 async def read_snapshot(services: "Services") -> WorldSnapshot:
     """Return the world of all flows now."""
+    from flows.reading.server_clock import server_now
     from flows.reading.status_reader import read_all_flows
 
-    now = dt.datetime.now(dt.UTC)
+    now = await server_now(services.prefect)
     flows, world = await read_all_flows(services, now)
     return WorldSnapshot(flows, world, now)
 
 
+@dataclass(frozen=True)
+class Withdrawal:
+    """How many requests of a flow were taken back, and the runs of it that are due already all the same."""
+
+    label: str
+    count: int
+    due: tuple[RunId, ...]
+
+
+async def withdraw(services: "Services", flow: "FlowRecord") -> Withdrawal:
+    """Take back all that is asked for of a flow."""
+    from flows.reading.run_reader import PrefectReader
+    from flows.reading.server_clock import server_now
+
+    now = await server_now(services.prefect)
+    count = services.ledger.withdraw_requests(flow.flow_id, now)
+    due: tuple[RunId, ...] = ()
+    if flow.deployment_id is not None:
+        live = await PrefectReader(services.prefect).live([flow.deployment_id], now)
+        due = tuple(run.run_id for run in live.get(flow.deployment_id, ()) if run.waiting)
+    return Withdrawal(f"{flow.instance}.{flow.kind}", count, due)
+
+
 async def read_statuses(services: "Services") -> tuple["InstanceStatus", ...]:
     """Return the board of all instances now."""
+    from flows.reading.server_clock import server_now
     from flows.reading.status_reader import read_statuses
 
-    return await read_statuses(services, dt.datetime.now(dt.UTC))
+    return await read_statuses(services, await server_now(services.prefect))
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from rich.tree import Tree
 from instances.plans.plan import Action, Plan
 from instances.plans.plan_text import change_text, step_text
 from instances.rules.deadlines import next_deadline, policy_text
-from instances.rules.explain import Explanation
+from instances.rules.explain import Explanation, explain
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
-from instances.world.wording import about, moment
-from prefect_optaic.actions import RunSnapshot
+from instances.world.wording import about, moment, short
+from prefect_optaic.actions import RunSnapshot, Withdrawal
 
 SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
 _GAP = "  "  # between the columns of the board
@@ -210,6 +210,33 @@ def cause_tree(explanation: Explanation) -> Tree:
             text = f"{text} [dim](see above)[/]"
         nodes.append(nodes[-1].add(text) if nodes else Tree(text, highlight=False))
     return nodes[0]
+
+
+def requests_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) -> Table:
+    """Return the requests of these flows: since when, with which parameters, and what will become of them."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("flow", "asked for", "with", "next"):
+        table.add_column(column, overflow="fold", no_wrap=column == "flow")
+    for flow in flows:
+        next_step = one_line_reason(explain(flow, world, now).next_step)
+        for request in flow.requests:
+            given = ", ".join(f"{name}={value}" for name, value in request.parameters.items())
+            table.add_row(flow.label, moment(request.created_at, now), escape(given), escape(next_step))
+    return table
+
+
+def show_withdrawal(console: Console, withdrawal: Withdrawal) -> None:
+    """Say what was taken back, and what goes on all the same."""
+    label = escape(withdrawal.label)
+    if withdrawal.count:
+        console.print(f"[green]✓[/] {label} is not asked for any more", highlight=False)
+    else:
+        console.print(f"{label} is not asked for: there is nothing to take back", highlight=False)
+    for run_id in withdrawal.due:
+        console.print(
+            f"  its run {short(run_id)} is due already; cancel it with `prefect flow-run cancel {run_id}`",
+            highlight=False,
+        )
 
 
 def freshness_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) -> Table:

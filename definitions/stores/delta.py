@@ -12,7 +12,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pydantic import Field
 
 from definitions.contract import Definition, Kind, Resources, StoreVersion, Watermark
-from definitions.errors import StoreError
+from definitions.errors import StoreConflict, StoreError
 from definitions.frames import key_columns, long_form
 from definitions.parameters import Parameters
 from research.errors import first_line
@@ -38,7 +38,7 @@ class DeltaStore:
     """Keeps rows in the Delta table at `location`; see `Store` for the contract.
 
     Every write says in its commit which version it has seen, under one name: of two writers at once one
-    commits and the other gets a `StoreError`, also where Delta itself would let both append.
+    commits and the other gets a `StoreConflict`, also where Delta itself would let both append.
     """
 
     def __init__(self, location: str, storage_options: Mapping[str, str] | None = None) -> None:
@@ -87,16 +87,22 @@ class DeltaStore:
                 return None
 
     def _create(self, rows: pl.DataFrame) -> StoreVersion:
-        with self._translated("the table can't be created"):
-            write_deltalake(
-                self.location,
-                rows,
-                mode="error",
-                configuration=CONFIGURATION,
-                storage_options=self.storage_options,
-                commit_properties=_seen(-1),
-            )
-            table = DeltaTable(self.location, version=0, storage_options=self.storage_options)
+        what = "the table can't be created"
+        try:
+            with self._translated(what):
+                write_deltalake(
+                    self.location,
+                    rows,
+                    mode="error",
+                    configuration=CONFIGURATION,
+                    storage_options=self.storage_options,
+                    commit_properties=_seen(-1),
+                )
+                table = DeltaTable(self.location, version=0, storage_options=self.storage_options)
+        except StoreError as error:
+            if self._open() is not None:
+                raise self._conflict(what) from error
+            raise
         return _describe(table, changed=True)
 
     def _replace(self, table: DeltaTable, rows: pl.DataFrame) -> StoreVersion:
@@ -164,11 +170,14 @@ class DeltaStore:
         try:
             yield
         except CommitFailedError as error:
-            raise StoreError(
-                f"{self.location}: {what}: another writer committed meanwhile. Run it again; nothing of it was written."
-            ) from error
+            raise self._conflict(what) from error
         except Exception as error:  # deltalake raises bare Exceptions, with a backtrace below the first line
             raise StoreError(f"{self.location}: {what}: {first_line(error)}") from error
+
+    def _conflict(self, what: str) -> StoreConflict:
+        return StoreConflict(
+            f"{self.location}: {what}: another writer committed meanwhile. Run it again; nothing of it was written."
+        )
 
 
 def _seen(version: int) -> CommitProperties:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import polars as pl
 
-from definitions.contract import ExtractRequest, Input, Pipeline, Store
+from definitions.contract import ExtractRequest, Input, Pipeline, Store, StoreVersion
+from definitions.errors import StoreConflict
 from definitions.markdown_table import frame_table
+from definitions.work.commits import until_committed
 from definitions.work.outcome import Outcome, rows_left
 
 
@@ -25,15 +27,22 @@ def refresh(
     Reads what is newer than the store's watermark; with `everything` all of it, and what the pipeline no
     longer gives is dropped. `check` sees the new rows before they are committed, and raises if they must
     not be. A pipeline with inputs always computes all of its rows: a revised input may change any of them.
+    Where another refresh commits meanwhile, the source is asked again: what was read before is older than that.
     Raises `SourceError`, `StoreError`, and what `check` raises; then nothing is committed.
     """
-    head = store.head()
     whole = everything or bool(inputs)
-    since = head.watermark if head and not whole else None
-    frame = pipeline.extract(ExtractRequest(since=since, inputs=tuple(inputs), missing=tuple(missing)))
-    if check is not None:
-        check(frame)
-    written = store.write(frame, replace=whole)
+
+    def read_and_write() -> tuple[pl.DataFrame, StoreVersion]:
+        head = store.head()
+        since = head.watermark if head and not whole else None
+        frame = pipeline.extract(ExtractRequest(since=since, inputs=tuple(inputs), missing=tuple(missing)))
+        if check is not None:
+            check(frame)
+        if store.head() != head:  # what was read would take the place of what is newer
+            raise StoreConflict("another refresh has committed while this one read its source. Run it again.")
+        return frame, store.write(frame, replace=whole)
+
+    frame, written = until_committed(read_and_write)
     left = rows_left(written)
     return replace(
         left,

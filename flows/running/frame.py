@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Flow, State, flow, get_run_logger, task
@@ -36,7 +36,10 @@ from instances.rules.admission import ADMITTED, Admission, admit, flows_to_refre
 from instances.rules.late_runs import done_by
 from instances.specification.applied import FlowRecord
 from instances.specification.fields import OnStale
+from instances.specification.plugins import readable
+from instances.specification.shapes import SHAPES, Output
 from instances.specification.work_order import WorkOrder
+from instances.storage.advisory_locks import Lock, held
 from instances.storage.ledger import GuardedRun
 from instances.world.facts import BLOCKED, SKIPPED, RunId
 from instances.world.moments import plain_moment
@@ -247,7 +250,7 @@ async def _worked(run: _Run, order: WorkOrder, work: Work, recording: Recording)
 
     patient = step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())
     try:
-        outcome = await asyncio.to_thread(_record, run, await patient(), recording)
+        outcome = await asyncio.to_thread(_record, run, order, await patient(), recording)
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback
         return Failed(message=str(error))
     for event in outcome.events:
@@ -262,11 +265,30 @@ async def _worked(run: _Run, order: WorkOrder, work: Work, recording: Recording)
     return Completed(message=completed_message(outcome))
 
 
-def _record(run: _Run, outcome: Outcome, recording: Recording) -> Outcome:
+def _record(run: _Run, order: WorkOrder, outcome: Outcome, recording: Recording) -> Outcome:
     """Write down what the run leaves, and return it."""
-    with recording(run.services, run.flow.instance, outcome) as left:
-        run.services.ledger.record_outcome(run.run_id, left, run.clock.now())
+    services, one_flow = run.services, str(run.flow.flow_id)
+    with (
+        held(services.engine, Lock.RECORD, of=one_flow),
+        recording(services, run.flow.instance, _on_top(run, order, outcome)) as left,
+    ):
+        services.ledger.record_outcome(run.run_id, left, run.clock.now())
     return left
+
+
+def _on_top(run: _Run, order: WorkOrder, outcome: Outcome) -> Outcome:
+    """Return what a run leaves where another run of its flow may have committed on top before this one could record.
+
+    The last to record must name the last version: by then it is this flow's, whoever has committed it.
+    """
+    services = run.services
+    if SHAPES[run.flow.kind].leaves is not Output.ROWS or not services.ledger.overtaken(run.run_id):
+        return outcome
+    head = readable(order.instances[run.flow.instance], services.registry, services.resources).store.head()
+    if head is None or head.version == outcome.version:
+        return outcome
+    watermark = head.watermark.date if head.watermark else None
+    return replace(outcome, version=head.version, watermark=watermark, row_count=head.row_count)
 
 
 def _without_version(run: _Run, checked: GuardFinding) -> list[str]:

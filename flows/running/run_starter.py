@@ -14,6 +14,7 @@ from prefect.logging.loggers import flow_run_logger
 from flows.integrations.prefect_api import NotInPrefect, PrefectApi, PrefectError, PrefectRefusal, plain
 from flows.integrations.services import Services, opened
 from flows.reading.run_reader import PrefectReader
+from flows.reading.server_clock import server_now
 from flows.reading.world_reader import read_world
 from flows.running.run_messages import started_message, superfluous_message
 from instances.rules.cascade import Decision, Hold, Start, decide
@@ -75,7 +76,7 @@ async def start_due(services: Services, flow_ids: Collection[FlowId]) -> Cascade
     """Decide on each of the flows in one reading of the world, and start those that are due."""
     if not flow_ids:
         return CascadeResult({}, (), {}, {})
-    now = dt.datetime.now(dt.UTC)
+    now = await server_now(services.prefect)
     reader = PrefectReader(services.prefect)
     world = await read_world(services.repository, services.ledger, reader, flow_ids, now=now, deciding=True)
     return await start_due_in(world, services, flow_ids, now)

@@ -19,13 +19,14 @@ class Lock(IntEnum):
     APPLY = 0x6170706C79  # a plan and what comes of it, on one extension database
     MIGRATION = 0x6F707461  # of one extension database
     PROMOTION = 0x70726F6D  # of one model: who its champion is
+    RECORD = 0x7265636F  # of one flow: what its newest run left
     MLFLOW_TABLES = 0x6D6C666C6F77  # MLflow's own, on the database that it has
 
 
 def take(connection: Connection, lock: Lock, of: str | None = None) -> None:
     """Wait for a lock, and hold it until the transaction of this connection ends.
 
-    With `of`, which names a model, those who take it of another one don't wait. Such a lock has a key of 32 bits.
+    With `of`, which names a model or a flow, those who take it of another one don't wait. Its key has 32 bits.
     """
     connection.execute(select(func.pg_advisory_xact_lock(*_key(lock, of))))
 

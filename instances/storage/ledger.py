@@ -170,13 +170,12 @@ class Ledger:
             row = session.get(RunRow, run_id, options=[undefer(RunRow.work_order)])
             if row is None or row.work_order is None or row.admission not in ADMITTED:
                 return None
-            later = select(RunRow.prefect_run_id).where(
-                RunRow.flow_id == row.flow_id,
-                RunRow.prefect_run_id != run_id,
-                RunRow.recorded_at > row.guarded_at,
-            )
-            overtaken = session.scalar(select(later.exists()))
-            return None if overtaken else WorkOrder.from_json(row.work_order)
+            return None if _overtaken(session, row) else WorkOrder.from_json(row.work_order)
+
+    def overtaken(self, run_id: RunId) -> bool:
+        """Say whether another run of the same flow has recorded what it left since this one's guard has judged."""
+        with Session(self.engine) as session:
+            return _overtaken(session, session.get_one(RunRow, run_id))
 
     def record_outcome(self, run_id: RunId, outcome: Outcome, now: dt.datetime) -> None:
         """Write what the run left, on its row and as its instance's handles, in one transaction.
@@ -280,14 +279,16 @@ class Ledger:
                 .values(spent_at=now, spent_by_run=run_id)
             )
 
-    def withdraw_requests(self, flow_id: FlowId, cancelled_at: dt.datetime) -> None:
-        """Close the flow's open requests made up to `cancelled_at`, when a person cancelled."""
+    def withdraw_requests(self, flow_id: FlowId, cancelled_at: dt.datetime) -> int:
+        """Close the flow's open requests made up to `cancelled_at`, when a person cancelled; return how many."""
         with Session(self.engine) as session, session.begin():
-            session.execute(
+            closed = session.scalars(
                 update(RequestRow)
                 .where(RequestRow.flow_id == flow_id, RequestRow.created_at <= cancelled_at, _open())
                 .values(withdrawn_at=cancelled_at)
+                .returning(RequestRow.id)
             )
+            return len(closed.all())
 
     def claim(self, key: str, flow_id: FlowId, *, fingerprint: str, reason: str, now: dt.datetime) -> RunId | None:
         """Take the claim; return the run that has come of it already, if one has.
@@ -319,6 +320,15 @@ def _newest_recorded(flow_ids: Collection[FlowId], count: int) -> Select[tuple[U
         .lateral()
     )
     return select(newest.c.prefect_run_id).select_from(FlowRow).join(newest, true()).where(FlowRow.id.in_(flow_ids))
+
+
+def _overtaken(session: Session, row: RunRow) -> bool:
+    later = select(RunRow.prefect_run_id).where(
+        RunRow.flow_id == row.flow_id,
+        RunRow.prefect_run_id != row.prefect_run_id,
+        RunRow.recorded_at > row.guarded_at,
+    )
+    return bool(session.scalar(select(later.exists())))
 
 
 def _since_before(session: Session, flow_id: UUID, run_id: RunId, version: str | None) -> dt.datetime | None:

@@ -16,8 +16,8 @@ MINUTE = dt.timedelta(minutes=1)
 DAY = dt.timedelta(days=1)
 WEEKDAYS = [dt.date(2026, 3, day) for day in (2, 3, 4, 5, 6, 9, 10, 11, 12, 13)]  # none of them is a holiday
 
-Signature = tuple[str, frozenset[tuple[str, FlowId, str]]]
-"""What a fingerprint is a hash of: the configuration, and each input as role, upstream and version."""
+Signature = tuple[str, frozenset[tuple[FlowId, str, str, str | None]]]
+"""What a fingerprint is a hash of: the configuration, and each input as upstream, role, version and what made it."""
 
 
 class CannotTell(Exception):
@@ -47,7 +47,7 @@ class Oracle:
         flow = self.world.get(flow_id)
         if flow is None or flow.unreadable is not None:
             return "UNKNOWN"
-        if len(flow.live) > 0:
+        if len(self.under_way(flow)) > 0:
             return "RUNNING"
         if flow.deployment_id is None or flow.decisive is None:
             return "NOT_INITIALIZED"
@@ -57,6 +57,7 @@ class Oracle:
             return "UNKNOWN"
         try:
             own_fault, due_from_source = self._what_is_not_met(flow, flow.decisive)
+            own_fault = own_fault or self.has_learned_other_features(flow_id)
         except CannotTell:
             return "UNKNOWN"
         if not own_fault and not due_from_source:
@@ -66,6 +67,48 @@ class Oracle:
         if not own_fault and asked_since and not found_new:
             return "STALE_SOURCE_DELAYED"
         return "STALE"
+
+    def under_way(self, flow: FlowFacts) -> list[RunFact]:
+        """Return the live runs but those that are due, have not started, and have been done by another one."""
+        return [run for run in flow.live if not self._waits(run) or not self.is_done(flow, run.at, run.parameters)]
+
+    def _waits(self, run: RunFact) -> bool:
+        return run.state == "SCHEDULED" and run.state_name != "AwaitingRetry"
+
+    def is_done(self, flow: FlowFacts, due: dt.datetime, parameters: Mapping[str, object]) -> bool:
+        """Say whether a run has completed that began after that moment, and did all that is asked for."""
+        if flow.completed is None or flow.completed.provenance is None:
+            return False
+        row = flow.completed.provenance
+        began_later = row.judged_at is not None and due < row.judged_at
+        return row.recorded and began_later and not parameters.get("everything") and not parameters.get("force")
+
+    def has_learned_other_features(self, flow_id: FlowId) -> bool:
+        """Say whether a model's champion was trained on other definitions of its features than those of now."""
+        flow = self.world[flow_id]
+        if flow.kind != "train" or flow.trained_on is None or self.version(flow_id) is None:
+            return False
+        return self._differ(flow, flow.trained_on)
+
+    def _differ(self, flow: FlowFacts, learned: Mapping[FlowId, str]) -> bool:
+        now: dict[FlowId, str] = {}
+        for edge in flow.edges:
+            if edge.role == "features":
+                if edge.upstream not in self.world:
+                    raise CannotTell
+                if edge.required or edge.upstream in learned:
+                    now[edge.upstream] = self.world[edge.upstream].config_hash
+        return now != dict(learned)
+
+    def waits_for_a_promotion(self, flow_id: FlowId) -> bool:
+        """Say whether a model has been trained on the features of now, and only its champion is of others."""
+        flow = self.world[flow_id]
+        if self.status(flow_id) != "STALE" or not self.has_learned_other_features(flow_id):
+            return False
+        assert flow.completed is not None
+        assert flow.completed.provenance is not None
+        own_fault, due_from_source = self._what_is_not_met(flow, flow.completed)
+        return not own_fault and not due_from_source and not self._differ(flow, flow.completed.provenance.made_by)
 
     def _what_is_not_met(self, flow: FlowFacts, run: RunFact) -> tuple[bool, list[dt.datetime]]:
         """Return whether the flow itself has something to do, and since when data is due from its source."""
@@ -145,9 +188,16 @@ class Oracle:
         if flow.unreadable is not None:
             found.add(flow_id)
         for edge in flow.edges:
-            if edge.required and (self.version(edge.upstream) is None or self._is_too_old(edge)):
+            missing = self.version(edge.upstream) is None
+            if edge.required and (missing or self._is_too_old(edge) or self._is_of_no_use(edge.upstream)):
                 found.add(edge.upstream)
         return found
+
+    def _is_of_no_use(self, flow_id: FlowId) -> bool:
+        try:
+            return self.has_learned_other_features(flow_id)
+        except CannotTell:
+            return True
 
     def _is_too_old(self, edge: Edge) -> bool:
         completed = self.world[edge.upstream].completed
@@ -182,11 +232,21 @@ class Oracle:
         return pinned
 
     def signature(self, flow_id: FlowId) -> Signature:
-        return signature_of(self.world[flow_id].config_hash, self.pins(flow_id))
+        """Return what a run would be for; to a model it matters what its features were made by."""
+        flow, pinned = self.world[flow_id], set()
+        for upstream, role, version in self.pins(flow_id):
+            run = self.world[upstream].completed
+            assert run is not None
+            assert run.provenance is not None
+            learns = flow.kind == "train" and role == "features"
+            pinned.add((upstream, role, version, run.provenance.config_hash if learns else None))
+        return signature_of(flow.config_hash, pinned)
 
-    def admission(self, flow_id: FlowId, *, on_stale: str, force: bool) -> str:
+    def admission(self, flow_id: FlowId, *, on_stale: str, force: bool, superfluous: bool = False) -> str:
         if force:
             return "forced"
+        if superfluous:
+            return "superfluous"
         if self.blockers(flow_id):
             return "warned" if on_stale == "warn" else "blocked"
         return "skipped" if self.world[flow_id].edges and self._nothing_new(flow_id) else "ready"
@@ -229,7 +289,7 @@ class Oracle:
     def start(self, flow_id: FlowId) -> Answer | None:
         flow = self.world[flow_id]
         last = flow.last_ended
-        if flow.unreadable is not None or flow.live or flow.deployment_id is None or flow.paused:
+        if flow.unreadable is not None or self.under_way(flow) or flow.deployment_id is None or flow.paused:
             return None
         if self.blockers(flow_id):
             return None
@@ -238,10 +298,14 @@ class Oracle:
             if not self._is_withdrawn(flow, request):
                 if self._crashes_again_and_again(flow, request):
                     return None
-                return Answer(self.signature(flow_id), after, request.parameters)
+                return Answer(self.signature(flow_id), after, {**self._not_done(flow), **request.parameters})
         if flow.auto and not self.a_person_said_no(flow) and self._is_worth_a_run(flow):
-            return Answer(self.signature(flow_id), after, {})
+            return Answer(self.signature(flow_id), after, self._not_done(flow))
         return None
+
+    def _not_done(self, flow: FlowFacts) -> Mapping[str, object]:
+        """Return what the last run was asked for, if it has crashed."""
+        return flow.crashes[0].parameters if flow.crashes and flow.decisive == flow.crashes[0] else {}
 
     def _is_withdrawn(self, flow: FlowFacts, request: Request) -> bool:
         return flow.cancelled is not None and request.created_at <= flow.cancelled.at
@@ -262,6 +326,9 @@ class Oracle:
     def _something_is_newer(self, flow: FlowFacts, than: dt.datetime) -> bool:
         moments = [] if flow.configured_at is None else [flow.configured_at]
         for edge in flow.edges:
+            feature = self.world.get(edge.upstream) if flow.kind == "train" and edge.role == "features" else None
+            if feature is not None and feature.configured_at is not None:
+                moments.append(feature.configured_at)
             if self.version(edge.upstream) is not None:
                 run = self.world[edge.upstream].completed
                 assert run is not None
@@ -279,7 +346,7 @@ class Oracle:
     def _is_worth_a_run(self, flow: FlowFacts) -> bool:
         status = self.status(flow.flow_id)
         if status in ("NOT_INITIALIZED", "STALE"):
-            return True
+            return not self.waits_for_a_promotion(flow.flow_id)
         if status == "ERROR" and flow.decisive is not None:
             if flow.decisive.state == "CRASHED" or flow.decisive.provenance is None:
                 return self.crashes_for_now(flow) < 3
@@ -313,8 +380,8 @@ def was_cancelled_by_a_person(run: RunFact) -> bool:
     return run.state == "CANCELLED" and run.state_name != "Blocked"
 
 
-def signature_of(config_hash: str, pins: set[tuple[FlowId, str, str]]) -> Signature:
-    return config_hash, frozenset((role, upstream, version) for upstream, role, version in pins)
+def signature_of(config_hash: str, pins: set[tuple[FlowId, str, str, str | None]]) -> Signature:
+    return config_hash, frozenset(pins)
 
 
 def ticks(clock: Clock, first: dt.datetime, last: dt.datetime) -> list[dt.datetime]:

@@ -86,6 +86,7 @@ def provenance(
     recorded: bool = True,
     judged: dt.timedelta | None = None,
     version_since: dt.datetime | None = None,
+    made_by: Mapping[str, str] | None = None,
 ) -> Provenance:
     """Return what a row says; `judged` is how long ago the run's guard judged."""
     return Provenance(
@@ -98,6 +99,7 @@ def provenance(
         recorded=recorded,
         judged_at=NOW - judged if judged is not None else None,
         version_since=version_since,
+        made_by={flow_id(name): config for name, config in (made_by or {}).items()},
     )
 
 

@@ -66,6 +66,7 @@ class _Draft:
     flow_id: FlowId
     edges: tuple[Edge, ...]
     policy: Policy
+    kind: FlowKind
     ended: list[RunFact] = field(default_factory=list)
     live: list[RunFact] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +99,11 @@ class WorldMaker:
         return self.case
 
     def _healthy(self, place: int) -> _Draft:
-        draft = _Draft(flow_of(place), tuple(self._edges(place)), self._policy())
+        edges = tuple(self._edges(place))
+        kind = FlowKind.TRAIN if edges and self._one_in(5) else FlowKind.REFRESH
+        if kind is FlowKind.TRAIN:
+            edges = tuple(replace(edge, role="features") if edge.role == "input" else edge for edge in edges)
+        draft = _Draft(flow_of(place), edges, self._policy(), kind)
         if self._one_in(3):
             draft.ended.append(self.run(draft, self._some_state(), days(self.random.randrange(2, 30))))
         draft.ended.append(self.run(draft, RunState.COMPLETED, minutes(self.random.randrange(20, 30))))
@@ -147,7 +152,7 @@ class WorldMaker:
         facts = FlowFacts(
             flow_id=draft.flow_id,
             instance=f"flow-{place}",
-            kind=FlowKind.REFRESH,
+            kind=draft.kind,
             config_hash=CONFIG,
             deployment_id=UUID(int=place),
             policy=draft.policy,
@@ -159,6 +164,9 @@ class WorldMaker:
             cancelled=next(by_people, None),
             crashes=tuple(crashes),
         )
+        if draft.kind is FlowKind.TRAIN and facts.completed is not None and facts.completed.provenance is not None:
+            known = facts.completed.provenance.made_by if not self._one_in(6) else None
+            facts = replace(facts, trained_on=known)
         return replace(facts, **draft.fields)
 
     # What faults are made of
@@ -181,16 +189,26 @@ class WorldMaker:
         config_hash: str = CONFIG,
         **fields: Any,
     ) -> Provenance:
-        pinned = {(edge.upstream, edge.role, inputs[edge.upstream]) for edge in draft.edges if edge.upstream in inputs}
+        read = [edge for edge in draft.edges if edge.upstream in inputs]
+        made_by = {edge.upstream: self._made_by(draft, edge) for edge in read}
+        pinned = {(edge.upstream, edge.role, inputs[edge.upstream], made_by[edge.upstream]) for edge in read}
         run = RunId(UUID(int=0))
-        pins = [Pin(upstream, "", FlowKind.REFRESH, role, version, run) for upstream, role, version in pinned]
+        pins = [Pin(at, "", FlowKind.REFRESH, role, version, run, by) for at, role, version, by in pinned]
         printed = fingerprint(config_hash, pins)
         self.case.signatures[printed] = signature_of(config_hash, pinned)
         dated = draft.policy.calendar is not None or self._one_in(3)
         outcome: dict[str, Any] = {"version": "3", "watermark": self.now.date() if dated else None}
         if not completed:
             outcome = {"recorded": False}
+        outcome["made_by"] = {upstream: by for upstream, by in made_by.items() if by is not None}
+        outcome["judged_at"] = self.now - minutes(self.random.choice((4, 12, 24))) if self._one_in(2) else None
         return Provenance(printed, config_hash, inputs, **(outcome | fields))
+
+    def _made_by(self, draft: _Draft, edge: Edge) -> str | None:
+        """Return what the newest version of a feature was made by, of other inputs nothing."""
+        upstream = self.case.world.get(edge.upstream)
+        left = upstream.completed.provenance if upstream is not None and upstream.completed is not None else None
+        return left.config_hash if draft.kind is FlowKind.TRAIN and edge.role == "features" and left else None
 
     def row_with_other_inputs(self, draft: _Draft, *, completed: bool) -> Provenance | None:
         """Return the row of a run that had an older version of an input, or lacked one, if there is an input."""
@@ -248,6 +266,35 @@ def missing(maker: WorldMaker, draft: _Draft) -> None:
 def live(maker: WorldMaker, draft: _Draft) -> None:
     state = maker.random.choice(LIVE_STATES)
     draft.live.append(RunFact(RunId(maker.identifier()), state, "", maker.now - minutes(maker.random.randrange(3))))
+
+
+def late(maker: WorldMaker, draft: _Draft) -> None:
+    """Let runs be due: of ticks while no worker was there, of people, or of one that is to run again."""
+    for ago in maker.random.sample((1, 3, 5, 11, 13, 23, 25, 90), maker.random.choice((1, 1, 2, 3))):
+        name = maker.random.choice(("Scheduled", "Late", "Late", "AwaitingRetry"))
+        asked = maker.random.choice(({}, {}, {"on_stale": "warn"}, {"everything": True}, {"force": True}))
+        run = RunFact(RunId(maker.identifier()), RunState.SCHEDULED, name, maker.now - minutes(ago), parameters=asked)
+        draft.live.append(run)
+
+
+def asked_for_more(maker: WorldMaker, draft: _Draft) -> None:
+    """Let the newest run have been asked for more than usual, and have crashed."""
+    run = maker.run(draft, RunState.CRASHED, minutes(2), row=maker.random.random() < 0.5)
+    draft.ended.append(replace(run, parameters=maker.random.choice(({"everything": True}, {"force": True}))))
+
+
+def defined_anew(maker: WorldMaker, draft: _Draft) -> None:
+    """Let it have a definition that models downstream have not learned, and maybe have run with it already."""
+    config = maker.random.choice(("config-3", "config-4"))
+    draft.fields["config_hash"] = config
+    if maker.random.random() < 0.7:
+        draft.ended.append(maker.run(draft, RunState.COMPLETED, minutes(6), config_hash=config))
+
+
+def learned_long_ago(maker: WorldMaker, draft: _Draft) -> None:
+    """Let the champion of a model be an older one, of other features, whatever was trained since."""
+    learned = {edge.upstream: maker.random.choice((CONFIG, OLD_CONFIG, "config-3")) for edge in draft.edges}
+    draft.fields["trained_on"] = maker.random.choice((learned, dict(list(learned.items())[1:]), None))
 
 
 def ended_badly(maker: WorldMaker, draft: _Draft) -> None:
@@ -381,6 +428,13 @@ FAULTS: tuple[Callable[[WorldMaker, _Draft], None], ...] = (
     unreadable,
     missing,
     live,
+    late,
+    late,
+    asked_for_more,
+    defined_anew,
+    defined_anew,
+    learned_long_ago,
+    learned_long_ago,
     ended_badly,
     ended_badly,
     failed_with_other_inputs,

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping
 from random import Random
+from typing import Any
 
 from hypothesis import event, given
 from sqlalchemy import Engine
 
 from instances.rules.admission import admit, flows_to_refresh
 from instances.rules.cascade import Hold, Start, decide
+from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, assess
 from instances.rules.status import FlowStatus, judge
 from instances.specification.fields import OnStale, UpstreamRef
@@ -47,6 +49,8 @@ REASONS = (
     "its facts can't be read",
     "it is ERROR: failed",
     "left no version",
+    "was trained on another definition of",
+    "no version trained since was promoted",
     "its newest version was completed at",
 )
 ON_STALE: tuple[OnStale, ...] = ("block", "refresh", "warn")
@@ -68,6 +72,15 @@ def test_every_flow_has_the_status_of_the_table(case: Case) -> None:
         status = judge(flow, case.world, case.now).status
         event(f"status {status}")
         assert status == case.oracle.status(flow_id)
+
+
+@examples(100)
+@given(cases())
+def test_a_late_run_is_superfluous_by_the_text(case: Case) -> None:
+    for flow in case.world.values():
+        under_way = {run.run_id for run in runs_under_way(flow)}
+        event(f"late: {len(flow.live) > len(under_way)}, under way: {len(under_way) > 0}")
+        assert under_way == {run.run_id for run in case.oracle.under_way(flow)}
 
 
 @examples(100)
@@ -117,9 +130,11 @@ def test_a_run_is_admitted_by_the_text(case: Case) -> None:
     for report in reports(case):
         for on_stale in ON_STALE:
             for force in (False, True):
-                admission = admit(case.world[report.flow_id], report, on_stale=on_stale, force=force)
-                event(f"admission {admission}")
-                assert admission == case.oracle.admission(report.flow_id, on_stale=on_stale, force=force)
+                for superfluous in (False, True):
+                    how: dict[str, Any] = {"on_stale": on_stale, "force": force, "superfluous": superfluous}
+                    admission = admit(case.world[report.flow_id], report, **how)
+                    event(f"admission {admission}")
+                    assert admission == case.oracle.admission(report.flow_id, **how)
         asked = flows_to_refresh(report, case.world)
         assert set(asked) == case.oracle.asked_upstream(report.flow_id)
         assert len(set(asked)) == len(asked)

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from random import Random
 from uuid import UUID
 
@@ -11,11 +12,11 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from definitions.contract import FlowKind
 from instances.rules.admission import Admission
 from instances.rules.readiness import FreshnessReport
 from instances.specification.fields import OnStale
 from instances.world.facts import BLOCKED, SKIPPED, Clock, Edge, FlowId, Policy, RunState
-from tests.instances.oracle import was_cancelled_by_a_person
 from tests.instances.sample_world import days, hours, minutes
 from tests.instances.simulated_house import Flow, House, Reading, Run
 from tests.properties import examples
@@ -39,8 +40,10 @@ def draw_flows(random: Random, size: int) -> list[Flow]:
         count = min(place, random.choice((0, 1, 1, 2, 2, 3)))
         edges = tuple(_draw_edge(random, upstream) for upstream in random.sample(flows, count))
         policy, auto = _draw_source(random) if not edges else _draw_follower(random)
-        on_stale = random.choice(ON_STALE)
-        flows.append(Flow(flow_at(place), f"flow-{place}", edges, policy, auto, on_stale))
+        on_stale, kind = random.choice(ON_STALE), FlowKind.REFRESH
+        if policy == WEEKLY:
+            kind, edges = FlowKind.TRAIN, tuple(replace(edge, role="features") for edge in edges)
+        flows.append(Flow(flow_at(place), f"flow-{place}", edges, policy, auto, on_stale, kind))
     return flows
 
 
@@ -106,12 +109,16 @@ class CheckedHouse(House):
         assert all(self.oracle.start(start.flow_id) is not None for start in reading.starts)
         return reading
 
-    def guard(self, run: Run) -> FreshnessReport:
+    def guard(self, run: Run) -> FreshnessReport | None:
         self.pass_time()
         oracle, on_stale = self.oracle, run.parameters.get("on_stale", self.flows[run.flow_id].on_stale)
-        admission = oracle.admission(run.flow_id, on_stale=on_stale, force=run.force)
-        pins = oracle.pins(run.flow_id)
+        done = run.attempts == 0 and oracle.is_done(oracle.world[run.flow_id], run.due, run.parameters)
+        admission = oracle.admission(run.flow_id, on_stale=on_stale, force=run.force, superfluous=done)
+        pins, before = oracle.pins(run.flow_id), run.provenance
         report = super().guard(run)
+        if report is None:
+            assert run.provenance is before, "every attempt goes by what the first one's guard wrote down"
+            return None
         assert run.admission == admission
         assert sum(wish.open for wish in self.wishes if wish.flow_id == run.flow_id) <= 1
         assert {(pin.upstream, pin.role, pin.version) for pin in report.pins} == pins
@@ -125,9 +132,9 @@ class CheckedHouse(House):
     def end(self, run: Run, how: str = "completed") -> None:
         guarded, version = run.provenance, self.oracle.version(run.flow_id)
         super().end(run, how)
-        assert guarded is not None
-        assert run.provenance is not None
-        assert run.provenance.inputs == guarded.inputs, "a pinned version never changes"
+        if guarded is not None:
+            assert run.provenance is not None
+            assert run.provenance.inputs == guarded.inputs, "a pinned version never changes"
         if run.name == SKIPPED:
             assert self.oracle.version(run.flow_id) == version, "a skipped run confirms the version"
 
@@ -138,12 +145,14 @@ class Walk(RuleBasedStateMachine):
     house: House
     goes_back: bool
     old_readings: list[Reading]
+    versions: dict[FlowId, tuple[int, UUID | None]]
 
     @initialize(random=st.randoms(use_true_random=True), size=st.integers(2, 8), goes_back=st.booleans())
     def build(self, random: Random, size: int, goes_back: bool) -> None:
         self.house = CheckedHouse(draw_flows(random, size))
         self.goes_back = goes_back  # whether configurations and versions may return to what they were
         self.old_readings = []
+        self.versions = {}
 
     def flow(self, place: int) -> Flow:
         return self.house.flows[flow_at(place % len(self.house.flows))]
@@ -153,12 +162,14 @@ class Walk(RuleBasedStateMachine):
     @rule(
         place=st.integers(0, 7),
         force=st.sampled_from((False, False, False, True)),
+        everything=st.sampled_from((False, False, True)),
         on_stale=st.sampled_from((None, None, "block", "refresh", "refresh", "warn")),
     )
-    def a_person_starts_a_run(self, place: int, force: bool, on_stale: str | None) -> None:
+    def a_person_starts_a_run(self, place: int, force: bool, everything: bool, on_stale: str | None) -> None:
         parameters = {"on_stale": on_stale} if on_stale else {}
         if self.flow(place).deployment is not None:
-            self.house.schedule(self.flow(place).flow_id, parameters=parameters, force=force)
+            asked = parameters | ({"force": True} if force else {}) | ({"everything": True} if everything else {})
+            self.house.schedule(self.flow(place).flow_id, parameters=asked)
 
     @precondition(lambda self: any(not run.ended for run in self.house.every_run()))
     @rule(number=st.integers(0, 7))
@@ -171,6 +182,42 @@ class Walk(RuleBasedStateMachine):
     def a_person_deletes_a_waiting_run(self, number: int) -> None:
         runs = [run for run in self.house.every_run() if run.waiting]
         self.house.delete(runs[number % len(runs)])
+
+    @precondition(lambda self: self.ended_runs())
+    @rule(number=st.integers(0, 30))
+    def an_ended_run_is_deleted(self, number: int) -> None:
+        """By a person or by retention: what has completed and is on record stays, and so does its version."""
+        ended = self.ended_runs()
+        run = ended[number % len(ended)]
+        before, stays = self.judged(), run.worked or (run.name == SKIPPED and not run.by_hand)
+        self.house.delete(run)
+        if stays:
+            assert self.judged() == before
+
+    def ended_runs(self) -> list[Run]:
+        return [run for run in self.house.every_run() if run.ended]
+
+    def judged(self) -> dict[FlowId, tuple[str, str | None]]:
+        oracle = self.house.oracle
+        return {flow_id: (oracle.status(flow_id), oracle.version(flow_id)) for flow_id in self.house.flows}
+
+    @precondition(lambda self: any(run.state is not RunState.COMPLETED for run in self.ended_runs()))
+    @rule(number=st.integers(0, 7))
+    def a_person_retries_a_run_under_its_own_id(self, number: int) -> None:
+        runs = [run for run in self.ended_runs() if run.state is not RunState.COMPLETED]
+        self.house.retry(runs[-1 - number % len(runs)])
+
+    @rule(place=st.integers(0, 7))
+    def a_person_takes_back_what_is_asked_for(self, place: int) -> None:
+        self.house.take_back(self.flow(place).flow_id)
+
+    @rule(place=st.integers(0, 7), clock=st.sampled_from(CLOCKS))
+    def a_schedule_is_changed(self, place: int, clock: Clock) -> None:
+        flow = self.flow(place)
+        if flow.policy.clock is not None:
+            late = self.house.oracle.status(flow.flow_id) == "STALE"
+            self.house.reschedule(flow.flow_id, clock)
+            assert late or self.house.oracle.status(flow.flow_id) != "STALE", "it owes the next tick"
 
     @precondition(lambda self: self.failed_runs())
     @rule(number=st.integers(0, 7))
@@ -282,9 +329,21 @@ class Walk(RuleBasedStateMachine):
             if not blocked or flow_id in asked:
                 continue
             since = max(blocked)
-            worked = any(r.guarded_at and r.guarded_at > since and r.admission is not Admission.BLOCKED for r in runs)
-            cancelled = any(was_cancelled_by_a_person(run.fact(told=False)) and run.at > since for run in runs)
-            assert worked or cancelled
+            rows = self.house.rows_of(flow_id)
+            worked = any(r.guarded_at and r.guarded_at > since and r.judged is not Admission.BLOCKED for r in rows)
+            taken_back = any(at > since for at in self.house.taken_back[flow_id])
+            assert worked or taken_back
+
+    @invariant()
+    def a_version_never_steps_back(self) -> None:
+        """But by a person's word, as when a deployment is deleted; of a run called completed nobody knows one."""
+        oracle = self.house.oracle
+        for flow_id, flow in self.house.flows.items():
+            version, deployment = oracle.version(flow_id), flow.deployment
+            before, of = self.versions.get(flow_id, (0, None))
+            if version is not None:
+                assert self.goes_back or deployment != of or int(version) >= before
+                self.versions[flow_id] = (int(version), deployment)
 
     # How it must end
 
@@ -310,7 +369,9 @@ class Walk(RuleBasedStateMachine):
                 assert house.oracle.status(flow_id) == "READY", house.flows[flow_id].name
         for flow_id in house.flows:  # upstream first
             nothing_left = house.oracle.status(flow_id) == "READY" and house.oracle.version(flow_id) is None
-            house.schedule(flow_id, force=nothing_left)  # unforced it would have nothing new to do
+            # Unforced it would have nothing new to do.
+            force = nothing_left or house.oracle.waits_for_a_promotion(flow_id)
+            house.schedule(flow_id, parameters={"force": True} if force else {})
             self.house.work_through()
         self.sweep_until_rest()
         assert {house.oracle.status(flow_id) for flow_id in house.flows} == {"READY"}
@@ -337,6 +398,8 @@ class Walk(RuleBasedStateMachine):
             return oracle.version(flow_id) is None
         if facts.requests:
             return False
+        if oracle.waits_for_a_promotion(flow_id):
+            return True
         decisive = facts.decisive
         failed = decisive is not None and decisive.state is RunState.FAILED and decisive.provenance is not None
         return not facts.auto or failed or oracle.status(flow_id) == "UNKNOWN"

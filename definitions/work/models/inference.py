@@ -7,6 +7,7 @@ import polars as pl
 
 from definitions.contract import Input, Regressor, Store
 from definitions.markdown_table import frame_table
+from definitions.work.commits import until_committed
 from definitions.work.models.prediction import predict
 from definitions.work.outcome import Outcome, rows_left
 
@@ -36,7 +37,7 @@ def infer(
     past = reference.select(*KEYS, "prediction")
     later = predict(model, features, feature_names(reference), missing=missing, since=past["date"].max())  # type: ignore[arg-type]
     rows = pl.concat([past, later]).sort(*KEYS)
-    written = store.write(rows, replace=True)
+    written = until_committed(lambda: store.write(rows, replace=True))
     left = rows_left(written)
     newest = rows.filter(pl.col("date") == left.watermark).sort("prediction", descending=True)
     return replace(

@@ -8,6 +8,7 @@ import polars as pl
 
 from definitions.contract import Input, Store
 from definitions.markdown_table import frame_table
+from definitions.work.commits import until_committed
 from definitions.work.outcome import Outcome, rows_left
 from definitions.work.portfolios.portfolio_settings import TRADES, BacktestConfig, DateRange
 from research.errors import ResearchError
@@ -164,8 +165,9 @@ def _kept(
 ) -> Outcome:
     """Write what came of it, and say what it was; the trades first, since a run's version is the equity's."""
     curves = {PORTFOLIO: result.equity} if reference is None else {PORTFOLIO: result.equity, BENCHMARK: reference}
-    trades = trades_store.write(result.trades, replace=True)
-    written = equity_store.write(pl.concat(_rows(entity, curve) for entity, curve in curves.items()), replace=True)
+    trades = until_committed(lambda: trades_store.write(result.trades, replace=True))
+    equity = pl.concat(_rows(entity, curve) for entity, curve in curves.items())
+    written = until_committed(lambda: equity_store.write(equity, replace=True))
     metrics = performance(result.equity) | trading(result.equity, result.turnover, result.costs)
     others: dict[str, float] = {}
     if reference is not None:

@@ -9,6 +9,7 @@ import polars as pl
 
 from definitions.contract import Allocation, AllocationRequest, Input, Optimizer, Store
 from definitions.markdown_table import frame_table
+from definitions.work.commits import until_committed
 from definitions.work.outcome import Outcome, rows_left
 from definitions.work.portfolios.portfolio_settings import OptimizationSettings
 from research.errors import ResearchError
@@ -76,7 +77,7 @@ def optimize(
             "Shorten the lookback, or lengthen the prices"
         )
     frame = pl.concat(_rows(decision) for decision in decisions)
-    written = store.write(frame, replace=True)
+    written = until_committed(lambda: store.write(frame, replace=True))
     metrics = _metrics(decisions)
     statuses = ", ".join(sorted({decision.allocation.solver_status for decision in decisions}))
     return replace(

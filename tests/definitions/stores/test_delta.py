@@ -1,4 +1,5 @@
 import datetime as dt
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from definitions.contract import Kind, StoreVersion, Watermark
-from definitions.errors import InvalidConfig, MissingSecret, StoreError
+from definitions.errors import InvalidConfig, MissingSecret, StoreConflict, StoreError
 from definitions.stores.delta import DeltaStore
 from tests.definitions.resources import FakeCredentials, make, resources
 from tests.properties import examples
@@ -172,7 +173,7 @@ def test_of_two_writers_at_once_one_commits(store: DeltaStore, monkeypatch: pyte
     monkeypatch.setattr(other, "_open", lambda: seen)
     store.write(rows((1, "A", 1.0)))
 
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StoreConflict) as caught:
         other.write(rows((0, "A", close), (1, "A", 5.0)))
 
     assert str(caught.value) == (
@@ -180,6 +181,16 @@ def test_of_two_writers_at_once_one_commits(store: DeltaStore, monkeypatch: pyte
         "Run it again; nothing of it was written."
     )
     assert content(store, 1) == [(day(0), "A", 1.0), (day(1), "A", 1.0)]
+
+
+def test_of_two_that_create_a_table_at_once_one_does(store: DeltaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, looks = DeltaStore(store.location), itertools.count()
+    real = other._open
+    monkeypatch.setattr(other, "_open", lambda: real() if next(looks) else None)
+    store.write(rows((0, "A", 1.0)))
+    with pytest.raises(StoreConflict, match="the table can't be created: another writer committed meanwhile"):
+        other.write(rows((0, "A", 2.0)))
+    assert content(store, 0) == [(day(0), "A", 1.0)]
 
 
 def test_a_place_that_can_not_be_written_is_named() -> None:

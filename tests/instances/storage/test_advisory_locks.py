@@ -87,6 +87,7 @@ OLDER = {
     Lock.MIGRATION: "1869640801",
     Lock.PROMOTION: "1886547821, hashtext('returns')",
     Lock.MLFLOW_TABLES: "120312342278007",
+    Lock.RECORD: "1919247215, hashtext('returns')",
 }
 
 
@@ -96,6 +97,6 @@ def test_processes_of_older_code_wait_by_the_same_keys(database: Engine, lock: L
         with database.connect() as older:
             return bool(older.scalar(text(f"SELECT pg_try_advisory_lock({OLDER[lock]})")))
 
-    with held(database, lock, of="returns" if lock is Lock.PROMOTION else None):
+    with held(database, lock, of="returns" if lock in (Lock.PROMOTION, Lock.RECORD) else None):
         assert not is_free()
     assert is_free()

@@ -13,13 +13,17 @@ from sqlalchemy.orm import Session, undefer
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
+from instances.rules.admission import ADMITTED
+from instances.specification.applied import AppliedInstance
 from instances.specification.shapes import SHAPES
+from instances.specification.work_order import WorkOrder
 from instances.storage.ledger import GuardedRun, Ledger
 from instances.storage.tables import ClaimRow, DatasetInstanceRow, RequestRow, RunRow
 from instances.world.facts import FlowId, Provenance, RunId
+from instances.world.fingerprint import Pin
 from tests.instances.catalogue import dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
-from tests.instances.sample_world import NOW, hours, minutes, run_id
+from tests.instances.sample_world import NOW, flow_id, hours, minutes, run_id
 
 Ids = dict[str, FlowId]
 THREADS = 8
@@ -239,6 +243,58 @@ def test_the_newest_runs_of_a_flow_are_those_that_have_recorded_something(ledger
     assert len(sent) == 1
 
 
+# Attempts
+
+
+def order(version: str = "12") -> WorkOrder:
+    pin = Pin(flow_id("prices"), "prices", FlowKind.REFRESH, "input", version, run_id("p0"))
+    return WorkOrder((pin,), {"momentum": AppliedInstance(dataset("momentum"))}, everything=True)
+
+
+def test_a_run_that_was_admitted_goes_on_with_what_its_guard_wrote_down(ledger: Ledger, ids: Ids) -> None:
+    assert ledger.standing_order(run_id("m1")) is None
+    for admission in ADMITTED:
+        ledger.record_guard(guarded("m1", ids["momentum"], admission=admission, order=order()))
+        assert ledger.standing_order(run_id("m1")) == order()
+    ledger.record_outcome(run_id("m1"), Outcome("7"), NOW + hours(1))  # and has crashed since
+    assert ledger.standing_order(run_id("m1")) == order()
+
+
+@pytest.mark.parametrize("admission", ["blocked", "skipped"])
+def test_a_run_that_was_not_admitted_is_judged_anew(ledger: Ledger, ids: Ids, admission: str) -> None:
+    ledger.record_guard(guarded("m1", ids["momentum"], admission=admission, order=order()))
+    assert ledger.standing_order(run_id("m1")) is None
+    ledger.record_guard(guarded("m2", ids["momentum"], admission="ready"))  # which had nothing to read
+    assert ledger.standing_order(run_id("m2")) is None
+
+
+def test_a_run_that_another_one_has_overtaken_is_judged_anew(ledger: Ledger, ids: Ids) -> None:
+    """Else what it was to read, which is older, would take the place of what is newer."""
+    ledger.record_guard(guarded("m1", ids["momentum"], admission="ready", order=order()))
+    left(ledger, ids["universe"], "u1", "1", -1)
+    left(ledger, ids["momentum"], "m0", "1", 1)
+    assert not ledger.overtaken(run_id("m1"))
+    assert ledger.standing_order(run_id("m1")) == order()
+    left(ledger, ids["momentum"], "m2", "2", -1)
+    assert ledger.overtaken(run_id("m1"))
+    assert ledger.standing_order(run_id("m1")) is None
+
+
+# Models
+
+
+def test_what_a_version_of_a_model_was_trained_on_is_found_by_the_run_that_trained_it(ledger: Ledger, ids: Ids) -> None:
+    pins = ((ids["prices"], "features", "12"), (ids["universe"], "prices", "3"))
+    for name, made_by, trained in (("m1", "config-1", "1"), ("m2", "config-2", "2")):
+        ledger.record_guard(guarded(name, ids["momentum"], inputs=pins, made_by={ids["prices"]: made_by}))
+        assert only(ledger, name).made_by == {ids["prices"]: made_by}
+        ledger.record_outcome(run_id(name), Outcome("1", facts={"trained_version": trained}), NOW)
+    left(ledger, ids["universe"], "u1", "1", 0)
+    assert ledger.trained_on({ids["momentum"]: "1"}) == {ids["momentum"]: {ids["prices"]: "config-1"}}
+    assert ledger.trained_on({ids["momentum"]: "2"}) == {ids["momentum"]: {ids["prices"]: "config-2"}}
+    assert ledger.trained_on({ids["momentum"]: "3", ids["universe"]: "1"}) == {}
+
+
 def test_an_outcome_needs_the_row_that_its_guard_wrote(ledger: Ledger, ids: Ids) -> None:
     with pytest.raises(NoResultFound):
         ledger.record_outcome(run_id("p1"), Outcome("7"), NOW)
@@ -332,7 +388,7 @@ def test_a_withdrawn_request_is_not_spent_and_the_other_way_round(ledger: Ledger
 
 def test_a_request_made_after_the_cancellation_stays(ledger: Ledger, ids: Ids) -> None:
     ledger.request([ids["prices"]], parameters={"n": 1}, run_id=None, now=NOW)
-    ledger.withdraw_requests(ids["prices"], NOW)
+    assert [ledger.withdraw_requests(ids["prices"], NOW) for _ in range(2)] == [1, 0]
     ledger.request([ids["prices"]], parameters={"m": 2}, run_id=None, now=NOW + minutes(1))
     ledger.withdraw_requests(ids["prices"], NOW)
     (request,) = ledger.open_requests([ids["prices"]])[ids["prices"]]

@@ -50,3 +50,9 @@ def test_it_differs_when_the_configuration_differs() -> None:
 def test_which_run_left_a_version_makes_no_difference() -> None:
     confirmed = replace(pin("prices"), run_id=run_id("the skipped one"), instance="renamed")
     assert fingerprint("config-1", [confirmed]) == fingerprint("config-1", [pin("prices")])
+
+
+def test_what_an_input_was_made_by_counts_where_it_is_said() -> None:
+    plain = pin("momentum", "7", "features")
+    prints = {fingerprint("config-1", [replace(plain, made_by=made_by)]) for made_by in (None, "a", "b")}
+    assert len(prints) == 3
