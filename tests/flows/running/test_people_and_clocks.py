@@ -244,7 +244,7 @@ def test_a_streak_of_crashes_is_over_when_the_configuration_has_changed(play: Pl
 
 def test_every_attempt_of_a_run_uses_the_configuration_that_its_guard_wrote_down(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
-        retry = {"schedule": {"retry_policy": {"max_retries": 1, "backoff": "0s"}}}
+        retry: dict[str, Any] = {"schedule": {"retry_policy": {"max_retries": 1, "backoff": "0s"}}}
         await lab.source("prices", {"2024-01-02": 1.0}, **retry)
         await lab.bootstrap()
         lab.write("other", {"2024-01-02": 7.0})
