@@ -1,12 +1,15 @@
 """Experiments, models, optimizers and backtests on the real servers: Prefect, Postgres, MLflow and Evidently."""
 
 import asyncio
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from definitions.contract import ExtractRequest
+from definitions.pipelines.sp500_sample import Sp500SampleParameters, Sp500SamplePipeline
 from flows.integrations.mlflow_tracking import NoSuchVersion
 from instances.rules.status import FlowStatus
 from instances.specification.fields import SignalSpec
@@ -122,29 +125,33 @@ def test_the_whole_chain_comes_to_rest_ready_once_a_person_has_promoted(
     play(scenario)
 
 
+def _write_prices(lab: Lab, *, growth: float) -> dict[str, Any]:
+    """Write the sample's closes from 2016 on, each growing `growth` times more in a year; return how to read them."""
+    sample = Sp500SamplePipeline(Sp500SampleParameters(start=dt.date(2016, 1, 1))).extract(ExtractRequest(since=None))
+    years = (pl.col("date") - pl.col("date").min()).dt.total_days() / 365
+    file = lab.folder / "closes.csv"
+    sample.with_columns(pl.col("close") * growth**years).write_csv(file)
+    return {"pipeline_instance": {"definition": "csv", "config": {"path": str(file)}}}
+
+
 def test_shifted_features_are_drift_and_train_the_model_again(play: Play, tmp_path: Path) -> None:
     async def scenario(lab: Lab) -> None:
         only = (*SIGNALS, "returns")
         model = {"promotion": {"threshold": -1.0}, "monitoring": {"window_days": 252, "share": 0.25}}
-        await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, only, returns=model))
+        prices = _write_prices(lab, growth=1)
+        await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, only, returns=model, prices=prices))
         await lab.run("prices")
         flows = (*SIGNALS, "returns.train", "returns.infer", "returns.monitor")
         await lab.drain(*flows)
         unshifted = metrics(lab, "returns.monitor")
         assert (unshifted["drifted"], len(await lab.runs("returns.train"))) == (0.0, 1)
 
-        shifted = {
-            "pipeline_instance": {
-                "definition": "expression",
-                "config": {"expression": "REF(close, 21) / REF(close, 252) + 1"},
-            }
-        }
-        await lab.bootstrap(manifest=chain(lab.prefix, tmp_path, only, returns=model, momentum=shifted))
-        assert (await lab.run("momentum")).is_completed()
-        await lab.drain("returns.infer", "returns.monitor")
-        shifted_now = metrics(lab, "returns.monitor")
-        assert shifted_now["drifted"] == 1.0
-        assert shifted_now["drift_momentum_value"] > 1 > unshifted["drift_momentum_value"]
+        _write_prices(lab, growth=3)
+        await lab.run("prices", everything=True)
+        await lab.drain(*SIGNALS, "returns.infer", "returns.monitor")
+        shifted = metrics(lab, "returns.monitor")
+        assert shifted["drifted"] == 1.0
+        assert shifted["drift_momentum_value"] > 1 > unshifted["drift_momentum_value"]
         runs = await _runs_of(lab, "returns.train", 2)
         assert [run.created_by and run.created_by.type for run in runs] == [None, "AUTOMATION"]
 
