@@ -211,6 +211,20 @@ def test_without_a_stack_env_says_what_to_do(shell: Shell) -> None:
     assert done.stderr == f"error: no stack runs here ({shell.home}): run `optaic up`, or set PREFECT_API_URL.\n"
 
 
+@pytest.fixture
+def started_here() -> Iterator[None]:
+    """For what is started in this process: afterwards Prefect talks here to what it talked to before."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    if "prefect.context" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
+
+
+@pytest.mark.usefixtures("started_here")
 def test_a_server_that_dies_at_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, started = Home(tmp_path / "home"), list[Record]()
 
