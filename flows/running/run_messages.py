@@ -7,7 +7,7 @@ from typing import Any
 from definitions.work.outcome import Outcome
 from instances.rules.readiness import FreshnessReport
 from instances.world.facts import RunFact, RunId
-from instances.world.wording import moment, short, version_of
+from instances.world.wording import counted, moment, short, version_of
 
 # In its state
 
@@ -55,7 +55,7 @@ def completed_message(outcome: Outcome) -> str:
         return outcome.message
     if outcome.version is None:
         return "It leaves no version."
-    rows = f", {outcome.row_count:,} rows" if outcome.row_count is not None else ""
+    rows = f", {counted(outcome.row_count, 'row')}" if outcome.row_count is not None else ""
     reach = f" up to {outcome.watermark}" if outcome.watermark else ""
     new = "" if outcome.found_new else ", nothing new"
     return f"{version_of(outcome.version)}{rows}{reach}{new}."

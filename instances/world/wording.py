@@ -21,6 +21,11 @@ def span(length: dt.timedelta) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return '1 row', '1,250 rows'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def a(noun: str) -> str:
     """Return the noun with its indefinite article."""
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

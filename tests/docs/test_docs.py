@@ -237,3 +237,16 @@ def test_every_cap_is_explained() -> None:
     dependencies = re.findall(r'"([a-z\-]+)[^"]*<[^"]+"', text("pyproject.toml").partition("[project.opt")[0])
     page = text("docs/dependencies.md")
     assert [name for name in dependencies if f"`{name}" not in page] == []
+
+
+def test_each_line_of_what_people_do_in_the_prefect_ui_is_held_by_a_test() -> None:
+    page = (ROOT / "docs" / "freshness.md").read_text()
+    section = page.partition("## What people do in the Prefect UI")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| What is done")]
+    named = [re.findall(r"`(test_\w+)`", line) for line in lines]
+    assert len(lines) >= 20
+    assert all(len(tests) == 1 for tests in named), lines
+    written = {
+        name for file in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert {test for (test,) in named} <= written

@@ -49,7 +49,7 @@ def test_a_run_with_the_same_inputs_is_skipped_and_confirms(play: Play) -> None:
         assert verdict.reason.startswith("confirmed by run")
         forced = await lab.run("signal", force=True)
         assert forced.name == "Completed"
-        assert forced.message == "v0, 1 rows up to 2024-01-02, nothing new."
+        assert forced.message == "v0, 1 row up to 2024-01-02, nothing new."
 
     play(scenario)
 
@@ -60,7 +60,7 @@ def test_a_second_refresh_of_unchanged_data_commits_no_version_and_starts_no_chi
     async def scenario(lab: Lab) -> None:
         await lab.ran_pair("prices", "signal")
         again = await lab.run("prices")
-        assert again.message == "v0, 1 rows up to 2024-01-02, nothing new."
+        assert again.message == "v0, 1 row up to 2024-01-02, nothing new."
         assert await lab.waiting("signal") == []
 
         lab.write("prices", {"2024-01-02": 1.0, "2024-01-03": 3.0})

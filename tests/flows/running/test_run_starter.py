@@ -112,7 +112,7 @@ def test_a_run_reads_its_inputs_at_the_versions_that_its_guard_pinned(play: Play
             if len(attempts) == 1:
                 lab.write("parent", {"2024-01-02": 5.0})
                 parent = asyncio.run_coroutine_threadsafe(lab.run("parent"), loop).result()
-                assert parent.message == "v1, 1 rows up to 2024-01-02."
+                assert parent.message == "v1, 1 row up to 2024-01-02."
                 raise ConnectionError("the first try is over")
             return refresh_rows(context)
 
