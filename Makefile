@@ -39,7 +39,7 @@ check: setup ## format, lint, types, layers, migrations
 	$(BIN)/lint-imports
 	$(BIN)/python -m instances.storage.migrations.check
 
-format: setup ## format the code and mend repair what lint can
+format: setup ## format the code and repair what lint can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -103,7 +103,7 @@ async def _run(services: "Services", console: Console, instance: str) -> None:
 
 
 async def _until_ready(services: "Services", console: Console, own: set[str]) -> tuple[InstanceStatus, ...]:
-    """Look at the board until every instance of the demo is READY, one is in ERROR, or patience is at its end."""
+    """Look at the statuses until every instance of the demo is READY, one is in ERROR, or patience is at its end."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     printed: dict[str, str] = {}
     with console.status("waiting for the cascade ..."):

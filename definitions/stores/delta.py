@@ -63,10 +63,10 @@ class DeltaStore:
         if table is None:
             raise StoreError(f"{self.location} has no table yet: refresh the instance first")
         newest = table.version()
-        number, _, mark = version.partition("-")
+        number, _, table_mark = version.partition("-")
         if not number.isdecimal() or int(number) > newest:
             raise StoreError(f"{self.location} has no version {version!r}: its versions are 0 to {newest}")
-        if mark != _mark(table):
+        if table_mark != _table_mark(table):
             raise StoreError(f"version {version!r} is of another table than the one now at {self.location}")
         with self._translated(f"version {version} can't be read"):
             table.load_as_version(int(number))
@@ -184,7 +184,7 @@ def _seen(version: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction("optaic", version + 1)])
 
 
-def _mark(table: DeltaTable) -> str:
+def _table_mark(table: DeltaTable) -> str:
     """Return what tells the versions of this table from those of another one that was at the same place before."""
     return str(table.metadata().id)[:8]
 
@@ -197,7 +197,7 @@ def _describe(table: DeltaTable, *, changed: bool = False) -> StoreVersion:
     if row_count:
         known = files["max.knowledge_date"].max() if "max.knowledge_date" in files.columns else None
         watermark = Watermark(date=files["max.date"].max(), knowledge_date=known)  # type: ignore[arg-type]
-    version = f"{table.version()}-{_mark(table)}"
+    version = f"{table.version()}-{_table_mark(table)}"
     return StoreVersion(version=version, row_count=row_count, watermark=watermark, changed=changed)
 
 

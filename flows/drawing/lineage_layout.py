@@ -17,7 +17,7 @@ from instances.world.lineage import children_of, reachable, topological
 BOX = 38.0  # the height of a flow's box
 GAP = 12.0  # between two boxes of a layer
 AISLE = 70.0  # between two layers at least; more where many edges go
-APART = 24.0  # between what does not hang together
+APART = 24.0  # between components that no edge joins
 _DUMMY = 2.0  # where an edge passes a layer
 _LETTER = 7.2  # the width of a letter, at 12 pixels
 
@@ -111,7 +111,7 @@ def lay_out(world: World, statuses: Mapping[FlowId, FlowStatus]) -> Graph:
 
 
 def _find_components(edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]]) -> list[list[FlowId]]:
-    """Return the flows that hang together, each component in their order; the first of each decides on theirs."""
+    """Return the connected components, each in the order of its flows; the first of each decides on theirs."""
     children = children_of(edges)
     place = {flow_id: at for at, flow_id in enumerate(edges)}
     components: list[list[FlowId]] = []
@@ -130,7 +130,7 @@ def _lay_out_component(
     statuses: Mapping[FlowId, FlowStatus],
     least: float,
 ) -> Graph:
-    """Return flows that hang together, in layers, each at least `least` wide."""
+    """Return one component in layers, each at least `least` wide."""
     graph = LayeredGraph({flow_id: tuple(of) for flow_id, of in edges.items()})
     graph.reduce_crossings()
     middles = graph.assign_coordinates(lambda vertex: _DUMMY if graph.is_dummy(vertex) else BOX, GAP)

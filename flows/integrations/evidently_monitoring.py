@@ -54,19 +54,21 @@ class Monitoring:
 
     def __init__(self, workspace: str, *, owner_tag: str) -> None:
         self._at = workspace
-        self._mark = owner_tag
+        self._owner_tag = owner_tag
         with self._translated("be opened"):
             self._workspace = _opened(workspace)
 
     def project_id(self, name: str) -> UUID:
         """Return the id that the project of that name has, made or not."""
-        return uuid5(NAMESPACE_URL, f"optaic:{self._mark}/{name}")
+        return uuid5(NAMESPACE_URL, f"optaic:{self._owner_tag}/{name}")
 
     def projects(self) -> Mapping[str, Project]:
         """Return those that this installation made, by name."""
         with self._translated("list projects"):
             return {
-                found.name: _project(found) for found in self._all() if f"[{self._mark}]" in (found.description or "")
+                found.name: _project(found)
+                for found in self._all()
+                if f"[{self._owner_tag}]" in (found.description or "")
             }
 
     def find(self, name: str) -> Project | None:
@@ -82,7 +84,7 @@ class Monitoring:
         with self._translated(f"make the project {name!r}"):
             project = self._get(self.project_id(name))
             if project is None:
-                about = f"Monitoring of the model instance {name} [{self._mark}]"
+                about = f"Monitoring of the model instance {name} [{self._owner_tag}]"
                 wanted = ProjectModel(id=self.project_id(name), name=name, description=about)
                 project = self._workspace.add_project(wanted)
             for panel in _missing_panels(project):

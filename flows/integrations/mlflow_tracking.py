@@ -83,7 +83,7 @@ class Tracking:
     def __init__(self, uri: str, *, artifacts: str, owner_tag: str) -> None:
         self._uri = uri
         self._artifacts = artifacts
-        self._mark = owner_tag
+        self._owner_tag = owner_tag
         self._client = opened(uri)
 
     # Experiments
@@ -96,7 +96,7 @@ class Tracking:
             found = _pages(
                 self._client.search_experiments,
                 view_type=ViewType.ALL,
-                filter_string=f"tags.`{OWNER_TAG}` = '{self._mark}'",
+                filter_string=f"tags.`{OWNER_TAG}` = '{self._owner_tag}'",
             )
             return {each.name: self._experiment(each) for each in found}
 
@@ -127,7 +127,7 @@ class Tracking:
         with self._translated(f"make the experiment {name!r}"):
             if self.find(name) is None:
                 try:
-                    self._client.create_experiment(name, self._location(name), {OWNER_TAG: self._mark, **_KIND})
+                    self._client.create_experiment(name, self._location(name), {OWNER_TAG: self._owner_tag, **_KIND})
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                         raise
@@ -186,7 +186,9 @@ class Tracking:
     def champions(self) -> Mapping[str, str]:
         """Return the champions of the models that this installation made: versions, by the models' names."""
         with self._translated("list registered models"):
-            found = _pages(self._client.search_registered_models, filter_string=f"tags.`{OWNER_TAG}` = '{self._mark}'")
+            found = _pages(
+                self._client.search_registered_models, filter_string=f"tags.`{OWNER_TAG}` = '{self._owner_tag}'"
+            )
             named = {model.name: _aliases(model).get(CHAMPION) for model in found}
         return {name: version for name, version in named.items() if version is not None}
 
@@ -239,7 +241,7 @@ class Tracking:
         return f"{self._artifacts.rstrip('/')}/{name}" if is_database(self._uri) else None
 
     def _experiment(self, found: "MlflowExperiment") -> Experiment:
-        ours = found.tags.get(OWNER_TAG) == self._mark
+        ours = found.tags.get(OWNER_TAG) == self._owner_tag
         return Experiment(found.experiment_id, found.name, ours=ours, deleted=found.lifecycle_stage == "deleted")
 
     def _own(self, name: str) -> Experiment:
@@ -258,7 +260,7 @@ class Tracking:
         model = self._find_model(name)
         if model is None:
             try:
-                model = self._client.create_registered_model(name, tags={OWNER_TAG: self._mark})
+                model = self._client.create_registered_model(name, tags={OWNER_TAG: self._owner_tag})
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                     raise
@@ -268,7 +270,7 @@ class Tracking:
         return model
 
     def _is_ours(self, model: "RegisteredModel") -> bool:
-        return bool(model.tags.get(OWNER_TAG) == self._mark)
+        return bool(model.tags.get(OWNER_TAG) == self._owner_tag)
 
     def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
         with self._translated(f"read the model {name!r}"):

@@ -1,4 +1,4 @@
-"""The board: reads the world of all flows, and judges it for people."""
+"""Statuses: reads the world of all flows, and judges it for people."""
 
 import datetime as dt
 from collections.abc import Collection
@@ -26,7 +26,7 @@ async def read_all_flows(services: Services, now: dt.datetime) -> tuple[tuple[Fl
 async def read_statuses(
     services: Services, now: dt.datetime, *, instances: Collection[str] | None = None
 ) -> tuple[InstanceStatus, ...]:
-    """Return the board of all instances, or of those named."""
+    """Return the statuses of all instances, or of those named."""
     flows, world = await read_all_flows(services, now)
     applied = services.repository.applied({flow.instance for flow in flows})
     aggregations = {name: _aggregation(services, each) for name, each in applied.items()}

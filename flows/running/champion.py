@@ -106,7 +106,7 @@ def _contest(
 
 
 def reference_of(tracking: Tracking, model: str, version: str) -> pl.DataFrame:
-    """Return the rows that a version was validated on; see `Trained.reference`."""
+    """Return the rows that a version was validated on; see `TrainingResult.reference`."""
     return pl.from_pandas(tracking.reference(model, version)).cast({"date": pl.Date})
 
 

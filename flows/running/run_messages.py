@@ -41,7 +41,7 @@ def superfluous_message(done: RunFact, due: dt.datetime, now: dt.datetime) -> st
 
 def superfluous_sweep_message(done: RunId) -> str:
     """Return what a sweep says that was due when another one began."""
-    return f"The sweep {short(done)} does for all that were due when it began."
+    return f"Sweep {short(done)} replaces it: it was due before that one began."
 
 
 def unreadable_message(labels: Iterable[str]) -> str:

@@ -28,7 +28,7 @@ ADMITTED = frozenset({Admission.READY, Admission.WARNED, Admission.FORCED})  # t
 def admit(
     flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force: bool, superfluous: bool = False
 ) -> Admission:
-    """Return how the run goes on, by the rules of design.md, section 4.
+    """Return how the run goes on, by the rules in docs/freshness.md, The guard.
 
     A flow without inputs is never skipped: only its source can say whether there is something new. `superfluous`
     says that another run has done all that this one was to do.

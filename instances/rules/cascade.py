@@ -60,7 +60,7 @@ Decision = Start | Hold
 
 
 def decide(flow: FlowFacts, world: World, now: dt.datetime, report: FreshnessReport | None = None) -> Decision:
-    """Return what to do with `flow` at `now`, by the rules of design.md, section 5.
+    """Return what to do with `flow` at `now`, by the rules in docs/freshness.md, The cascade.
 
     `report` is what `assess` says of it at that moment, where that is there already.
     """

@@ -15,7 +15,7 @@ from instances.world.wording import moment
 
 @dataclass(frozen=True)
 class Cause:
-    """One line of an explanation: a flow, and why it is not ready or lets nobody pass.
+    """One line of an explanation: a flow, and why it is not ready, or why it blocks.
 
     `depth` is 0 for the flow that was asked about. `repeated` marks a flow that was explained above.
     """

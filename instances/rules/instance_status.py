@@ -1,4 +1,4 @@
-"""Board: the status of every instance, from those of its flows."""
+"""Statuses of instances: the status of every instance, from those of its flows."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from instances.world.facts import World
 
 @dataclass(frozen=True)
 class FlowVerdict:
-    """One flow on the board."""
+    """The status of one flow."""
 
     flow: str
     verdict: Verdict
@@ -23,7 +23,7 @@ class FlowVerdict:
 
 @dataclass(frozen=True)
 class InstanceStatus:
-    """One instance on the board; its reason and since are those of the flow that decides its status."""
+    """The status of one instance; its reason and since are those of the flow that decides its status."""
 
     instance: str
     type: str

@@ -61,7 +61,7 @@ class FreshnessReport:
 
 
 def assess(flow: FlowFacts, world: World, now: dt.datetime) -> FreshnessReport:
-    """Return whether `flow` may work at `now`, by the edges' rules in design.md, section 3.
+    """Return whether `flow` may work at `now`, by the rules in docs/freshness.md, Edges.
 
     What can't be read blocks. Only a naive `now` raises (`NaiveMoment`).
     """

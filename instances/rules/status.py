@@ -43,7 +43,7 @@ _LIVE_ORDER = (RunState.RUNNING, RunState.CANCELLING, RunState.PAUSED, RunState.
 
 
 def judge(flow: FlowFacts, world: World, now: dt.datetime) -> Verdict:
-    """Return the flow's status at `now` by the first rule of design.md, section 3, that applies.
+    """Return the flow's status at `now` by the first rule in docs/freshness.md, Statuses, that applies.
 
     What can't be read is UNKNOWN, never an error; only a naive `now` raises (`NaiveMoment`).
     """

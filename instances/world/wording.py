@@ -41,8 +41,8 @@ def about(length: dt.timedelta) -> str:
 
 def version_of(version: str) -> str:
     """Return 'v12' for the versions '12' and '12-1a2b3c4d', of one table; others stay as they are."""
-    number, dash, owner_tag = version.partition("-")
-    of_table = not dash or len(owner_tag) == 8
+    number, dash, table_mark = version.partition("-")
+    of_table = not dash or len(table_mark) == 8
     return f"v{number}" if number.isdecimal() and of_table else version
 
 

@@ -1,4 +1,4 @@
-"""A second, slow and obvious reading of design.md, sections 3 to 5, to hold the real one against.
+"""A second, slow and obvious reading of the rules in docs/freshness.md, to hold the real one against.
 
 It shares nothing with it but the facts. Ticks come from a walk minute by minute, and sessions from a list
 written by hand, which covers only the days around the tests' `NOW`.

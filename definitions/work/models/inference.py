@@ -30,7 +30,7 @@ def infer(
     """Write the champion's predictions to `store`: `date`, `entity` and `prediction` (Float64).
 
     Up to the newest row of its training those of the validation, each by a model that had not seen what
-    followed (see `Trained.reference`); later ones by the champion itself. So the rows follow from the
+    followed (see `TrainingResult.reference`); later ones by the champion itself. So the rows follow from the
     champion and the features alone, and a backtest that reads them does not look ahead.
     Raises `ModuleError` as `predict` does.
     """

@@ -59,7 +59,7 @@ class Home:
         return self.root / "logs" / f"{name}.log"
 
     def create(self) -> None:
-        """Make the folders; git is told to leave them alone."""
+        """Make the folders; git ignores them."""
         for folder in (self.root, self.root / "logs", self.prefect, self.data):
             folder.mkdir(parents=True, exist_ok=True)
         ignore = self.root / ".gitignore"

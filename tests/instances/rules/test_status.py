@@ -1,4 +1,4 @@
-"""The table of design.md, section 3, row by row, and the order of its rows."""
+"""The table of statuses in docs/freshness.md, row by row, and the order of its rows."""
 
 import datetime as dt
 from dataclasses import replace
