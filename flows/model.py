@@ -1,4 +1,4 @@
-"""Flows of models: `train` looks for a better champion, `infer` predicts with it, `monitor` compares what it reads now with its training."""
+"""Flows of models: `train` looks for a better champion, `infer` predicts with it, `monitor` looks for drift."""
 
 from prefect import State
 from prefect.utilities.urls import url_for
