@@ -1,6 +1,7 @@
 """Errors of the control plane: what, which value, and the remedy."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from research.errors import nearest
 
@@ -9,6 +10,20 @@ SHOWN = 10  # names in a message at most
 
 class OptaicError(Exception):
     """Base of the errors that a caller can act on; the message says what, which value, and the remedy."""
+
+
+class Problem(str):
+    """A sentence that says what is wrong with one instance, and the remedy.
+
+    Text that is no `Problem` tells of what is wrong with the whole: no instance alone can be held back for it.
+    """
+
+    instance: str
+
+    def __new__(cls, instance: str, text: str) -> Self:
+        problem = super().__new__(cls, text)
+        problem.instance = instance
+        return problem
 
 
 class InvalidSpec(OptaicError):

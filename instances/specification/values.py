@@ -59,7 +59,8 @@ Duration = Annotated[
     Field(ge=dt.timedelta(0)),
 ]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+NAME_PATTERN = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # the one bound: what is derived from a name has room beyond it
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
 
 # As JSON gives it back: YAML reads a date as a date, which would never equal the text that is stored.
 Config = Annotated[dict[str, Any], AfterValidator(to_jsonable_python)]
