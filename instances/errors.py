@@ -31,12 +31,28 @@ class InvalidSpec(OptaicError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        count = len(self.problems)
-        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__(f"{_counted(self.problems)}, nothing was written:\n{_listed(self.problems)}")
+
+
+class LeftOut(OptaicError):
+    """Some of what is described has something wrong; it is left out, with all that reads it (`held`)."""
+
+    def __init__(self, problems: Sequence[str], held: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        self.held = tuple(held)
+        more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
+        readers = f"\nleft out too, as they read what is: {', '.join(held[:SHOWN])}{more}" if held else ""
         super().__init__(
-            f"{head}, nothing was written:\n"
-            + "\n".join("  - " + problem.replace("\n", "\n    ") for problem in self.problems)
+            f"{_counted(self.problems)}; what has it is left out, the rest is not:\n{_listed(self.problems)}{readers}"
         )
+
+
+def _counted(problems: Sequence[str]) -> str:
+    return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+
+
+def _listed(problems: Sequence[str]) -> str:
+    return "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
 
 
 class UnknownInstance(OptaicError):
@@ -49,6 +65,16 @@ class UnknownInstance(OptaicError):
         hint = f"did you mean {near!r}?" if near is not None else f"there are: {listed}{more}."
         super().__init__(
             f"there is no instance named {name!r}; {hint} Apply a manifest that describes it, or correct the name."
+        )
+
+
+class UnreadableRow(OptaicError):
+    """The row of an instance in the extension database holds what no instance can be."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"the row of {name!r} in the extension database can't be read: {why}. `optaic apply` writes it anew from "
+            f"its block, or `optaic destroy {name}` removes it."
         )
 
 

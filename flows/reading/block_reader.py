@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from flows.integrations.prefect_api import Json, PrefectApi
-from instances.errors import OptaicError
+from instances.errors import OptaicError, Problem
 from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES, part_name
@@ -63,7 +63,7 @@ class SavedBlocks:
 
     by_name: Mapping[str, SavedBlock]
     unreadable: Mapping[str, UnreadableBlock] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def names(self) -> set[str]:
@@ -103,7 +103,7 @@ async def read_blocks(prefect: PrefectApi) -> SavedBlocks:
 
 def described(documents: Sequence[Json]) -> SavedBlocks:
     """Return what block documents describe."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     found: dict[str, SavedBlock] = {}
     unreadable: dict[str, UnreadableBlock] = {}
     for document in documents:
@@ -111,7 +111,8 @@ def described(documents: Sequence[Json]) -> SavedBlocks:
         own_type = TYPE_WITH_SLUG[document["block_type"]["slug"]]
         if name in found or name in unreadable:
             other = found[name].spec.type if name in found else unreadable[name].type
-            problems.append(f"{name}: is the name of {a(other)} and of {a(own_type)} block; delete one of them")
+            told = f"{name}: is the name of {a(other)} and of {a(own_type)} block; delete one of them"
+            problems.append(Problem(name, told))
             continue
         try:
             spec, parts = specs_of(own_type, name, document["data"], _referred(document))

@@ -27,9 +27,7 @@ from instances.specification.values import NAME_PATTERN, Name, Spec
 
 ComponentType = Literal["pipeline", "store", "accessor"]
 # Of a part: any name that an instance can have, and what `part_name` makes of any such name.
-PartName = Annotated[
-    str, StringConstraints(pattern=f"^{NAME_PATTERN}(-({'|'.join(get_args(ComponentType))}))?$")
-]
+PartName = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}(-({'|'.join(get_args(ComponentType))}))?$")]
 
 
 class InstanceSpec(InstanceFields, Spec):

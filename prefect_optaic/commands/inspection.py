@@ -14,7 +14,10 @@ app = typer.Typer()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Show the status of every instance, flow by flow; exit code 1 unless all are READY."""
+    """Show the status of every instance, flow by flow; exit code 1 unless all are READY.
+
+    It also names the instances whose blocks have something wrong: an apply leaves those out.
+    """
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
 
@@ -27,7 +30,7 @@ def status(
             from rich.console import Console
 
             show.show_status(Console(), lines, dt.datetime.now(dt.UTC))
-        return all(line.status == "READY" for line in lines)
+        return all(line.ready for line in lines)
 
     if not asyncio.run(work()):
         raise typer.Exit(1)
