@@ -15,6 +15,7 @@ from flows.integrations.services import opened
 from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, storage_of_bootstrap
 from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
+from instances.errors import held_text
 from instances.plans.plan import Action, Plan, Step
 from instances.plans.plan_text import change_text, step_text
 
@@ -72,7 +73,7 @@ def plan_markdown(plan: Plan) -> str:
     """Return a plan as Markdown, with a line for each change."""
     lines = [f"**{plan.summary}**", ""]
     lines += [f"- left out: {problem}" for problem in map(_one_line, plan.problems)]
-    lines += [f"- left out too, as they read what is: {', '.join(plan.held)}"] if plan.held else []
+    lines += [f"- {held_text(plan.held)}"] if plan.held else []
     lines += [f"- warning: {warning}" for warning in plan.warnings]
     if plan.kept:
         lines.append(f"- described no more, and kept: {', '.join(plan.kept)}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Self
 
-from research.errors import nearest
+from research.errors import nearest, shown
 
 SHOWN = 10  # names in a message at most
 
@@ -35,20 +35,23 @@ class InvalidSpec(OptaicError):
 
 
 class LeftOut(OptaicError):
-    """Some of what is described has something wrong; it is left out, with all that reads it (`held`)."""
+    """Some of what is described has something wrong, and was left out with all that reads it; the rest was not."""
 
-    def __init__(self, problems: Sequence[str], held: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        self.held = tuple(held)
-        more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
-        readers = f"\nleft out too, as they read what is: {', '.join(held[:SHOWN])}{more}" if held else ""
         super().__init__(
-            f"{_counted(self.problems)}; what has it is left out, the rest is not:\n{_listed(self.problems)}{readers}"
+            f"{_counted(self.problems)}; what has it is left out, the rest is not:\n{_listed(self.problems)}"
         )
 
 
 def _counted(problems: Sequence[str]) -> str:
     return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+
+
+def held_text(held: Sequence[str]) -> str:
+    """Return a line that names the instances which are left out for the problems of others."""
+    more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
+    return f"left out too, as they read what is: {', '.join(held[:SHOWN])}{more}"
 
 
 def _listed(problems: Sequence[str]) -> str:
@@ -64,7 +67,8 @@ class UnknownInstance(OptaicError):
         more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
         hint = f"did you mean {near!r}?" if near is not None else f"there are: {listed}{more}."
         super().__init__(
-            f"there is no instance named {name!r}; {hint} Apply a manifest that describes it, or correct the name."
+            f"there is no instance named {shown(name, 80)}; {hint} "
+            "Apply a manifest that describes it, or correct the name."
         )
 
 
@@ -83,8 +87,8 @@ class UnknownFlow(OptaicError):
 
     def __init__(self, instance: str, flow: str, known: Sequence[str]) -> None:
         listed = ", ".join(known) or "none (it is a part of other instances)"
-        problem = f"has no flow {flow!r}" if flow else "has not just one flow: say which"
-        super().__init__(f"instance {instance!r} {problem}; its flows are: {listed}.")
+        problem = f"has no flow {shown(flow)}" if flow else "has not just one flow: say which"
+        super().__init__(f"instance {shown(instance, 80)} {problem}; its flows are: {listed}.")
 
 
 class UnknownHandle(OptaicError):

@@ -20,10 +20,11 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from instances.errors import InvalidSpec, Problem
-from instances.specification.spec_errors import problem_text, shown, spec_problems
+from instances.specification.spec_errors import problem_text, spec_problems
 from instances.specification.specs import AnySpec, spec_adapter
 from instances.specification.types import PARTS, part_name
 from instances.specification.values import PrefectName
+from research.errors import shown
 
 _KEYS = {"project", "instances"}
 _project_name: TypeAdapter[str] = TypeAdapter(PrefectName)
@@ -78,7 +79,9 @@ def look_through(path: Path) -> Manifest:
     Raises `InvalidSpec` when it is no manifest at all.
     """
     content = _content(path)
-    problems = [f"{path}: unknown key {key!r}; there are: project, instances" for key in content if key not in _KEYS]
+    problems = [
+        f"{path}: unknown key {shown(key)}; there are: project, instances" for key in content if key not in _KEYS
+    ]
     project, complaint = _project(content.get("project"))
     problems += [f"{path}: {complaint}"] if complaint else []
     specs: list[AnySpec] = []

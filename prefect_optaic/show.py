@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from instances.errors import held_text
 from instances.plans.plan import Action, Plan
 from instances.plans.plan_text import change_text, step_text
 from instances.rules.deadlines import next_deadline, policy_text
@@ -164,6 +165,8 @@ def show_plan(console: Console, plan: Plan) -> None:
             say(f"    {field}: [red]{before}[/] -> [green]{after}[/]")
     for warning in plan.warnings:
         say(f"[yellow]warning:[/] {escape(warning)}")
+    if plan.held:
+        say(f"[yellow]{escape(held_text(plan.held))}[/]")
     if plan.kept:
         say(f"described no more, and kept (--prune deletes them): {', '.join(plan.kept)}")
     say(f"[bold]{plan.summary}[/]")

@@ -15,6 +15,7 @@ from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES, part_name
 from instances.world.wording import a
+from research.errors import shown
 
 
 def block_slug(type_: str) -> str:
@@ -164,7 +165,7 @@ def specs_of(
 def _parsed(type_: str, name: str, data: object) -> tuple[AnySpec | None, list[str]]:
     """Return the spec that data describes, and what is wrong with it. What is no field, or no more, is left out."""
     if not isinstance(data, Mapping):
-        return None, [f"must be a mapping of fields, not {data!r}"]
+        return None, [f"must be a mapping of fields, not {shown(data)}"]
     fields = {field: value for field, value in data.items() if field in TYPES[type_].spec.model_fields}
     try:
         return spec_adapter.validate_python(fields | {"name": name, "type": type_}), []

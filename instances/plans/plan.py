@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
 
-from instances.errors import LeftOut
+from definitions.numbers import same
+from instances.errors import InvalidSpec, LeftOut
 
 Fields = dict[str, Any]  # JSON values by field
 
@@ -88,9 +89,9 @@ class Plan:
         return tuple(step for step in self.steps if step.action is not Action.UNCHANGED)
 
     def check_whole(self) -> None:
-        """Raise `LeftOut` where something that is described is not in the plan."""
+        """Raise `LeftOut` where something that is described is not in the plan; `InvalidSpec` where nothing else is."""
         if self.problems:
-            raise LeftOut(self.problems, self.held)
+            raise (LeftOut if self.changes else InvalidSpec)(self.problems)
 
     def of(self, kind: str) -> tuple[Step, ...]:
         return tuple(step for step in self.changes if step.kind == kind)
@@ -142,7 +143,7 @@ def _step(kind: str, name: str, desired: Fields, actual: Fields | None) -> Step:
 
 def _changes(before: Fields, after: Fields) -> Iterator[Change]:
     for name in dict.fromkeys((*after, *before)):
-        if before.get(name) != after.get(name):
+        if not same(before.get(name), after.get(name)):
             yield from _nested(name, before.get(name), after.get(name))
 
 
@@ -151,7 +152,7 @@ def _nested(name: str, before: Any, after: Any) -> Iterator[Change]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys((*after, *before)):
             was, is_to_be = before.get(key, ABSENT), after.get(key, ABSENT)
-            if was != is_to_be:
+            if not same(was, is_to_be):
                 yield from _nested(f"{name}.{key}", was, is_to_be)
     else:
         yield Change(name, before, after)

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from instances.specification.types import TYPES
+from research.errors import shown
 
-_SHOWN = 60  # letters of a value at most
 _MAPPING = "must be a mapping of fields"
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
@@ -72,7 +72,7 @@ def problem_text(name: str, place: str, what: str) -> str:
 
 
 def _cut(text: str, letters: int = 80) -> str:
-    return text if len(text) <= letters else f"{text[:_SHOWN]} ..."
+    return text if len(text) <= letters else f"{text[:letters]} ..."
 
 
 def _what(item: ErrorDetails) -> str:
@@ -92,12 +92,3 @@ def _got(item: ErrorDetails) -> str:
     if isinstance(value, Mapping | list | tuple):
         return f", not a {'mapping' if isinstance(value, Mapping) else 'list'}"
     return f", not {shown(value)}"
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it: not all of a long one."""
-    try:
-        text = repr(value)
-    except ValueError:  # a number of more digits than Python writes
-        return "a number without end"
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + " ..."

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from research.errors import shown
+
 app = typer.Typer()
 
 
@@ -77,9 +79,19 @@ def freshness() -> None:
     asyncio.run(work())
 
 
+def _known_kind(kind: str | None) -> str | None:
+    from definitions.contract import Kind
+
+    if kind is not None and kind not in set(Kind):
+        raise typer.BadParameter(f"{shown(kind)} is no kind of definition; the kinds are: {', '.join(Kind)}.")
+    return kind
+
+
 @app.command()
 def definitions(
-    kind: Annotated[str | None, typer.Argument(help="Only those of a kind, like pipeline.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(callback=_known_kind, help="Only those of a kind, like pipeline.")
+    ] = None,
 ) -> None:
     """List the definitions that instances can refer to, with their parameters."""
     from rich.console import Console
