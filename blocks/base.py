@@ -2,13 +2,21 @@
 
 import os
 from abc import ABC
+from collections.abc import Iterator
 from typing import Any, ClassVar
+from uuid import UUID
 
 from prefect.blocks.core import Block
 from pydantic import HttpUrl, ValidationError
 
 from blocks.errors import InvalidDocsUrl
+from definitions.errors import DefinitionError
+from instances.errors import InvalidSpec
 from instances.specification.fields import InstanceFields
+from instances.specification.plugins import configured
+from instances.specification.spec_errors import problem_texts
+from instances.specification.specs import DefinedSpec, spec_adapter
+from instances.specification.types import TYPES, part_name
 
 
 def logo(name: str) -> HttpUrl | None:
@@ -50,3 +58,41 @@ class InstanceBlock(Block, InstanceFields, ABC):
         cls._block_type_slug = f"optaic-{kind}-instance"
         cls._logo_url = logo(kind)
         cls._documentation_url = documentation(f"instances.md#{kind}s")
+
+    async def _save(self, name: str | None = None, *args: Any, **settings: Any) -> UUID:
+        self._check(name)
+        return await super()._save(name, *args, **settings)
+
+    def _save_sync(self, name: str | None = None, *args: Any, **settings: Any) -> UUID:
+        self._check(name)
+        return super()._save_sync(name, *args, **settings)
+
+    def _check(self, name: str | None) -> None:
+        """Raise `InvalidSpec` for what no plan would take: a name, a definition that is not installed, its config.
+
+        What other instances it reads is for the plan to check, which knows them.
+        """
+        under = name or self._block_document_name
+        if under is not None and (problems := list(self.problems(under))):
+            raise InvalidSpec(problems)
+
+    def problems(self, name: str) -> Iterator[str]:
+        """Yield what is wrong with the instance that this block, and those inside it, would describe under a name."""
+        instance_type = TYPES[self.instance_type]
+        parts = {at: part_name(name, part) for at, part in instance_type.parts.items()}
+        own = set(instance_type.spec.model_fields) - {"name", "type", *parts}
+        data = self.model_dump(mode="json", include=own)
+        try:
+            spec = spec_adapter.validate_python({**data, **parts, "name": name, "type": self.instance_type})
+            if isinstance(spec, DefinedSpec):
+                from definitions.registry import default_registry
+
+                configured(spec, default_registry())
+        except ValidationError as error:
+            yield from problem_texts(name, error)
+        except DefinitionError as error:
+            yield f"{name}: {error}"
+        for at, inside in parts.items():
+            part = getattr(self, at)
+            if isinstance(part, InstanceBlock):
+                yield from part.problems(inside)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from research.errors import did_you_mean
+from research.errors import did_you_mean, shown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -20,7 +20,7 @@ class UnknownDefinition(DefinitionError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         super().__init__(
-            f"there is no {kind} definition named {name!r}.{did_you_mean(name, names)} "
+            f"there is no {kind} definition named {shown(name)}.{did_you_mean(name, names)} "
             f"Installed: {', '.join(names) or 'none'}. "
             "Install the package that brings it (entry point group 'optaic.definitions'), or correct the name."
         )
@@ -32,7 +32,7 @@ class UnknownVersion(DefinitionError):
     def __init__(self, kind: str, name: str, version: int, known: Iterable[int]) -> None:
         versions = ", ".join(str(v) for v in sorted(known))
         super().__init__(
-            f"{kind} definition {name!r} has no version {version}; there are: {versions}. "
+            f"{kind} definition {shown(name)} has no version {version}; there are: {versions}. "
             "Pin one of those, or leave definition_version out for the newest."
         )
 
@@ -75,9 +75,9 @@ class InvalidConfig(DefinitionError):
 def _problem(item: "ErrorDetails", *, hidden: bool) -> str:
     place = ".".join(str(part) for part in ("config", *item["loc"]))
     message = item["msg"].removeprefix("Value error, ")
-    shown = "" if hidden or "\n" in message else f" (got {item['input']!r})"
+    got = "" if hidden or "\n" in message or item["type"] == "missing" else f" (got {shown(item['input'])})"
     # What is wrong with a config as a whole has no place to show.
-    return f"{place}: {message}{shown}" if item["loc"] else f"{message}{shown}"
+    return f"{place}: {message}{got}" if item["loc"] else f"{message}{got}"
 
 
 class SourceError(DefinitionError):

@@ -15,6 +15,7 @@ from flows.integrations.services import opened
 from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, storage_of_bootstrap
 from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
+from instances.errors import held_text
 from instances.plans.plan import Action, Plan, Step
 from instances.plans.plan_text import change_text, step_text
 
@@ -35,7 +36,8 @@ async def bootstrap(prune: bool = False) -> BootstrapResult | State[None]:
 
     What it leaves is drawn as the artifact `lineage`.
 
-    Refuses before it writes: all problems are reported together. Waits for another apply to end.
+    Where something is wrong with an instance, that one is left out with all that reads it: the rest is applied, and
+    the run fails in the end, with all problems. Waits for another apply to end.
 
     Args:
         prune: Delete the instances whose blocks are gone; refused when that is more than half of a project's.
@@ -59,6 +61,7 @@ async def _bootstrap(prune: bool) -> BootstrapResult:
             now = dt.datetime.now(dt.UTC)
             _, world = await read_all_flows(services, now)
             await save_lineage(services.prefect, lay_out_lineage(world, now))
+    changeset.plan.check_whole()
     counts = Counter(step.action for step in changeset.plan.steps)
     logger.info(changeset.plan.summary)
     return BootstrapResult(
@@ -69,12 +72,18 @@ async def _bootstrap(prune: bool) -> BootstrapResult:
 def plan_markdown(plan: Plan) -> str:
     """Return a plan as Markdown, with a line for each change."""
     lines = [f"**{plan.summary}**", ""]
+    lines += [f"- left out: {problem}" for problem in map(_one_line, plan.problems)]
+    lines += [f"- {held_text(plan.held)}"] if plan.held else []
     lines += [f"- warning: {warning}" for warning in plan.warnings]
     if plan.kept:
         lines.append(f"- described no more, and kept: {', '.join(plan.kept)}")
     for step in plan.changes:
         lines += ["", f"### {step.action} {step_text(step)}", *_change_rows(step)]
     return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _change_rows(step: Step) -> list[str]:

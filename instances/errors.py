@@ -1,8 +1,9 @@
 """Errors of the control plane: what, which value, and the remedy."""
 
 from collections.abc import Sequence
+from typing import Self
 
-from research.errors import nearest
+from research.errors import nearest, shown
 
 SHOWN = 10  # names in a message at most
 
@@ -11,17 +12,50 @@ class OptaicError(Exception):
     """Base of the errors that a caller can act on; the message says what, which value, and the remedy."""
 
 
+class Problem(str):
+    """A sentence that says what is wrong with one instance, and the remedy.
+
+    Text that is no `Problem` tells of what is wrong with the whole: no instance alone can be held back for it.
+    """
+
+    instance: str
+
+    def __new__(cls, instance: str, text: str) -> Self:
+        problem = super().__new__(cls, text)
+        problem.instance = instance
+        return problem
+
+
 class InvalidSpec(OptaicError):
     """What the user describes cannot exist; all problems are reported together."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        count = len(self.problems)
-        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__(f"{_counted(self.problems)}, nothing was written:\n{_listed(self.problems)}")
+
+
+class LeftOut(OptaicError):
+    """Some of what is described has something wrong, and was left out with all that reads it; the rest was not."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
         super().__init__(
-            f"{head}, nothing was written:\n"
-            + "\n".join("  - " + problem.replace("\n", "\n    ") for problem in self.problems)
+            f"{_counted(self.problems)}; what has it is left out, the rest is not:\n{_listed(self.problems)}"
         )
+
+
+def _counted(problems: Sequence[str]) -> str:
+    return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+
+
+def held_text(held: Sequence[str]) -> str:
+    """Return a line that names the instances which are left out for the problems of others."""
+    more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
+    return f"left out too, as they read what is: {', '.join(held[:SHOWN])}{more}"
+
+
+def _listed(problems: Sequence[str]) -> str:
+    return "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
 
 
 class UnknownInstance(OptaicError):
@@ -33,7 +67,18 @@ class UnknownInstance(OptaicError):
         more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
         hint = f"did you mean {near!r}?" if near is not None else f"there are: {listed}{more}."
         super().__init__(
-            f"there is no instance named {name!r}; {hint} Apply a manifest that describes it, or correct the name."
+            f"there is no instance named {shown(name, 80)}; {hint} "
+            "Apply a manifest that describes it, or correct the name."
+        )
+
+
+class UnreadableRow(OptaicError):
+    """The row of an instance in the extension database holds what no instance can be."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"the row of {name!r} in the extension database can't be read: {why}. `optaic apply` writes it anew from "
+            f"its block, or `optaic destroy {name}` removes it."
         )
 
 
@@ -42,8 +87,8 @@ class UnknownFlow(OptaicError):
 
     def __init__(self, instance: str, flow: str, known: Sequence[str]) -> None:
         listed = ", ".join(known) or "none (it is a part of other instances)"
-        problem = f"has no flow {flow!r}" if flow else "has not just one flow: say which"
-        super().__init__(f"instance {instance!r} {problem}; its flows are: {listed}.")
+        problem = f"has no flow {shown(flow)}" if flow else "has not just one flow: say which"
+        super().__init__(f"instance {shown(instance, 80)} {problem}; its flows are: {listed}.")
 
 
 class UnknownHandle(OptaicError):

@@ -9,6 +9,7 @@ import typer
 
 from definitions.errors import DefinitionError
 from instances.errors import OptaicError
+from prefect_optaic.arguments import check_arguments
 from prefect_optaic.commands import changes, inspection, lineage_graph, promote, requests, run, servers
 from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 
@@ -41,6 +42,7 @@ def main() -> None:
     """Run the command line; errors that a user can act on are printed, without a traceback."""
     os.environ.update(NO_TELEMETRY)  # before anything imports Prefect
     try:
+        check_arguments(sys.argv[1:])
         app()
     except (OptaicError, DefinitionError) as error:
         typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)

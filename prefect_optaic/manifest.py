@@ -19,11 +19,12 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from instances.errors import InvalidSpec
-from instances.specification.spec_errors import spec_problems
+from instances.errors import InvalidSpec, Problem
+from instances.specification.spec_errors import problem_text, spec_problems
 from instances.specification.specs import AnySpec, spec_adapter
 from instances.specification.types import PARTS, part_name
 from instances.specification.values import PrefectName
+from research.errors import shown
 
 _KEYS = {"project", "instances"}
 _project_name: TypeAdapter[str] = TypeAdapter(PrefectName)
@@ -52,7 +53,7 @@ class Manifest:
     """What a file describes: its specs, parts before what they belong to, as far as they can be read.
 
     `project` is the one that the file names for all. `problems` tells what is wrong, and `broken` names the
-    instances that are described in such a way.
+    instances that are described in such a way, with the parts that are described inside them.
     """
 
     specs: tuple[AnySpec, ...]
@@ -78,24 +79,72 @@ def look_through(path: Path) -> Manifest:
     Raises `InvalidSpec` when it is no manifest at all.
     """
     content = _content(path)
-    problems = [f"{path}: unknown key {key!r}; there are: project, instances" for key in content if key not in _KEYS]
+    problems = [
+        f"{path}: unknown key {shown(key)}; there are: project, instances" for key in content if key not in _KEYS
+    ]
     project, complaint = _project(content.get("project"))
     problems += [f"{path}: {complaint}"] if complaint else []
     specs: list[AnySpec] = []
     broken: set[str] = set()
     for number, entry in enumerate(content["instances"], start=1):
-        if not isinstance(entry, dict):
-            problems.append(f"instance {number}: is not a mapping but {entry!r}")
-            continue
-        for described in _entries(entry, project):
-            name = str(described.fields.get("name") or f"instance {number}")
-            try:
-                specs.append(spec_adapter.validate_python(described.fields))
-            except ValidationError as error:
-                broken.add(name)
-                wrong = [(place, what) for place, what in spec_problems(error) if place not in described.taken_over]
-                problems.extend(": ".join(filter(None, (name, place, what))) for place, what in wrong)
+        read = _read_entry(entry, number, project, told={"project"} if complaint else set())
+        problems += read.problems
+        specs += () if read.problems or read.broken else read.specs
+        broken |= read.broken
     return Manifest(tuple(specs), project, tuple(problems), frozenset(broken))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What one entry of the list describes: an instance and its parts, all of them or none."""
+
+    specs: tuple[AnySpec, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    broken: frozenset[str] = frozenset()
+
+
+def _read_entry(entry: object, number: int, project: str | None, *, told: set[str]) -> _Entry:
+    """Return what an entry describes; `told` are the fields whose values the file has for all, and that are told of."""
+    numbered = f"instance {number}"
+    if not isinstance(entry, dict):
+        return _Entry(problems=(Problem(numbered, f"{numbered}: is not a mapping but {shown(entry)}"),))
+    descriptions = tuple(_entries(entry, project))
+    specs: list[AnySpec] = []
+    found: list[_Complaint] = []
+    for described in descriptions:
+        name = _name_in(described.fields, numbered)
+        try:
+            specs.append(spec_adapter.validate_python(described.fields))
+        except ValidationError as error:
+            found += (
+                _Complaint(name, place, what, taken_over=described.taken_over.get(place))
+                for place, what in spec_problems(error)
+            )
+    own = told | {each.place for each in found if each.taken_over is None}
+    told_of = [each for each in found if each.taken_over not in own]
+    whole = _name_in(entry, numbered)
+    problems = tuple(Problem(whole, each.text) for each in told_of)
+    names = {_name_in(described.fields, numbered) for described in descriptions}
+    return _Entry(tuple(specs), problems, frozenset(names if found else ()))
+
+
+def _name_in(fields: Mapping[str, Any], otherwise: str) -> str:
+    name = fields.get("name")
+    return name if isinstance(name, str) and name else otherwise
+
+
+@dataclass(frozen=True)
+class _Complaint:
+    """What is wrong at a place of an instance or part; `taken_over` is the field, if any, that its value came from."""
+
+    name: str
+    place: str
+    what: str
+    taken_over: str | None
+
+    @property
+    def text(self) -> str:
+        return problem_text(self.name, self.place, self.what)
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -121,22 +170,25 @@ def _project(value: object) -> tuple[str | None, str | None]:
 
 
 @dataclass(frozen=True)
-class _Descriptions:
-    """The fields of one instance or part; what is wrong with those `taken_over` is reported elsewhere."""
+class _Description:
+    """The fields of one instance or part; `taken_over` has, by field, the one that decides on its value.
+
+    What is wrong with such a value is told once, of the field that decides: if it is told there.
+    """
 
     fields: dict[str, Any]
-    taken_over: frozenset[str] = frozenset()
+    taken_over: Mapping[str, str]
 
 
-def _entries(entry: Mapping[str, Any], project: str | None) -> Iterator[_Descriptions]:
+def _entries(entry: Mapping[str, Any], project: str | None) -> Iterator[_Description]:
     """Yield the parts that an entry describes in place, and then the entry, which names them."""
     common = {"project": entry.get("project", project)} if entry.get("project", project) else {}
-    named, inside = dict(entry), set[str]()
+    named, inside = dict(entry), dict[str, str]()
     for field, type_ in PARTS.items():
         if isinstance(part := entry.get(field), dict):
             name = part_name(str(entry.get("name")), type_)
-            taken_over = frozenset({"name", *common} - ({"project"} & part.keys()))
-            yield _Descriptions(common | part | {"name": name, "type": type_}, taken_over)
+            taken_over = {each: each for each in ("name", *common) if each not in part or each == "name"}
+            yield _Description(common | part | {"name": name, "type": type_}, taken_over)
             named[field] = name
-            inside.add(field)
-    yield _Descriptions(common | named, frozenset(inside))
+            inside[field] = "name"
+    yield _Description(common | named, inside)

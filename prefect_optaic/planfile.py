@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from instances.errors import InvalidSpec, OptaicError
+from instances.errors import InvalidSpec, OptaicError, Problem
 from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import AnySpec
 
@@ -47,6 +47,8 @@ class _SavedPlan(BaseModel):
     data: bool
     project: str | None
     manifest: tuple[AnySpec, ...] | None
+    problems: tuple[tuple[str, str], ...] = ()  # of what the manifest describes in a way that can't be read
+    broken: frozenset[str] = frozenset()
 
 
 def is_plan(path: Path) -> bool:
@@ -69,6 +71,8 @@ def write_plan(path: Path, scope: "Scope", changeset: "Changeset") -> None:
         data=scope.data,
         project=scope.project,
         manifest=scope.manifest,
+        problems=tuple((problem.instance, problem) for problem in scope.problems if isinstance(problem, Problem)),
+        broken=scope.broken,
     )
     write(path, (kept.model_dump_json(indent=2) + "\n").encode())
 
@@ -86,7 +90,8 @@ def read_scope(path: Path) -> "Scope":
     from flows.planning.planner import Scope
 
     kept = _read(path)
-    return Scope(kept.manifest, kept.prune, kept.destroy, kept.data, kept.project)
+    problems = tuple(Problem(*each) for each in kept.problems)
+    return Scope(kept.manifest, kept.prune, kept.destroy, kept.data, kept.project, problems, kept.broken)
 
 
 def check_same(path: Path, changeset: "Changeset") -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from instances.errors import held_text
 from instances.plans.plan import Action, Plan
 from instances.plans.plan_text import change_text, step_text
 from instances.rules.deadlines import next_deadline, policy_text
@@ -47,6 +48,7 @@ def as_json(lines: Iterable[InstanceStatus]) -> list[dict[str, Any]]:
             "status": line.status.value,
             "reason": line.reason,
             "since": line.since.isoformat() if line.since else None,
+            "left_out": line.flaw,
             "flows": [
                 {
                     "flow": flow.flow,
@@ -66,7 +68,15 @@ def show_status(console: Console, lines: Iterable[InstanceStatus], now: dt.datet
 
     To a file or a pipe each row is one line, as long as it is; on a narrow terminal a reason has lines of its own.
     """
-    rows = [_status_row(line, flow, now) for line in lines for flow in line.flows]
+    board = list(lines)
+    _show_rows(console, [row for line in board for row in _status_rows(line, now)])
+    for line in board:
+        if line.flaw is not None and line.flows:
+            console.print(f"[yellow]left out:[/] {escape(line.flaw)}", highlight=False, soft_wrap=True)
+            console.print(f"  {line.instance} goes on as it was applied", highlight=False, soft_wrap=True)
+
+
+def _show_rows(console: Console, rows: Sequence["_Row"]) -> None:
     heads = ("instance", "type", "flow", "status", "since")
     widths = [max(map(len, column)) for column in zip(heads, *(row.cells for row in rows), strict=True)]
     room = console.width - sum(width + len(_GAP) for width in widths)
@@ -87,6 +97,13 @@ class _Row:
     cells: tuple[str, ...]
     status: FlowStatus
     reason: str
+
+
+def _status_rows(line: InstanceStatus, now: dt.datetime) -> Iterator[_Row]:
+    """Yield a row for each flow of an instance, and one for an instance that has none yet."""
+    if not line.flows:
+        yield _Row((line.instance, line.type, "", line.status.value, ""), line.status, one_line_reason(line.reason))
+    yield from (_status_row(line, flow, now) for flow in line.flows)
 
 
 def _status_row(line: InstanceStatus, flow: FlowVerdict, now: dt.datetime) -> _Row:
@@ -148,6 +165,8 @@ def show_plan(console: Console, plan: Plan) -> None:
             say(f"    {field}: [red]{before}[/] -> [green]{after}[/]")
     for warning in plan.warnings:
         say(f"[yellow]warning:[/] {escape(warning)}")
+    if plan.held:
+        say(f"[yellow]{escape(held_text(plan.held))}[/]")
     if plan.kept:
         say(f"described no more, and kept (--prune deletes them): {', '.join(plan.kept)}")
     say(f"[bold]{plan.summary}[/]")
@@ -166,6 +185,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "summary": plan.summary,
         "digest": plan.digest,
+        "problems": list(plan.problems),
+        "held": list(plan.held),
         "warnings": list(plan.warnings),
         "kept": list(plan.kept),
         "steps": [

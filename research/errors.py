@@ -22,6 +22,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near!r}?" if near is not None else ""
 
 
+def shown(value: object, letters: int = 60) -> str:
+    """Return a value as a message shows it: as Python writes it, and not all of a long one."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # of more digits, or levels, than Python writes
+        return "a value without end"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= letters else f"{text[:letters]} ..."
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its type where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

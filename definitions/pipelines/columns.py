@@ -1,5 +1,6 @@
 """Which columns of a source are the keys and the values of the rows."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import polars as pl
@@ -9,6 +10,9 @@ from definitions.errors import SourceError
 from definitions.frames import long_form
 from definitions.parameters import Parameters
 from research.errors import nearest
+
+_TIMED = re.compile(r"\d[ T]+\d{1,2}:\d{2}")
+_NUMBERED = re.compile(r"^(?!\d{4}-)\d{1,4}([/. -])\d{1,2}\1\d{2,4}$|^\d{8}$")
 
 
 class ColumnParameters(Parameters):
@@ -63,10 +67,13 @@ def typed_rows(frame: pl.DataFrame, parameters: ColumnParameters, source: str) -
     return long_form(rows, source=source)
 
 
-def parsed_dates(texts: pl.Series, date_format: str | None, place: Callable[[int], str]) -> pl.Series:
+def parsed_dates(
+    texts: pl.Series, date_format: str | None, place: Callable[[int], str], *, has_format: bool = False
+) -> pl.Series:
     """Return dates read from texts, with nulls kept; without a format they are ISO dates, at midnight if timed.
 
-    Raises `SourceError` at the first text that is no such date; `place` says where a row stands.
+    Raises `SourceError` at the first text that is no such date; `place` says where a row stands, `has_format`
+    whether the config can say how dates are written.
     """
     dates = texts.str.to_date(date_format or "%Y-%m-%d", strict=False)
     if date_format is None and dates.null_count() > texts.null_count():
@@ -76,7 +83,15 @@ def parsed_dates(texts: pl.Series, date_format: str | None, place: Callable[[int
     if bad.len():
         row = int(bad[0])
         wanted = f"in the format {date_format}" if date_format else "like 2024-01-31"
-        raise SourceError(
-            f"{place(row)}, column {texts.name!r}: {texts[row]!r} is not a date {wanted}. Correct the source."
-        )
+        remedy = _remedy(str(texts[row]), has_format=has_format and date_format is None)
+        raise SourceError(f"{place(row)}, column {texts.name!r}: {texts[row]!r} is not a date {wanted}. {remedy}")
     return dates
+
+
+def _remedy(text: str, *, has_format: bool) -> str:
+    """Return what to do about a text that is no date as it is expected."""
+    if _TIMED.search(text):
+        return "It has a time of day, and rows are dated by day (daily data only): cut the time off at the source."
+    if has_format and _NUMBERED.match(text):
+        return "Say how dates are written with date_format in the config, like %m/%d/%Y or %d.%m.%Y."
+    return "Correct the source."

@@ -93,7 +93,7 @@ class _Cells:
         if target in KEYS:
             self._refuse_empty(texts)
         if target in ("date", "knowledge_date"):
-            return parsed_dates(texts, self.parameters.date_format, self._place)
+            return parsed_dates(texts, self.parameters.date_format, self._place, has_format=True)
         if target == "entity" or texts.name in self.parameters.text:
             return texts
         return self._numbers(texts)

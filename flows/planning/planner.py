@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from prefect.context import FlowRunContext
@@ -11,13 +11,14 @@ from prefect.context import FlowRunContext
 from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
 from flows.planning.deployment_spec import Storage
+from flows.planning.held_back import held_with, named_in, needed, of_the_whole, sound
 from flows.planning.resources import RESOURCE_KINDS, DesiredState
-from flows.planning.resources.resource import Record, Refusal, StepsRefused
+from flows.planning.resources.resource import Proposal, Record, Refusal, StepsRefused
 from flows.reading.block_reader import SavedBlocks, read_blocks
-from instances.errors import InvalidSpec, OptaicError, UnknownInstance
+from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
-from instances.specification.resolution import resolution
+from instances.specification.resolution import ResolvedInstance, resolution
 from instances.specification.specs import AnySpec, RunnableSpec
 from instances.specification.types import type_of
 from instances.storage.row_fields import recorded_rows
@@ -63,7 +64,8 @@ class Scope:
     `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
     `broken` names the instances that it describes in such a way. With `prune` instances that are not
     described any more go: of the manifest's projects where there is one. `destroy` names instances that go
-    although they are described; with `data` what they have left goes too.
+    although they are described; with `data` what they have left goes too. With `all_or_nothing` one problem
+    stops all.
     """
 
     manifest: tuple[AnySpec, ...] | None = None
@@ -73,6 +75,7 @@ class Scope:
     project: str | None = None
     problems: tuple[str, ...] = ()
     broken: frozenset[str] = frozenset()
+    all_or_nothing: bool = False
 
     @property
     def specs(self) -> tuple[AnySpec, ...]:
@@ -140,46 +143,104 @@ async def storage_of_bootstrap(services: Services) -> Storage:
 async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.datetime) -> Changeset:
     """Read everything and return what must change; writes nothing.
 
-    Raises `InvalidSpec` with every problem found.
+    What has something wrong is left out of the plan, with all that reads it, and the plan names it. Raises
+    `InvalidSpec` with every problem found where that can't be, as with a deletion that was asked for, and where
+    the scope asks for all or nothing.
     """
     blocks = await read_blocks(services.prefect)
     record = Record(recorded_rows(services.engine), services.repository.flows())
-    on_record = record.rows
     described = blocks.merged(scope.specs, without=scope.broken)
-    deleted, kept = _leaving(scope, blocks, described, on_record)
-    staying = [spec for spec in described if spec.name not in deleted]
-    unreadable = _unreadable(blocks, {*deleted, *(spec.name for spec in scope.specs), *scope.broken})
-    problems = [*scope.problems, *blocks.problems, *unreadable.values()]
-    problems += [*_protected(deleted, described, on_record), *_still_read(deleted, staying)]
+    leaving, kept = _leaving(scope, blocks, described, record.rows)
+    unreadable = _unreadable(blocks, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
+    refused = [*_protected(leaving, described, record.rows), *_still_read(leaving, described)]
+    going = leaving - named_in(refused)
+    staying = [spec for spec in described if spec.name not in going]
     resolved = resolution(
-        # What can not go is still there when the others are checked.
-        described if problems else staying,
+        staying,
         services.registry,
         resources=services.resources,
         sources={spec.name for spec in scope.specs},
         broken=scope.broken | unreadable.keys(),
     )
-    problems.extend(resolved.problems)
-    to_save = tuple(spec for spec in scope.specs if spec.name not in deleted)
+    wrong = [*scope.problems, *blocks.problems, *unreadable.values(), *resolved.problems]
     state = DesiredState(
-        resolved.instances, storage, blocks, to_save, tuple(sorted(deleted)), data=scope.data, record=record
+        resolved.instances,
+        storage,
+        blocks,
+        tuple(spec for spec in scope.specs if spec.name not in going),
+        tuple(sorted(going)),
+        data=scope.data,
+        record=record,
     )
-    proposed = [await kind_of_resource.plan(state, services) for kind_of_resource in RESOURCE_KINDS]
-    problems.extend(problem for each in proposed for problem in each.problems)
-    if problems:
-        raise InvalidSpec(problems)
-    steps = [step for each in proposed for step in each.steps]
-    warnings = (*(warning for each in proposed for warning in each.warnings), *advice(resolved.instances, now))
-    plan = Plan(_in_order(steps), kept=tuple(sorted(kept)), warnings=warnings)
-    members = {name: fields["project"] for name, fields in on_record.items()}
+    proposed = await _proposals(state, services)
+    wrong += _problems(proposed)
+    if (wrong or refused) and (scope.all_or_nothing or (scope.destroy and refused) or of_the_whole(wrong)):
+        raise InvalidSpec(list(dict.fromkeys([*wrong, *refused])))
+    unsound: set[str] = set()
+    while not named_in(wrong) <= unsound:
+        unsound = named_in(wrong)
+        state = _without(state, staying, wrong, resolved.instances, destroyed=scope.destroy)
+        proposed = await _proposals(state, services)
+        wrong += _problems(proposed)
+    planned = {instance.spec.name for instance in state.instances}
+    warnings = (*(warning for each in proposed for warning in each.warnings), *advice(state.instances, now))
+    if scope.prune and scope.problems:
+        warnings = (*warnings, "what of the file can't be read may describe anything, so --prune deletes nothing")
+    plan = Plan(
+        _in_order([step for each in proposed for step in each.steps]),
+        kept=tuple(sorted(kept | (going - set(state.deleted)))),
+        warnings=warnings,
+        problems=tuple(dict.fromkeys([*wrong, *refused])),
+        held=held_with(staying, planned, wrong) if wrong else (),
+    )
+    members = {name: str(fields.get("project", "")) for name, fields in record.rows.items()}
     members = dict.fromkeys(blocks.unreadable, "") | members | {spec.name: spec.project for spec in described}
     return Changeset(plan, state, members)
 
 
-def _unreadable(blocks: SavedBlocks, covered: Collection[str]) -> dict[str, str]:
+async def _proposals(state: DesiredState, services: Services) -> list[Proposal]:
+    return [await kind_of_resource.plan(state, services) for kind_of_resource in RESOURCE_KINDS]
+
+
+def _problems(proposed: Iterable[Proposal]) -> list[str]:
+    return [problem for each in proposed for problem in each.problems]
+
+
+def _without(
+    state: DesiredState,
+    staying: Sequence[AnySpec],
+    wrong: Sequence[str],
+    instances: Sequence[ResolvedInstance],
+    *,
+    destroyed: Collection[str],
+) -> DesiredState:
+    """Return what is to be without what has something wrong. Raises `InvalidSpec` for a deletion that that forbids."""
+    kept = sound(instances, staying, named_in(wrong), state.blocks.ids)
+    planned = {instance.spec.name for instance in kept}
+    left_out = {*(spec.name for spec in staying), *named_in(wrong)} - planned - set(state.deleted)
+    stays = needed(left_out, state.record)
+    if forbidden := sorted(stays.keys() & set(destroyed)):
+        told = (
+            f"{name}: can't be deleted while {stays[name]} reads it, which has a problem of its own; "
+            "put that right, or delete it too"
+            for name in forbidden
+        )
+        raise InvalidSpec([*dict.fromkeys(wrong), *told])
+    return replace(
+        state,
+        instances=kept,
+        to_save=tuple(spec for spec in state.to_save if spec.name in planned),
+        deleted=tuple(name for name in state.deleted if name not in stays),
+        left_out=frozenset(left_out),
+    )
+
+
+def _unreadable(blocks: SavedBlocks, covered: Collection[str]) -> dict[str, Problem]:
     """Return what to do about blocks that can't be read, where nothing is planned that puts them right."""
     return {
-        name: f"{name}: {block}. Edit the block, apply a file that describes it, or `optaic destroy {name}`"
+        name: Problem(
+            name, f"{name}: {block}. Edit the block, apply a file that describes it, or `optaic destroy {name}`"
+        )
         for name, block in blocks.unreadable.items()
         if name not in covered
     }
@@ -195,31 +256,38 @@ def _leaving(
             raise UnknownInstance(name, sorted(names | on_record.keys()))
     deleted, projects = set(scope.destroy), scope.projects
     undescribed = on_record.keys() - names
+    if scope.problems:  # what of the file can't be read may describe any of them
+        return deleted, undescribed - deleted
     if scope.prune and projects is None:
         deleted |= undescribed
     elif scope.prune and projects is not None:
         in_file = {spec.name for spec in scope.specs}
         deleted |= {spec.name for spec in described if spec.project in projects} - in_file
-        deleted |= {name for name in undescribed if on_record[name]["project"] in projects}
+        deleted |= {name for name in undescribed if on_record[name].get("project") in projects}
     return deleted, undescribed - deleted
 
 
-def _protected(deleted: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]) -> list[str]:
+def _protected(
+    deleted: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]
+) -> list[Problem]:
     protected = {spec.name for spec in described if spec.protect}
     protected |= {name for name, fields in on_record.items() if fields.get("protect")}
     return [
-        f"{name}: is protected; set protect to false and apply, before you delete it"
+        Problem(name, f"{name}: is protected; set protect to false and apply, before you delete it")
         for name in sorted(protected.intersection(deleted))
     ]
 
 
-def _still_read(deleted: set[str], staying: Iterable[AnySpec]) -> list[str]:
+def _still_read(leaving: Collection[str], described: Iterable[AnySpec]) -> list[Problem]:
     return [
-        f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of {field}"
-        for spec in staying
-        if isinstance(spec, RunnableSpec)
+        Problem(
+            ref.instance,
+            f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of {field}",
+        )
+        for spec in described
+        if isinstance(spec, RunnableSpec) and spec.name not in leaving
         for field, ref in spec.references_by_field()
-        if ref.instance in deleted
+        if ref.instance in leaving
     ]
 
 

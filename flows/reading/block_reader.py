@@ -10,11 +10,12 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from flows.integrations.prefect_api import Json, PrefectApi
-from instances.errors import OptaicError
+from instances.errors import OptaicError, Problem
 from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES, part_name
 from instances.world.wording import a
+from research.errors import shown
 
 
 def block_slug(type_: str) -> str:
@@ -63,7 +64,7 @@ class SavedBlocks:
 
     by_name: Mapping[str, SavedBlock]
     unreadable: Mapping[str, UnreadableBlock] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def names(self) -> set[str]:
@@ -103,7 +104,7 @@ async def read_blocks(prefect: PrefectApi) -> SavedBlocks:
 
 def described(documents: Sequence[Json]) -> SavedBlocks:
     """Return what block documents describe."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     found: dict[str, SavedBlock] = {}
     unreadable: dict[str, UnreadableBlock] = {}
     for document in documents:
@@ -111,7 +112,8 @@ def described(documents: Sequence[Json]) -> SavedBlocks:
         own_type = TYPE_WITH_SLUG[document["block_type"]["slug"]]
         if name in found or name in unreadable:
             other = found[name].spec.type if name in found else unreadable[name].type
-            problems.append(f"{name}: is the name of {a(other)} and of {a(own_type)} block; delete one of them")
+            told = f"{name}: is the name of {a(other)} and of {a(own_type)} block; delete one of them"
+            problems.append(Problem(name, told))
             continue
         try:
             spec, parts = specs_of(own_type, name, document["data"], _referred(document))
@@ -163,7 +165,7 @@ def specs_of(
 def _parsed(type_: str, name: str, data: object) -> tuple[AnySpec | None, list[str]]:
     """Return the spec that data describes, and what is wrong with it. What is no field, or no more, is left out."""
     if not isinstance(data, Mapping):
-        return None, [f"must be a mapping of fields, not {data!r}"]
+        return None, [f"must be a mapping of fields, not {shown(data)}"]
     fields = {field: value for field, value in data.items() if field in TYPES[type_].spec.model_fields}
     try:
         return spec_adapter.validate_python(fields | {"name": name, "type": type_}), []

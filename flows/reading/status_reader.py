@@ -6,6 +6,7 @@ from collections.abc import Collection
 from definitions.contract import Aggregation
 from definitions.errors import DefinitionError
 from flows.integrations.services import Services
+from flows.reading.left_out import read_flaws
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
 from instances.rules.instance_status import InstanceStatus, instance_statuses
@@ -26,12 +27,13 @@ async def read_all_flows(services: Services, now: dt.datetime) -> tuple[tuple[Fl
 async def read_statuses(
     services: Services, now: dt.datetime, *, instances: Collection[str] | None = None
 ) -> tuple[InstanceStatus, ...]:
-    """Return the statuses of all instances, or of those named."""
+    """Return the statuses of all instances, with what is wrong with their blocks; or of those named."""
     flows, world = await read_all_flows(services, now)
-    applied = services.repository.applied({flow.instance for flow in flows})
+    applied = services.repository.applied({flow.instance for flow in flows}, readable=True)
     aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
     wanted = [flow for flow in flows if instances is None or flow.instance in instances]
-    return instance_statuses(wanted, world, aggregations, now)
+    flaws = await read_flaws(services) if instances is None else {}
+    return instance_statuses(wanted, world, aggregations, now, flaws)
 
 
 def _aggregation(services: Services, applied: AppliedInstance) -> Aggregation:

@@ -73,4 +73,5 @@ def _facts(record: FlowRecord) -> FlowFacts:
         auto=auto_of(settings.auto, has_inputs=bool(record.edges), schedule=settings.schedule),
         source_retry=settings.source_retry,
         edges=record.edges,
+        unreadable=record.unreadable,
     )

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
 
+from definitions.numbers import same
+from instances.errors import InvalidSpec, LeftOut
+
 Fields = dict[str, Any]  # JSON values by field
 
 
@@ -68,16 +71,27 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in the order in which they are applied; `kept` names what is no longer described, and stays."""
+    """The steps in the order in which they are applied; `kept` names what is no longer described, and stays.
+
+    `problems` says what is wrong with instances that are left out, and `held` names those that are left out too,
+    as they read them.
+    """
 
     steps: tuple[Step, ...]
     kept: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[Step, ...]:
         """The steps that do something."""
         return tuple(step for step in self.steps if step.action is not Action.UNCHANGED)
+
+    def check_whole(self) -> None:
+        """Raise `LeftOut` where something that is described is not in the plan; `InvalidSpec` where nothing else is."""
+        if self.problems:
+            raise (LeftOut if self.changes else InvalidSpec)(self.problems)
 
     def of(self, kind: str) -> tuple[Step, ...]:
         return tuple(step for step in self.changes if step.kind == kind)
@@ -90,7 +104,8 @@ class Plan:
         """The plan in a line: '3 to create, 1 to update, 0 to delete, 12 unchanged'."""
         verbs = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.DELETE: "to delete"}
         counted = [f"{self.count(action)} {words}" for action, words in verbs.items()]
-        return ", ".join([*counted, f"{self.count(Action.UNCHANGED)} unchanged"])
+        counted.append(f"{self.count(Action.UNCHANGED)} unchanged")
+        return ", ".join([*counted, *(["something left out"] if self.problems else [])])
 
     @property
     def digest(self) -> str:
@@ -128,7 +143,7 @@ def _step(kind: str, name: str, desired: Fields, actual: Fields | None) -> Step:
 
 def _changes(before: Fields, after: Fields) -> Iterator[Change]:
     for name in dict.fromkeys((*after, *before)):
-        if before.get(name) != after.get(name):
+        if not same(before.get(name), after.get(name)):
             yield from _nested(name, before.get(name), after.get(name))
 
 
@@ -137,7 +152,7 @@ def _nested(name: str, before: Any, after: Any) -> Iterator[Change]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys((*after, *before)):
             was, is_to_be = before.get(key, ABSENT), after.get(key, ABSENT)
-            if was != is_to_be:
+            if not same(was, is_to_be):
                 yield from _nested(f"{name}.{key}", was, is_to_be)
     else:
         yield Change(name, before, after)

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from uuid import UUID
 
 from definitions.contract import Aggregation
@@ -22,8 +23,19 @@ class FlowVerdict:
 
 
 @dataclass(frozen=True)
+class Flaw:
+    """What is wrong with an instance as its block describes it now, and the type of that block."""
+
+    type: str
+    problem: str
+
+
+@dataclass(frozen=True)
 class InstanceStatus:
-    """The status of one instance; its reason and since are those of the flow that decides its status."""
+    """The status of one instance; its reason and since are those of the flow that decides its status.
+
+    `flaw` says what is wrong with its block: its flows go on as they were applied, if they were.
+    """
 
     instance: str
     type: str
@@ -31,21 +43,39 @@ class InstanceStatus:
     reason: str
     since: dt.datetime | None
     flows: tuple[FlowVerdict, ...]
+    flaw: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.status is FlowStatus.READY and self.flaw is None
 
 
 def instance_statuses(
-    flows: Iterable[FlowRecord], world: World, aggregations: Mapping[str, Aggregation], now: dt.datetime
+    flows: Iterable[FlowRecord],
+    world: World,
+    aggregations: Mapping[str, Aggregation],
+    now: dt.datetime,
+    flaws: Mapping[str, Flaw] = MappingProxyType({}),
 ) -> tuple[InstanceStatus, ...]:
-    """Return a line for each instance that has flows, upstream first within the order of `flows`.
+    """Return a line for each instance that has flows, upstream first within the order of `flows`; then the flawed rest.
 
     `aggregations` has the contract of each instance by its name; the default one where it is left out.
     """
     by_instance: dict[str, list[FlowRecord]] = {}
     for flow in flows:
         by_instance.setdefault(flow.instance, []).append(flow)
-    return tuple(
+    lines = [
         _instance_line(name, records, world, aggregations.get(name, Aggregation()), now)
         for name, records in by_instance.items()
+    ]
+    never_applied = [
+        InstanceStatus(name, flaw.type, FlowStatus.UNKNOWN, flaw.problem, None, (), flaw.problem)
+        for name, flaw in sorted(flaws.items())
+        if name not in by_instance
+    ]
+    return (
+        *(replace(line, flaw=flaws[line.instance].problem) if line.instance in flaws else line for line in lines),
+        *never_applied,
     )
 
 

@@ -16,7 +16,7 @@ class FlowRecord:
     """One flow as Postgres knows it: its handle, its settings and its edges.
 
     `configured_at` is when its configuration was last changed, `scheduled_at` when its present schedule was
-    applied; None where nobody has kept that.
+    applied; None where nobody has kept that. `unreadable` says why its settings can't be read; None when they can.
     """
 
     flow_id: FlowId
@@ -29,6 +29,7 @@ class FlowRecord:
     edges: tuple[Edge, ...]
     configured_at: dt.datetime | None = None
     scheduled_at: dt.datetime | None = None
+    unreadable: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
-from instances.errors import InvalidSpec
+from instances.errors import InvalidSpec, Problem
 from instances.specification.fields import UpstreamRef
 from instances.specification.plugins import ConfiguredDefinition, Definitions, configured
 from instances.specification.shapes import SHAPES, Output
@@ -65,7 +65,7 @@ class Resolution:
     """What must exist of all that is described, as far as it is sound, and what is wrong with the rest."""
 
     instances: tuple[ResolvedInstance, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 def resolve(
@@ -130,7 +130,8 @@ def resolution(
         for spec in specs
         if spec.name in sound and _parts_of(spec) <= sound
     }
-    problems = tuple(dict.fromkeys(problem for _, problem in found))
+    # A cycle is told once, in the words that each of its flows would have.
+    problems = tuple(dict.fromkeys(Problem(name, text) for name, text in found))
     return Resolution(tuple(resolved[name] for name in _upstream_first(resolved)), problems)
 
 

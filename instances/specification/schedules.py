@@ -1,13 +1,15 @@
 """Schedules: when a flow runs by its own clock."""
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from pydantic import Field, model_validator
 
-from instances.specification.values import Duration, Spec
+from instances.specification.values import LONGEST, Duration, Spec
+from research.errors import shown
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -58,6 +60,22 @@ def _number(name: str) -> str:
     return name.lstrip("0") or "0"
 
 
+def _cron_problem(cron: str) -> str:
+    """Return what is wrong with a cron expression; empty if nothing."""
+    fields = len(cron.split())
+    if fields != 5:  # cronsim reads seconds too, Prefect does not
+        return f": it has {fields} fields, not 5"
+    if problem := _ambiguous(cron.upper()):
+        return f" that all read alike: {problem}"
+    try:
+        # Without its weekday too: with one, Feb 30 is never but for some.
+        for expression in (cron, " ".join([*cron.split()[:4], "*"])):
+            days = CronSim(expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC)).days
+    except CronSimError as error:
+        return f": {error}"
+    return f" that all read alike: {problem}" if (problem := _loses_days(days)) else ""
+
+
 class Schedule(Spec):
     """When a flow runs by its own clock; manual means that it has none."""
 
@@ -74,29 +92,23 @@ class Schedule(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if problems := list(self._problems()):
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"unknown timezone {self.timezone!r}: use an IANA name like Europe/London") from error
-        if self.type == "cron":
-            if self.expression is None:
-                raise ValueError("a cron schedule needs an expression, like '0 18 * * 1-5'")
-            fields = len(self.expression.split())
-            if fields != 5:  # cronsim reads seconds too, Prefect does not
-                raise ValueError(f"{self.expression!r} is not a cron expression: it has {fields} fields, not 5")
-            if problem := _ambiguous(self.expression.upper()):
-                raise ValueError(f"{self.expression!r} is not a cron expression that all read alike: {problem}")
-            try:
-                # Without its weekday too: with one, Feb 30 is never but for some.
-                for expression in (self.expression, " ".join([*self.expression.split()[:4], "*"])):
-                    days = CronSim(expression, dt.datetime(2020, 1, 1, tzinfo=dt.UTC)).days
-            except CronSimError as error:
-                raise ValueError(f"{self.expression!r} is not a cron expression: {error}") from error
-            if problem := _loses_days(days):
-                raise ValueError(f"{self.expression!r} is not a cron expression that all read alike: {problem}")
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            yield f"unknown timezone {shown(self.timezone)}: use an IANA name like Europe/London"
+        if self.type == "cron" and self.expression is None:
+            yield "a cron schedule needs an expression, like '0 18 * * 1-5'"
+        elif self.type == "cron" and self.expression is not None and (problem := _cron_problem(self.expression)):
+            yield f"{shown(self.expression)} is not a cron expression{problem}"
         if self.type == "interval" and self.interval_minutes is None:
-            raise ValueError("an interval schedule needs interval_minutes")
-        return self
+            yield "an interval schedule needs interval_minutes"
+        if self.interval_minutes is not None and self.interval_minutes > LONGEST / dt.timedelta(minutes=1):
+            yield f"interval_minutes {self.interval_minutes} is longer than {LONGEST.days} days"
 
     @property
     def ticks(self) -> bool:

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from instances.specification.types import TYPES
+from research.errors import shown
 
-_SHOWN = 60  # letters of a value at most
 _MAPPING = "must be a mapping of fields"
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
@@ -63,7 +63,16 @@ def spec_problems(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 def problem_texts(name: str, error: ValidationError) -> list[str]:
     """Return a sentence for each problem of the spec of that name."""
-    return [": ".join(filter(None, (name, place, what))) for place, what in spec_problems(error)]
+    return [problem_text(name, place, what) for place, what in spec_problems(error)]
+
+
+def problem_text(name: str, place: str, what: str) -> str:
+    """Return a sentence for one problem of the spec of that name; of a name or place without end the beginning."""
+    return ": ".join(filter(None, (_cut(name), _cut(place), what)))
+
+
+def _cut(text: str, letters: int = 80) -> str:
+    return text if len(text) <= letters else f"{text[:letters]} ..."
 
 
 def _what(item: ErrorDetails) -> str:
@@ -82,5 +91,4 @@ def _got(item: ErrorDetails) -> str:
         value = item["ctx"]["tag"]
     if isinstance(value, Mapping | list | tuple):
         return f", not a {'mapping' if isinstance(value, Mapping) else 'list'}"
-    text = repr(value)
-    return f", not {text if len(text) <= _SHOWN else text[:_SHOWN] + ' ...'}"
+    return f", not {shown(value)}"

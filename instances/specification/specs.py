@@ -5,9 +5,9 @@ The blocks, the manifest and the rows in Postgres all hold these same fields.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from definitions.contract import FlowKind
 from instances.specification.fields import (
@@ -23,7 +23,11 @@ from instances.specification.fields import (
     SignalFields,
     UpstreamRef,
 )
-from instances.specification.values import Name, Spec
+from instances.specification.values import NAME_PATTERN, Name, Spec
+
+ComponentType = Literal["pipeline", "store", "accessor"]
+# Of a part: any name that an instance can have, and what `part_name` makes of any such name.
+PartName = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}(-({'|'.join(get_args(ComponentType))}))?$")]
 
 
 class InstanceSpec(InstanceFields, Spec):
@@ -40,7 +44,8 @@ class DefinedSpec(DefinedFields, InstanceSpec):
 class ComponentSpec(DefinedSpec):
     """A configured pipeline, store or accessor: a part of datasets, with no flow of its own."""
 
-    type: Literal["pipeline", "store", "accessor"]
+    name: PartName
+    type: ComponentType
 
 
 def _at(spec: Spec, field: str) -> str | None:
@@ -82,9 +87,9 @@ class DatasetSpec(OneFlowSpec):
     """Rows that a pipeline makes, a store keeps and an accessor reads; the three by their names."""
 
     type: Literal["dataset"] = "dataset"
-    pipeline_instance: Name
-    store_instance: Name
-    accessor_instance: Name
+    pipeline_instance: PartName
+    store_instance: PartName
+    accessor_instance: PartName
 
 
 class SignalInstanceSpec(SignalFields, DatasetSpec):

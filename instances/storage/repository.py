@@ -6,13 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Engine, Select, and_, select, union, update
 from sqlalchemy.orm import Session, with_polymorphic
 
 from definitions.contract import FlowKind
-from instances.errors import UnknownFlow, UnknownInstance
+from instances.errors import UnknownFlow, UnknownInstance, UnreadableRow
 from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.fields import FlowSettings
+from instances.specification.spec_errors import problem_text, spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES
 from instances.storage.handles import outside_handles
@@ -29,28 +31,28 @@ class Repository:
         self.engine = engine
 
     def specs(self) -> tuple[AnySpec, ...]:
-        """Return the applied spec of every instance, by name."""
+        """Return the applied spec of every instance, by name. Raises `UnreadableRow`."""
         with Session(self.engine) as session:
-            stored = session.scalars(select(InstanceRow.spec).order_by(InstanceRow.name))
-            return tuple(spec_adapter.validate_python(spec) for spec in stored)
+            stored = session.execute(select(InstanceRow.name, InstanceRow.spec).order_by(InstanceRow.name))
+            return tuple(_parsed(name, spec) for name, spec in stored)
 
     def spec(self, name: str) -> AnySpec:
-        """Return one instance's applied spec; `UnknownInstance` when there is none."""
+        """Return one instance's applied spec; `UnknownInstance` when there is none. Raises `UnreadableRow`."""
         with Session(self.engine) as session:
             stored = session.scalar(select(InstanceRow.spec).where(InstanceRow.name == name))
             if stored is None:
                 raise UnknownInstance(
                     name, tuple(session.scalars(select(InstanceRow.name).where(InstanceRow.flows.any())))
                 )
-            return spec_adapter.validate_python(stored)
+            return _parsed(name, stored)
 
-    def applied(self, names: Collection[str]) -> dict[str, AppliedInstance]:
+    def applied(self, names: Collection[str], *, readable: bool = False) -> dict[str, AppliedInstance]:
         """Return the named instances as they were applied, with their parts; unknown names are left out.
 
-        Two statements, whatever their number.
+        Two statements, whatever their number. Raises `UnreadableRow`; with `readable` those are left out too.
         """
         with Session(self.engine) as session:
-            return _applied_instances(session, names)
+            return _applied_instances(session, names, readable=readable)
 
     def configuration(self, flow_id: FlowId, names: Collection[str]) -> tuple[str, dict[str, AppliedInstance]]:
         """Return the hash of a flow's configuration, and the named instances as `applied` does, of one moment.
@@ -160,12 +162,21 @@ def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
     return select(everything.c.id)
 
 
-def _applied_instances(session: Session, names: Collection[str]) -> dict[str, AppliedInstance]:
+def _applied_instances(
+    session: Session, names: Collection[str], *, readable: bool = False
+) -> dict[str, AppliedInstance]:
     rows = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.name.in_(names))).all()
     part_ids = {getattr(row, f"{part}_id") for row in rows for part in TYPES[row.type].parts}
     parts = session.scalars(select(_EVERY_ROW).where(_EVERY_ROW.id.in_(part_ids))) if part_ids else ()
     by_id = {part.id: part for part in parts}
-    return {row.name: _applied(row, by_id) for row in rows}
+    found: dict[str, AppliedInstance] = {}
+    for row in rows:
+        try:
+            found[row.name] = _applied(row, by_id)
+        except UnreadableRow:
+            if not readable:
+                raise
+    return found
 
 
 def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInstance:
@@ -181,10 +192,30 @@ def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInst
 def _spec(row: InstanceRow) -> AnySpec:
     """Return the spec of a row, pinned to the version of its definition that was applied."""
     pinned = {"definition_version": row.definition_version} if isinstance(row, DEFINED) else {}
-    return spec_adapter.validate_python(row.spec | pinned)
+    return _parsed(row.name, row.spec, **pinned)
+
+
+def _parsed(name: str, stored: object, **pinned: object) -> AnySpec:
+    try:
+        return spec_adapter.validate_python({**stored, **pinned} if isinstance(stored, dict) else stored)
+    except ValidationError as error:
+        raise UnreadableRow(name, _first_problem(error)) from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    return problem_text("", *next(spec_problems(error)))
+
+
+def _settings(stored: object) -> tuple[FlowSettings, str | None]:
+    """Return the settings of a flow, or those of none and why its own can't be read."""
+    try:
+        return FlowSettings.model_validate(stored), None
+    except ValidationError as error:
+        return FlowSettings(), f"the settings in its row can't be read: {_first_problem(error)}"
 
 
 def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> FlowRecord:
+    settings, unreadable = _settings(flow.settings)
     return FlowRecord(
         flow_id=FlowId(flow.id),
         instance=name,
@@ -192,8 +223,9 @@ def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> Flow
         kind=FlowKind(flow.kind),
         deployment_id=flow.prefect_deployment_id,
         config_hash=flow.config_hash,
-        settings=FlowSettings.model_validate(flow.settings),
+        settings=settings,
         edges=tuple(edges),
         configured_at=flow.configured_at,
         scheduled_at=flow.scheduled_at,
+        unreadable=unreadable,
     )

@@ -37,7 +37,8 @@ def recorded_rows(engine: Engine) -> dict[str, Fields]:
     with Session(engine) as session:
         found: dict[str, dict[str, Any]] = {}
         for name, spec in session.execute(select(InstanceRow.name, InstanceRow.spec)):
-            found[name] = {field: value for field, value in spec.items() if field != "name"} | {"flows": {}}
+            fields = spec if isinstance(spec, dict) else {}  # what is none is written anew
+            found[name] = {field: value for field, value in fields.items() if field != "name"} | {"flows": {}}
         versions = union_all(*(select(row.name, row.definition_version) for row in DEFINED))
         for name, version in session.execute(versions):
             found[name]["applied_version"] = version

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, selectin_polymorphic
 
 from definitions.contract import Definition, FlowKind
 from definitions.errors import DefinitionConflict
+from instances.errors import Problem
 from instances.rules.policy import clock_of
 from instances.specification.fields import FlowSettings
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
@@ -26,21 +27,24 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def problems(self, instances: Iterable[ResolvedInstance]) -> list[str]:
+    def problems(self, instances: Iterable[ResolvedInstance]) -> list[Problem]:
         """Return why these instances could not be written: a changed definition, or a name of another type."""
         found = list(instances)
-        definitions = {i.definition.ref: i.definition for i in found if i.definition is not None}
         with Session(self.engine) as session:
             types = dict(session.execute(select(InstanceRow.name, InstanceRow.type)).tuples().all())
             hashes = _known_hashes(session)
         return [
             *(
-                str(DefinitionConflict(definition.ref))
-                for definition in definitions.values()
-                if hashes.get(_key(definition), definition.content_hash) != definition.content_hash
+                Problem(i.spec.name, str(DefinitionConflict(i.definition.ref)))
+                for i in found
+                if i.definition is not None
+                and hashes.get(_key(i.definition), i.definition.content_hash) != i.definition.content_hash
             ),
             *(
-                f"{i.spec.name}: is on record with another type than {i.spec.type}; choose another name"
+                Problem(
+                    i.spec.name,
+                    f"{i.spec.name}: is on record with another type than {i.spec.type}; choose another name",
+                )
                 for i in found
                 if types.get(i.spec.name, i.spec.type) != i.spec.type
             ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,9 @@ Manifest = Annotated[
     Path | None, typer.Argument(help="A YAML file that describes instances; without one, their blocks do.")
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete instances that are not described any more.")]
+AllOrNothing = Annotated[
+    bool, typer.Option("--all-or-nothing", help="With anything wrong, write nothing; else the rest is applied.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project's instances.")]
 
 
@@ -27,7 +31,10 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
     out: Annotated[Path | None, typer.Option(help="Keep the plan in a file, for `optaic apply`.")] = None,
 ) -> None:
-    """Show what an apply would do; writes nothing. Exit code 0 when that is nothing, 2 otherwise."""
+    """Show what an apply would do; writes nothing.
+
+    Exit code 0 when that is nothing, 2 when it is something, 1 when something is wrong and left out.
+    """
     from rich.console import Console
 
     from prefect_optaic import actions, show
@@ -44,6 +51,7 @@ def plan(
             show.show_plan(Console(), changeset.plan)
         if out is not None:
             write_plan(out, scope, changeset)
+        changeset.plan.check_whole()
         return bool(changeset.plan.changes)
 
     if asyncio.run(work()):
@@ -57,15 +65,19 @@ def apply(
     ] = None,
     prune: Prune = False,
     yes: Yes = False,
+    all_or_nothing: AllOrNothing = False,
 ) -> None:
-    """Check everything, then make blocks, rows, deployments and automations match what is described."""
+    """Check everything, then make blocks, rows, deployments and automations match what is described.
+
+    Exit code 1 when something is wrong: that is left out with all that reads it, and the rest is applied.
+    """
     from prefect_optaic.planfile import is_plan, read_scope
 
     kept = file if file is not None and is_plan(file) else None
     if kept is not None and prune:
         raise typer.BadParameter(f"{kept} is a plan that was kept: whether it prunes was said when it was made.")
     scope = read_scope(kept) if kept is not None else _scope(file, prune=prune)
-    asyncio.run(_apply(scope, yes=yes, kept=kept))
+    asyncio.run(_apply(replace(scope, all_or_nothing=all_or_nothing), yes=yes, kept=kept))
 
 
 @app.command()
@@ -149,8 +161,10 @@ async def apply_in(services: "Services", scope: "Scope", *, yes: bool, kept: Pat
             changeset.check_fuse()
         show.show_plan(console, changeset.plan)
         if not changeset.plan.changes:
+            changeset.plan.check_whole()
             return
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("applying", total=len(changeset.plan.changes))
             await actions.apply(services, changeset, lambda step: progress.advance(task), check)
         console.print(f"[green]✓[/] applied {len(changeset.plan.changes)} changes", highlight=False)
+        changeset.plan.check_whole()

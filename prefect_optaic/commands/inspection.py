@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from research.errors import shown
+
 app = typer.Typer()
 
 
@@ -14,7 +16,10 @@ app = typer.Typer()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Show the status of every instance, flow by flow; exit code 1 unless all are READY."""
+    """Show the status of every instance, flow by flow; exit code 1 unless all are READY.
+
+    It also names the instances whose blocks have something wrong: an apply leaves those out.
+    """
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
 
@@ -27,7 +32,7 @@ def status(
             from rich.console import Console
 
             show.show_status(Console(), lines, dt.datetime.now(dt.UTC))
-        return all(line.status == "READY" for line in lines)
+        return all(line.ready for line in lines)
 
     if not asyncio.run(work()):
         raise typer.Exit(1)
@@ -74,9 +79,19 @@ def freshness() -> None:
     asyncio.run(work())
 
 
+def _known_kind(kind: str | None) -> str | None:
+    from definitions.contract import Kind
+
+    if kind is not None and kind not in set(Kind):
+        raise typer.BadParameter(f"{shown(kind)} is no kind of definition; the kinds are: {', '.join(Kind)}.")
+    return kind
+
+
 @app.command()
 def definitions(
-    kind: Annotated[str | None, typer.Argument(help="Only those of a kind, like pipeline.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(callback=_known_kind, help="Only those of a kind, like pipeline.")
+    ] = None,
 ) -> None:
     """List the definitions that instances can refer to, with their parameters."""
     from rich.console import Console

@@ -1,11 +1,21 @@
 """`optaic run` and `demo`."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
+from research.errors import shown
+
 app = typer.Typer()
+
+
+def _known_on_stale(on_stale: str | None) -> str | None:
+    from instances.specification.fields import OnStale
+
+    if on_stale is not None and on_stale not in get_args(OnStale):
+        raise typer.BadParameter(f"{shown(on_stale)} must be one of: {', '.join(get_args(OnStale))}.")
+    return on_stale
 
 
 @app.command()
@@ -13,7 +23,9 @@ def run(
     instance: Annotated[str, typer.Argument(help="The instance.")],
     flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Go on whatever the guard says; recorded.")] = False,
-    on_stale: Annotated[str | None, typer.Option(help="block, refresh or warn, for this run.")] = None,
+    on_stale: Annotated[
+        str | None, typer.Option(callback=_known_on_stale, help="block, refresh or warn, for this run.")
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="Of refresh: read the source from the beginning.")
     ] = False,

@@ -11,6 +11,7 @@ import typer
 from prefect_optaic.stack import Home
 from prefect_optaic.stack.machine.state import SERVICES, State
 from prefect_optaic.stack.target import recorded
+from research.errors import shown
 
 app = typer.Typer()
 
@@ -86,7 +87,7 @@ def logs(
     from prefect_optaic.stack.machine.processes import tail
 
     if service not in SERVICES:
-        raise typer.BadParameter(f"{service!r} is not a service of the stack; these are: {', '.join(SERVICES)}.")
+        raise typer.BadParameter(f"{shown(service)} is not a service of the stack; these are: {', '.join(SERVICES)}.")
     log = Home.current().log(service)
     typer.echo(f"{log}:")
     for line in tail(log, lines):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from research.errors import ResearchError
 
+_SHOWN = 120  # letters of a text at most, those around the place
+
 
 @dataclass(frozen=True)
 class Place:
@@ -18,10 +20,12 @@ class ExpressionError(ResearchError):
     """An expression that can't be read or evaluated; shows the place."""
 
     def __init__(self, text: str, place: Place, problem: str, *, within: str = "the expression") -> None:
-        marks = "^" * max(1, place.length)
-        super().__init__(
-            f"in {within}, at column {place.start + 1}:\n  {text}\n  {' ' * place.start}{marks}\n{problem}"
-        )
+        first = max(0, place.start - _SHOWN // 2) if len(text) > _SHOWN else 0
+        before, after = "... " if first else "", " ..." if len(text) > first + _SHOWN else ""
+        marks = "^" * max(1, min(place.length, first + _SHOWN - place.start))
+        shown = f"{before}{text[first : first + _SHOWN]}{after}"
+        at = " " * (len(before) + place.start - first)
+        super().__init__(f"in {within}, at column {place.start + 1}:\n  {shown}\n  {at}{marks}\n{problem}")
 
 
 def one_line(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from research.errors import ResearchError
+from research.errors import ResearchError, shown
 from research.models.model_metrics import HIGHER_IS_BETTER, model_metrics
 
 
@@ -14,7 +14,7 @@ class UnknownMetric(ResearchError):
     """A metric that models can't be compared by."""
 
     def __init__(self, metric: str) -> None:
-        super().__init__(f"models can't be compared by {metric!r}: choose one of {', '.join(HIGHER_IS_BETTER)}")
+        super().__init__(f"models can't be compared by {shown(metric)}: choose one of {', '.join(HIGHER_IS_BETTER)}")
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,8 @@ class Lab:
         return Storage(POOL, "default", {}, None, (), "flows")
 
     async def plan(self, **scope: Any) -> Changeset:
-        """Return what must change so that the world matches the blocks."""
+        """Return what must change so that the world matches the blocks; all of it, unless told otherwise."""
+        scope = {"all_or_nothing": True} | scope
         return await make_plan(self.services, self.storage, Scope(**scope), dt.datetime.now(dt.UTC))
 
     async def bootstrap(self, **scope: Any) -> Plan:

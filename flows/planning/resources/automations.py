@@ -138,7 +138,8 @@ def _names(state: DesiredState, recorded: Iterable[str]) -> set[str]:
     """Return the names that automations of ours may have, also those that a killed apply has left off the record."""
     instances = {instance.spec.name for instance in state.instances} | set(state.deleted)
     models = instances - {i.spec.name for i in state.instances if not isinstance(i.spec, ModelSpec)}
-    return {*recorded, *desired_automations(state), *map(retraining_name, models)}
+    untouched = set(map(retraining_name, state.left_out))
+    return {*recorded, *desired_automations(state), *map(retraining_name, models)} - untouched
 
 
 async def _ours(services: Services, names: Collection[str]) -> dict[str, Automation]:

@@ -5,8 +5,9 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from definitions.contract import FlowKind
+from flows.integrations.mlflow_client import TrackingError
 from flows.integrations.services import Services
-from flows.planning.resources.resource import DesiredState, Proposal
+from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused
 from flows.reading.run_reader import PrefectReader
 from flows.reading.server_clock import server_now
 from flows.reading.world_reader import read_world
@@ -47,10 +48,17 @@ class Champions:
     ) -> None:
         models = [step.name for step in steps]
         trained = await _trained(models, services.repository.flows(instances=models), services)
+        refusals: list[Refusal] = []
         for step in steps:
             now = await server_now(services.prefect)
-            await asyncio.to_thread(repair_champion, services, step.name, trained[step.name].run_id, now)
-            done(step)
+            try:
+                await asyncio.to_thread(repair_champion, services, step.name, trained[step.name].run_id, now)
+            except TrackingError as error:  # of this model: the others go on
+                refusals.append(Refusal(step, str(error), by="MLflow"))
+            else:
+                done(step)
+        if refusals:
+            raise StepsRefused(refusals)
 
 
 async def _trained(models: Sequence[str], on_record: Iterable[FlowRecord], services: Services) -> Mapping[str, RunFact]:

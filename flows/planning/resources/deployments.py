@@ -12,6 +12,7 @@ from flows.planning.deployment_spec import DesiredDeployment, create_deployment,
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
 from flows.reading.server_clock import server_clock
+from instances.errors import Problem
 from instances.plans.plan import Action, Step, compare
 from instances.specification.applied import FlowRecord
 from instances.specification.specs import RunnableSpec
@@ -156,9 +157,12 @@ def _kinds(state: DesiredState) -> dict[str, tuple[FlowKind, ...]]:
     return {name: tuple(FlowKind) for name in state.deleted} | staying
 
 
-def _foreign(found: _ExistingDeployments) -> list[str]:
+def _foreign(found: _ExistingDeployments) -> list[Problem]:
     return [
-        f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; {_remedy(name)}"
+        Problem(
+            name.partition("/")[2],
+            f"{name.partition('/')[2]}: there is a deployment {name!r} that is not ours; {_remedy(name)}",
+        )
         for name in sorted(found.foreign)
     ]
 
@@ -177,11 +181,14 @@ def _remedy(name: str) -> str:
     return f"delete it, or adopt it with `optaic import {name.partition('/')[2]}`"
 
 
-async def _nowhere(wishes: Iterable[DesiredDeployment], services: Services) -> list[str]:
+async def _nowhere(wishes: Iterable[DesiredDeployment], services: Services) -> list[Problem]:
     pools = {pool["name"] for pool in await services.prefect.work_pools()}
     return [
-        f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
-        f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}"
+        Problem(
+            wish.name,
+            f"{wish.name}: there is no work pool {wish.storage.work_pool!r}; make it with "
+            f"`prefect work-pool create`, or choose one of: {', '.join(sorted(pools)) or 'none yet'}",
+        )
         for wish in wishes
         if wish.storage.work_pool is not None and wish.storage.work_pool not in pools
     ]

@@ -15,6 +15,7 @@ class Projects:
 
     kind = "Evidently project"
     handle = "evidently_project_id"
+    server = "Evidently"
 
     @property
     def state(self) -> Fields:

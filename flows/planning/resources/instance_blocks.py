@@ -7,6 +7,7 @@ from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
 from flows.planning.block_writer import BlockWriter, named_parts
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
+from instances.errors import Problem
 from instances.plans.plan import Action, Fields, Step, compare
 from instances.specification.specs import AnySpec, ComponentSpec
 from instances.specification.types import TYPES, in_place
@@ -69,7 +70,7 @@ class Blocks:
 def _taken_names(state: DesiredState) -> tuple[str, ...]:
     types = state.blocks.types
     return tuple(
-        f"{spec.name}: there is {a(types[spec.name])} of this name already; choose another name"
+        Problem(spec.name, f"{spec.name}: there is {a(types[spec.name])} of this name already; choose another name")
         for spec in state.to_save
         if types.get(spec.name, spec.type) != spec.type
     )

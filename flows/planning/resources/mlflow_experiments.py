@@ -12,6 +12,7 @@ class Experiments:
 
     kind = "MLflow experiment"
     handle = "mlflow_experiment_id"
+    server = "MLflow"
 
     @property
     def state(self) -> Fields:

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flows.integrations.services import Services
-from flows.planning.resources.resource import CONCURRENCY, DesiredState, Proposal, run_concurrently
-from instances.errors import OptaicError
+from flows.planning.resources.resource import (
+    CONCURRENCY,
+    DesiredState,
+    Proposal,
+    Refusal,
+    StepsRefused,
+    run_concurrently,
+)
+from instances.errors import OptaicError, Problem
 from instances.plans.plan import Fields, Step, compare
 from instances.specification.specs import ModelSpec
 
@@ -22,10 +29,14 @@ class ModelResourceSnapshot:
 
 
 class ModelResource(Protocol):
-    """A server that keeps one thing for each model; `handle` is the column of the row that has its id."""
+    """A server that keeps one thing for each model; `handle` is the column of the row that has its id.
+
+    `server` is its name.
+    """
 
     kind: str
     handle: str
+    server: str
 
     @property
     def state(self) -> Fields:
@@ -63,19 +74,22 @@ class PerModel:
         try:
             return await asyncio.to_thread(self._compared, models, services)
         except OptaicError as error:
-            return Proposal((), (f"{', '.join(models)}: {error}",))
+            return Proposal((), tuple(Problem(name, f"{', '.join(models)}: {error}") for name in models))
 
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
         async def one(step: Step) -> None:
-            await asyncio.to_thread(self._make, step.name, services)
+            try:
+                await asyncio.to_thread(self._make, step.name, services)
+            except OptaicError as error:  # of this model: the others go on
+                raise StepsRefused([Refusal(step, str(error), by=self.resource.server)]) from error
             done(step)
 
         await run_concurrently(one, steps)
 
     def _compared(self, models: Sequence[str], services: Services) -> Proposal:
-        existing, applied = self.resource.existing(services), services.repository.applied(models)
+        existing, applied = self.resource.existing(services), services.repository.applied(models, readable=True)
         recorded = {name: each.handles.get(self.resource.handle) for name, each in applied.items()}
         desired = {name: self.resource.state | {"id_in_row": True} for name in models}
         actual = {
@@ -86,7 +100,7 @@ class PerModel:
         new = [name for name in models if name not in existing]
         with ThreadPoolExecutor(CONCURRENCY) as threads:
             taken = zip(new, threads.map(lambda name: self.resource.taken(services, name), new), strict=True)
-            problems = tuple(f"{name}: {why}" for name, why in taken if why)
+            problems = tuple(Problem(name, f"{name}: {why}") for name, why in taken if why)
         return Proposal(compare(self.kind, desired, actual), problems)
 
     def _make(self, name: str, services: Services) -> None:

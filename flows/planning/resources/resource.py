@@ -32,7 +32,8 @@ class DesiredState:
     """What the world is to look like: the instances, upstream first, and the names of those that go.
 
     `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
-    have left goes too. `record` is for planning: an apply writes what it says.
+    have left goes too. `record` is for planning: an apply writes what it says. `left_out` are instances that
+    are not to be touched, whatever describes them: something is wrong with them, or with what they read.
     """
 
     instances: tuple[ResolvedInstance, ...]
@@ -42,6 +43,7 @@ class DesiredState:
     deleted: tuple[str, ...] = ()
     data: bool = False
     record: Record = field(default_factory=Record)
+    left_out: frozenset[str] = frozenset()
 
     @cached_property
     def surplus_flows(self) -> tuple[FlowKey, ...]:
@@ -56,7 +58,10 @@ class DesiredState:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A step for each thing of one kind, why they can't be applied, each with its remedy, and what else to know."""
+    """A step for each thing of one kind, why they can't be applied, each with its remedy, and what else to know.
+
+    A problem of one instance is a `Problem`; one of several is one for each of them, in the same words.
+    """
 
     steps: tuple[Step, ...]
     problems: tuple[str, ...] = ()
@@ -85,9 +90,10 @@ class Refusal:
 
     step: Step
     why: str
+    by: str = "Prefect"
 
     def __str__(self) -> str:
-        return f"Prefect refused to {self.step.action} the {self.step.label}: {self.why}"
+        return f"{self.by} refused to {self.step.action} the {self.step.label}: {self.why}"
 
 
 class StepsRefused(OptaicError):

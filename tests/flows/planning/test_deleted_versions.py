@@ -48,7 +48,7 @@ def test_who_has_pinned_it_is_told_before_anything_is_written(play: Play) -> Non
         specs = (*described(lab, "prices"), *described(lab, "mean", "prices"))
         pinned = with_fields(specs, "mean-pipeline", definition_version=1)
         with pytest.raises(InvalidSpec) as caught:
-            await lab.plan(**vars(Scope(pinned)))
+            await lab.plan(**vars(Scope(pinned, all_or_nothing=True)))
         assert caught.value.problems == (f"{lab.prefix}mean-pipeline: {GONE}",)
 
     play(scenario)

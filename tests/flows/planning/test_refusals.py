@@ -133,7 +133,7 @@ def file_scope(folder: Path, content: Mapping[str, Any], *, prune: bool = False)
     """Return the scope of a manifest as `optaic apply FILE` makes it."""
     path = folder / "instances.yaml"
     path.write_text(yaml.safe_dump(dict(content)))
-    return vars(_scope(path, prune=prune))
+    return vars(_scope(path, prune=prune)) | {"all_or_nothing": True}
 
 
 def test_problems_of_shape_of_names_and_of_things_are_told_together(play: Play, tmp_path: Path) -> None:
