@@ -13,14 +13,16 @@ from flows.integrations.services import Services
 from flows.planning.deployment_spec import Storage
 from flows.planning.resources import RESOURCE_KINDS, DesiredState
 from flows.planning.resources.resource import Record, Refusal, StepsRefused
-from flows.reading.block_reader import SavedBlocks, read_blocks
+from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
 from instances.errors import InvalidSpec, OptaicError, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
+from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import resolution
-from instances.specification.specs import AnySpec, RunnableSpec
-from instances.specification.types import type_of
+from instances.specification.specs import AnySpec
+from instances.specification.types import TYPES, type_of
 from instances.storage.row_fields import recorded_rows
+from instances.world.wording import listed
 
 BOOTSTRAP = "bootstrap"
 
@@ -148,16 +150,21 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     described = blocks.merged(scope.specs, without=scope.broken)
     deleted, kept = _leaving(scope, blocks, described, on_record)
     staying = [spec for spec in described if spec.name not in deleted]
-    unreadable = _unreadable(blocks, {*deleted, *(spec.name for spec in scope.specs), *scope.broken})
-    problems = [*scope.problems, *blocks.problems, *unreadable.values()]
-    problems += [*_protected(deleted, described, on_record), *_still_read(deleted, staying)]
+    unreadable = _unreadable(blocks, on_record, {*deleted, *(spec.name for spec in scope.specs), *scope.broken})
+    gone = blocks_gone(kept, staying)
+    problems = [*scope.problems, *blocks.problems, *unreadable.values(), *gone.values()]
+    problems += _protected(deleted, described, on_record)
+    if deleted:
+        names = {spec.name for spec in described}
+        by_record = [s for s in services.repository.specs() if s.name not in deleted | names]
+        problems += still_used(deleted, [*staying, *by_record], without_block=on_record.keys() - names)
     resolved = resolution(
         # What can not go is still there when the others are checked.
         described if problems else staying,
         services.registry,
         resources=services.resources,
         sources={spec.name for spec in scope.specs},
-        broken=scope.broken | unreadable.keys(),
+        broken=scope.broken | unreadable.keys() | gone.keys(),
     )
     problems.extend(resolved.problems)
     to_save = tuple(spec for spec in scope.specs if spec.name not in deleted)
@@ -176,10 +183,19 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     return Changeset(plan, state, members)
 
 
-def _unreadable(blocks: SavedBlocks, covered: Collection[str]) -> dict[str, str]:
+def _unreadable(blocks: SavedBlocks, on_record: Mapping[str, Fields], covered: Collection[str]) -> dict[str, str]:
     """Return what to do about blocks that can't be read, where nothing is planned that puts them right."""
+
+    def remedy(name: str, block: UnreadableBlock) -> str:
+        others = f"apply a file that describes it, or `optaic destroy {name}`"
+        lost = [on_record[name][field] for field in block.lost] if name in on_record else []
+        if not lost:
+            return f"Edit the block, {others}"
+        deleted = f"the block{'s' if lost[1:] else ''} {listed(map(repr, lost))}, deleted since"
+        return f"It referred to {deleted}: get that back with `optaic import {name}`, {others}"
+
     return {
-        name: f"{name}: {block}. Edit the block, apply a file that describes it, or `optaic destroy {name}`"
+        name: f"{name}: {block}. {remedy(name, block)}"
         for name, block in blocks.unreadable.items()
         if name not in covered
     }
@@ -194,7 +210,7 @@ def _leaving(
         if name not in names and name not in on_record:
             raise UnknownInstance(name, sorted(names | on_record.keys()))
     deleted, projects = set(scope.destroy), scope.projects
-    undescribed = on_record.keys() - names
+    undescribed = on_record.keys() - names - _parts_of_unread(blocks.unreadable.keys() | scope.broken, on_record)
     if scope.prune and projects is None:
         deleted |= undescribed
     elif scope.prune and projects is not None:
@@ -204,22 +220,18 @@ def _leaving(
     return deleted, undescribed - deleted
 
 
+def _parts_of_unread(unread: Iterable[str], on_record: Mapping[str, Fields]) -> set[str]:
+    """Return the parts, as they were applied, of instances whose description can't be read: these may say so still."""
+    rows = [on_record[name] for name in unread if name in on_record]
+    return {row[part] for row in rows for part in TYPES[row["type"]].parts}
+
+
 def _protected(deleted: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]) -> list[str]:
     protected = {spec.name for spec in described if spec.protect}
     protected |= {name for name, fields in on_record.items() if fields.get("protect")}
     return [
         f"{name}: is protected; set protect to false and apply, before you delete it"
         for name in sorted(protected.intersection(deleted))
-    ]
-
-
-def _still_read(deleted: set[str], staying: Iterable[AnySpec]) -> list[str]:
-    return [
-        f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of {field}"
-        for spec in staying
-        if isinstance(spec, RunnableSpec)
-        for field, ref in spec.references_by_field()
-        if ref.instance in deleted
     ]
 
 
