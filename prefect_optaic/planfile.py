@@ -47,6 +47,7 @@ class _SavedPlan(BaseModel):
     data: bool
     project: str | None
     manifest: tuple[AnySpec, ...] | None
+    adopt: bool = False
 
 
 def is_plan(path: Path) -> bool:
@@ -69,6 +70,7 @@ def write_plan(path: Path, scope: "Scope", changeset: "Changeset") -> None:
         data=scope.data,
         project=scope.project,
         manifest=scope.manifest,
+        adopt=scope.adopt,
     )
     write(path, (kept.model_dump_json(indent=2) + "\n").encode())
 
@@ -86,7 +88,7 @@ def read_scope(path: Path) -> "Scope":
     from flows.planning.planner import Scope
 
     kept = _read(path)
-    return Scope(kept.manifest, kept.prune, kept.destroy, kept.data, kept.project)
+    return Scope(kept.manifest, kept.prune, kept.destroy, kept.data, kept.project, adopt=kept.adopt)
 
 
 def check_same(path: Path, changeset: "Changeset") -> None:

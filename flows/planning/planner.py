@@ -20,7 +20,7 @@ from instances.plans.plan_warnings import advice
 from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import resolution
 from instances.specification.specs import AnySpec
-from instances.specification.types import TYPES, type_of
+from instances.specification.types import PARTS, TYPES, part_name, type_of
 from instances.storage.row_fields import recorded_rows
 from instances.world.wording import listed
 
@@ -47,6 +47,15 @@ class WouldRemoveMost(OptaicError):
         )
 
 
+class WouldRemoveAll(OptaicError):
+    """A destroy of all instances of a project, named one by one, without a person's word for it."""
+
+    def __init__(self, shares: Iterable["Share"]) -> None:
+        super().__init__(
+            f"this would delete {listed(map(str, shares))}, so all that there is. If that is what you want, say --yes."
+        )
+
+
 class NothingDescribed(OptaicError):
     """A prune by a manifest that describes no instance, and names no project."""
 
@@ -65,7 +74,8 @@ class Scope:
     `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
     `broken` names the instances that it describes in such a way. With `prune` instances that are not
     described any more go: of the manifest's projects where there is one. `destroy` names instances that go
-    although they are described; with `data` what they have left goes too.
+    although they are described; with `data` what they have left goes too. With `adopt` the manifest may take over
+    instances of other projects.
     """
 
     manifest: tuple[AnySpec, ...] | None = None
@@ -75,6 +85,7 @@ class Scope:
     project: str | None = None
     problems: tuple[str, ...] = ()
     broken: frozenset[str] = frozenset()
+    adopt: bool = False
 
     @property
     def specs(self) -> tuple[AnySpec, ...]:
@@ -126,6 +137,19 @@ class Changeset:
         if most:
             raise WouldRemoveMost(most)
 
+    def check_emptied(self) -> None:
+        """Raise `WouldRemoveAll` when all instances of a project would go, and it has more than one.
+
+        Parts that are described in place go with what they belong to, and don't count.
+        """
+        own = {part_name(name, type_) for name in self.members for type_ in PARTS.values()}
+        there = Counter(project for name, project in self.members.items() if name not in own)
+        going = Counter(self.members[name] for name in self.state.deleted if name not in own)
+        shares = [Share(going[project], there[project], project) for project in sorted(going)]
+        emptied = [share for share in shares if share.deleted == share.members > 1]
+        if emptied:
+            raise WouldRemoveAll(emptied)
+
 
 async def storage_of_bootstrap(services: Services) -> Storage:
     """Return where bootstrap's own deployment keeps its code and runs. Raises `NotDeployed`."""
@@ -153,6 +177,8 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     unreadable = _unreadable(blocks, on_record, {*deleted, *(spec.name for spec in scope.specs), *scope.broken})
     gone = blocks_gone(kept, staying)
     problems = [*scope.problems, *blocks.problems, *unreadable.values(), *gone.values()]
+    if not scope.adopt:
+        problems += _of_other_projects(scope.specs, blocks, on_record)
     problems += _protected(deleted, described, on_record)
     if deleted:
         names = {spec.name for spec in described}
@@ -224,6 +250,20 @@ def _parts_of_unread(unread: Iterable[str], on_record: Mapping[str, Fields]) -> 
     """Return the parts, as they were applied, of instances whose description can't be read: these may say so still."""
     rows = [on_record[name] for name in unread if name in on_record]
     return {row[part] for row in rows for part in TYPES[row["type"]].parts}
+
+
+def _of_other_projects(specs: Iterable[AnySpec], blocks: SavedBlocks, on_record: Mapping[str, Fields]) -> list[str]:
+    """Return why a manifest may not have those of its names that another project has already."""
+    projects = {name: row["project"] for name, row in on_record.items()}
+    projects |= {spec.name: spec.project for spec in blocks.specs}  # where a block was edited it is what counts
+    theirs = {spec.name: projects[spec.name] for spec in specs if projects.get(spec.name, spec.project) != spec.project}
+    with_whole = {part_name(name, type_) for name in theirs for type_ in PARTS.values()}
+    return [
+        f"{name}: is the name of an instance of the project {project!r}, and names are unique; choose another name, "
+        "or take that instance over with --adopt"
+        for name, project in theirs.items()
+        if name not in with_whole
+    ]
 
 
 def _protected(deleted: Collection[str], described: Iterable[AnySpec], on_record: Mapping[str, Fields]) -> list[str]:

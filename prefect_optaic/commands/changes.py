@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from flows.integrations.services import Services
-    from flows.planning.planner import Scope
+    from flows.planning.planner import Changeset, Scope
+    from instances.errors import OptaicError
 
 app = typer.Typer()
 
@@ -17,6 +19,7 @@ Manifest = Annotated[
     Path | None, typer.Argument(help="A YAML file that describes instances; without one, their blocks do.")
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete instances that are not described any more.")]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take instances over that belong to other projects.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project's instances.")]
 
 
@@ -24,6 +27,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of 
 def plan(
     manifest: Manifest = None,
     prune: Prune = False,
+    adopt: Adopt = False,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
     out: Annotated[Path | None, typer.Option(help="Keep the plan in a file, for `optaic apply`.")] = None,
 ) -> None:
@@ -35,7 +39,7 @@ def plan(
     from prefect_optaic.session import session
 
     async def work() -> bool:
-        scope = _scope(manifest, prune=prune)
+        scope = _scope(manifest, prune=prune, adopt=adopt)
         async with session() as services:
             changeset = await actions.plan(services, scope)
         if as_json:
@@ -56,15 +60,17 @@ def apply(
         Path | None, typer.Argument(help="A manifest, or a plan that was kept; without one, the blocks describe.")
     ] = None,
     prune: Prune = False,
+    adopt: Adopt = False,
     yes: Yes = False,
 ) -> None:
     """Check everything, then make blocks, rows, deployments and automations match what is described."""
     from prefect_optaic.planfile import is_plan, read_scope
 
     kept = file if file is not None and is_plan(file) else None
-    if kept is not None and prune:
-        raise typer.BadParameter(f"{kept} is a plan that was kept: whether it prunes was said when it was made.")
-    scope = read_scope(kept) if kept is not None else _scope(file, prune=prune)
+    for said, what in ((prune, "prunes"), (adopt, "takes instances over")):
+        if kept is not None and said:
+            raise typer.BadParameter(f"{kept} is a plan that was kept: whether it {what} was said when it was made.")
+    scope = read_scope(kept) if kept is not None else _scope(file, prune=prune, adopt=adopt)
     asyncio.run(_apply(scope, yes=yes, kept=kept))
 
 
@@ -85,7 +91,7 @@ def destroy(
     async def work() -> None:
         async with session() as services:
             scope = await actions.destroy_scope(services, tuple(instances or ()), data=data)
-            await apply_in(services, scope, yes=yes or bool(instances))
+            await apply_in(services, scope, yes=yes, named=bool(instances))
 
     asyncio.run(work())
 
@@ -112,14 +118,14 @@ def import_(
     asyncio.run(work())
 
 
-def _scope(manifest: Path | None, *, prune: bool) -> "Scope":
+def _scope(manifest: Path | None, *, prune: bool, adopt: bool = False) -> "Scope":
     from flows.planning.planner import Scope
     from prefect_optaic.manifest import look_through
 
     if manifest is None:
         return Scope(prune=prune)
     found = look_through(manifest)
-    return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken)
+    return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken, adopt=adopt)
 
 
 def _waiting(message: str) -> None:
@@ -133,7 +139,13 @@ async def _apply(scope: "Scope", *, yes: bool, kept: Path | None = None) -> None
         await apply_in(services, scope, yes=yes, kept=kept)
 
 
-async def apply_in(services: "Services", scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
+async def apply_in(
+    services: "Services", scope: "Scope", *, yes: bool, kept: Path | None = None, named: bool = False
+) -> None:
+    """Plan what `scope` asks for, show it and carry it out; `named` says that a person has named what is deleted.
+
+    Without `yes` a terminal is asked before much is deleted; without a terminal that is refused.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -145,12 +157,26 @@ async def apply_in(services: "Services", scope: "Scope", *, yes: bool, kept: Pat
         changeset = await actions.plan(services, scope)
         if kept is not None:
             check_same(kept, changeset)
-        if not yes:
-            changeset.check_fuse()
+        doubt = None if yes else _doubt(changeset, named=named)
+        if doubt is not None and not sys.stdin.isatty():
+            raise doubt
         show.show_plan(console, changeset.plan)
         if not changeset.plan.changes:
             return
+        if doubt is not None:
+            typer.confirm(f"{doubt}\nDo it?", abort=True)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("applying", total=len(changeset.plan.changes))
             await actions.apply(services, changeset, lambda step: progress.advance(task), check)
         console.print(f"[green]✓[/] applied {len(changeset.plan.changes)} changes", highlight=False)
+
+
+def _doubt(changeset: "Changeset", *, named: bool) -> "OptaicError | None":
+    """Return why a person should say that a plan is what is wanted; None where nobody need be asked."""
+    from flows.planning.planner import WouldRemoveAll, WouldRemoveMost
+
+    try:
+        changeset.check_emptied() if named else changeset.check_fuse()
+    except (WouldRemoveAll, WouldRemoveMost) as error:
+        return error
+    return None
