@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from definitions.contract import FlowKind
-from instances.errors import OptaicError, UnknownInstance
+from instances.errors import OptaicError
 from instances.world.facts import RunId, RunState
 
 if TYPE_CHECKING:
@@ -92,37 +91,11 @@ async def destroy_scope(services: "Services", names: "tuple[str, ...]", *, data:
 async def adopt(services: "Services", names: "tuple[str, ...]") -> list[str]:
     """Make ours what exists already, and return what that was; of the named instances, or of all.
 
-    A deployment with the name of a flow that an instance has or could have gets our mark: the next apply
-    makes it match. An instance on record whose block is gone gets its block again. Raises `UnknownInstance`.
+    Raises `UnknownInstance`.
     """
-    from flows.planning.block_writer import BlockWriter
-    from flows.reading.block_reader import read_blocks
-    from flows.reading.deployment_reader import deployments_named
-    from instances.specification.types import in_place, type_of
+    from flows.planning import adoption
 
-    repository, owner_tag = services.repository, services.owner_tag
-    blocks = await read_blocks(services.prefect)
-    described = blocks.names
-    there = described | {spec.name for spec in repository.specs()}
-    wanted = names or tuple(there)
-    recorded = {flow.deployment_id for flow in repository.flows()}
-    adopted: list[str] = []
-    found = await deployments_named(services.prefect, [f"{kind}/{name}" for name in wanted for kind in FlowKind])
-    unknown = set(names) - there - {deployment.name for deployment in found.values()}
-    if unknown:
-        raise UnknownInstance(min(unknown), sorted(there))
-    for name, deployment in found.items():
-        if deployment.deployment_id not in recorded and deployment.owner_tag != owner_tag:
-            await services.prefect.update_deployment(deployment.deployment_id, {"version": owner_tag})
-            adopted.append(f"deployment {name}")
-    lost = {s.name: s for s in repository.specs() if s.name not in described and (not names or s.name in names)}
-    writer = BlockWriter(services.prefect, blocks)
-    inside = {part.name for spec in lost.values() for part in in_place(spec, lost).values()}
-    for spec in sorted(lost.values(), key=lambda spec: bool(type_of(spec).parts)):
-        if spec.name not in inside:
-            await writer.save(spec, in_place(spec, lost))
-            adopted.append(f"block {spec.name}")
-    return adopted
+    return await adoption.adopt(services, names)
 
 
 @dataclass(frozen=True)

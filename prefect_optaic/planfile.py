@@ -49,6 +49,7 @@ class _SavedPlan(BaseModel):
     manifest: tuple[AnySpec, ...] | None
     problems: tuple[tuple[str, str], ...] = ()  # of what the manifest describes in a way that can't be read
     broken: frozenset[str] = frozenset()
+    adopt: bool = False
 
 
 def is_plan(path: Path) -> bool:
@@ -73,6 +74,7 @@ def write_plan(path: Path, scope: "Scope", changeset: "Changeset") -> None:
         manifest=scope.manifest,
         problems=tuple((problem.instance, problem) for problem in scope.problems if isinstance(problem, Problem)),
         broken=scope.broken,
+        adopt=scope.adopt,
     )
     write(path, (kept.model_dump_json(indent=2) + "\n").encode())
 
@@ -91,7 +93,16 @@ def read_scope(path: Path) -> "Scope":
 
     kept = _read(path)
     problems = tuple(Problem(*each) for each in kept.problems)
-    return Scope(kept.manifest, kept.prune, kept.destroy, kept.data, kept.project, problems, kept.broken)
+    return Scope(
+        manifest=kept.manifest,
+        prune=kept.prune,
+        destroy=kept.destroy,
+        data=kept.data,
+        project=kept.project,
+        problems=problems,
+        broken=kept.broken,
+        adopt=kept.adopt,
+    )
 
 
 def check_same(path: Path, changeset: "Changeset") -> None:

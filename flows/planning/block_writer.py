@@ -1,6 +1,6 @@
 """Writes blocks for specs: what a manifest describes can be seen and edited in the Prefect UI too."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -59,6 +59,12 @@ class BlockWriter:
             await self.prefect.replace_block(self.ids[spec.name], data, schema_id=schema_id)
         else:
             self.ids[spec.name] = await self.prefect.create_block(spec.name, data, type_id=type_id, schema_id=schema_id)
+
+    async def rejoin(self, spec: AnySpec, own_parts: Mapping[str, ComponentSpec], fields: Collection[str]) -> None:
+        """Give the block of this spec some of its parts again; what else it says stays as it is."""
+        _, schema_id = await self._form_of(spec.type)
+        data = {field: part for field, part in document_data(spec, own_parts, self.ids).items() if field in fields}
+        await self.prefect.amend_block(self.ids[spec.name], data, schema_id=schema_id)
 
     async def _form_of(self, type_: str) -> tuple[UUID, UUID]:
         """Return the ids of the block type for instances of a type, and of its form as this code has it."""

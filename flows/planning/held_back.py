@@ -61,7 +61,7 @@ def held_with(described: Iterable[AnySpec], planned: Collection[str], problems: 
 def needed(names: Collection[str], record: Record) -> dict[str, str]:
     """Return, of what is on record, all that these instances were applied with, each with an instance that reads it."""
     instances = {flow.flow_id: flow.instance for flow in record.flows}
-    reads: dict[str, set[str]] = {name: set(_recorded_parts(fields)) for name, fields in record.rows.items()}
+    reads: dict[str, set[str]] = {name: set(recorded_parts(fields)) for name, fields in record.rows.items()}
     for flow in record.flows:
         above = {instances[edge.upstream] for edge in flow.edges if edge.upstream in instances}
         reads.setdefault(flow.instance, set()).update(above - {flow.instance})
@@ -85,7 +85,8 @@ def _parts(spec: AnySpec) -> Iterator[str]:
     yield from (getattr(spec, field) for field in type_of(spec).parts)
 
 
-def _recorded_parts(fields: Mapping[str, object]) -> Iterator[str]:
+def recorded_parts(fields: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names of an instance's parts, as its row has them."""
     instance_type = TYPES.get(str(fields.get("type")))
     for field in instance_type.parts if instance_type is not None else ():
         if isinstance(part := fields.get(field), str):

@@ -11,17 +11,19 @@ from prefect.context import FlowRunContext
 from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
 from flows.planning.deployment_spec import Storage
-from flows.planning.held_back import held_with, named_in, needed, of_the_whole, sound
+from flows.planning.held_back import held_with, named_in, needed, of_the_whole, recorded_parts, sound
 from flows.planning.resources import RESOURCE_KINDS, DesiredState
 from flows.planning.resources.resource import Proposal, Record, Refusal, StepsRefused
-from flows.reading.block_reader import SavedBlocks, read_blocks
+from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
 from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
+from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import ResolvedInstance, resolution
-from instances.specification.specs import AnySpec, RunnableSpec
-from instances.specification.types import type_of
+from instances.specification.specs import AnySpec
+from instances.specification.types import PARTS, part_name, type_of
 from instances.storage.row_fields import recorded_rows
+from instances.world.wording import listed
 
 BOOTSTRAP = "bootstrap"
 
@@ -46,6 +48,15 @@ class WouldRemoveMost(OptaicError):
         )
 
 
+class WouldRemoveAll(OptaicError):
+    """A destroy of all instances of a project, named one by one, without a person's word for it."""
+
+    def __init__(self, shares: Iterable["Share"]) -> None:
+        super().__init__(
+            f"this would delete {listed(map(str, shares))}, so all that there is. If that is what you want, say --yes."
+        )
+
+
 class NothingDescribed(OptaicError):
     """A prune by a manifest that describes no instance, and names no project."""
 
@@ -65,7 +76,7 @@ class Scope:
     `broken` names the instances that it describes in such a way. With `prune` instances that are not
     described any more go: of the manifest's projects where there is one. `destroy` names instances that go
     although they are described; with `data` what they have left goes too. With `all_or_nothing` one problem
-    stops all.
+    stops all. With `adopt` the manifest may take over instances of other projects.
     """
 
     manifest: tuple[AnySpec, ...] | None = None
@@ -76,6 +87,7 @@ class Scope:
     problems: tuple[str, ...] = ()
     broken: frozenset[str] = frozenset()
     all_or_nothing: bool = False
+    adopt: bool = False
 
     @property
     def specs(self) -> tuple[AnySpec, ...]:
@@ -127,6 +139,19 @@ class Changeset:
         if most:
             raise WouldRemoveMost(most)
 
+    def check_emptied(self) -> None:
+        """Raise `WouldRemoveAll` when all instances of a project would go, and it has more than one.
+
+        Parts that are described in place go with what they belong to, and don't count.
+        """
+        own = {part_name(name, type_) for name in self.members for type_ in PARTS.values()}
+        there = Counter(project for name, project in self.members.items() if name not in own)
+        going = Counter(self.members[name] for name in self.state.deleted if name not in own)
+        shares = [Share(going[project], there[project], project) for project in sorted(going)]
+        emptied = [share for share in shares if share.deleted == share.members > 1]
+        if emptied:
+            raise WouldRemoveAll(emptied)
+
 
 async def storage_of_bootstrap(services: Services) -> Storage:
     """Return where bootstrap's own deployment keeps its code and runs. Raises `NotDeployed`."""
@@ -151,8 +176,9 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     record = Record(recorded_rows(services.engine), services.repository.flows())
     described = blocks.merged(scope.specs, without=scope.broken)
     leaving, kept = _leaving(scope, blocks, described, record.rows)
-    unreadable = _unreadable(blocks, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
-    refused = [*_protected(leaving, described, record.rows), *_still_read(leaving, described)]
+    unreadable = _unreadable(blocks, record.rows, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
+    gone = blocks_gone(kept, [spec for spec in described if spec.name not in leaving])
+    refused = [*_protected(leaving, described, record.rows), *_still_used(leaving, described, record, services)]
     going = leaving - named_in(refused)
     staying = [spec for spec in described if spec.name not in going]
     resolved = resolution(
@@ -160,9 +186,11 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         services.registry,
         resources=services.resources,
         sources={spec.name for spec in scope.specs},
-        broken=scope.broken | unreadable.keys(),
+        broken=scope.broken | unreadable.keys() | gone.keys(),
     )
-    wrong = [*scope.problems, *blocks.problems, *unreadable.values(), *resolved.problems]
+    wrong = [*scope.problems, *blocks.problems, *unreadable.values(), *gone.values(), *resolved.problems]
+    if not scope.adopt:
+        wrong += _of_other_projects(scope.specs, blocks, record.rows)
     state = DesiredState(
         resolved.instances,
         storage,
@@ -188,7 +216,7 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         warnings = (*warnings, "what of the file can't be read may describe anything, so --prune deletes nothing")
     plan = Plan(
         _in_order([step for each in proposed for step in each.steps]),
-        kept=tuple(sorted(kept | (going - set(state.deleted)))),
+        kept=tuple(sorted(kept | (leaving - set(state.deleted)))),
         warnings=warnings,
         problems=tuple(dict.fromkeys([*wrong, *refused])),
         held=held_with(staying, planned, wrong) if wrong else (),
@@ -235,12 +263,19 @@ def _without(
     )
 
 
-def _unreadable(blocks: SavedBlocks, covered: Collection[str]) -> dict[str, Problem]:
+def _unreadable(blocks: SavedBlocks, on_record: Mapping[str, Fields], covered: Collection[str]) -> dict[str, Problem]:
     """Return what to do about blocks that can't be read, where nothing is planned that puts them right."""
+
+    def remedy(name: str, block: UnreadableBlock) -> str:
+        others = f"apply a file that describes it, or `optaic destroy {name}`"
+        lost = [on_record[name][field] for field in block.lost] if name in on_record else []
+        if not lost:
+            return f"Edit the block, {others}"
+        deleted = f"the block{'s' if lost[1:] else ''} {listed(map(repr, lost))}, deleted since"
+        return f"It referred to {deleted}: get that back with `optaic import {name}`, {others}"
+
     return {
-        name: Problem(
-            name, f"{name}: {block}. Edit the block, apply a file that describes it, or `optaic destroy {name}`"
-        )
+        name: Problem(name, f"{name}: {block}. {remedy(name, block)}")
         for name, block in blocks.unreadable.items()
         if name not in covered
     }
@@ -255,7 +290,7 @@ def _leaving(
         if name not in names and name not in on_record:
             raise UnknownInstance(name, sorted(names | on_record.keys()))
     deleted, projects = set(scope.destroy), scope.projects
-    undescribed = on_record.keys() - names
+    undescribed = on_record.keys() - names - _parts_of_unread(blocks.unreadable.keys() | scope.broken, on_record)
     if scope.problems:  # what of the file can't be read may describe any of them
         return deleted, undescribed - deleted
     if scope.prune and projects is None:
@@ -265,6 +300,29 @@ def _leaving(
         deleted |= {spec.name for spec in described if spec.project in projects} - in_file
         deleted |= {name for name in undescribed if on_record[name].get("project") in projects}
     return deleted, undescribed - deleted
+
+
+def _parts_of_unread(unread: Iterable[str], on_record: Mapping[str, Fields]) -> set[str]:
+    """Return the parts, as they were applied, of instances whose description can't be read: these may say so still."""
+    rows = [on_record[name] for name in unread if name in on_record]
+    return {part for row in rows for part in recorded_parts(row)}
+
+
+def _of_other_projects(specs: Iterable[AnySpec], blocks: SavedBlocks, on_record: Mapping[str, Fields]) -> list[Problem]:
+    """Return why a manifest may not have those of its names that another project has already."""
+    projects = {name: str(row.get("project", "")) for name, row in on_record.items()}
+    projects |= {spec.name: spec.project for spec in blocks.specs}  # where a block was edited it is what counts
+    theirs = {spec.name: projects[spec.name] for spec in specs if projects.get(spec.name, spec.project) != spec.project}
+    with_whole = {part_name(name, type_) for name in theirs for type_ in PARTS.values()}
+    return [
+        Problem(
+            name,
+            f"{name}: is the name of an instance of the project {project!r}, and names are unique; choose another "
+            "name, or take that instance over with --adopt",
+        )
+        for name, project in theirs.items()
+        if name not in with_whole
+    ]
 
 
 def _protected(
@@ -278,17 +336,16 @@ def _protected(
     ]
 
 
-def _still_read(leaving: Collection[str], described: Iterable[AnySpec]) -> list[Problem]:
-    return [
-        Problem(
-            ref.instance,
-            f"{ref.instance}: can't be deleted while {spec.name} reads it; delete that too, or take it out of {field}",
-        )
-        for spec in described
-        if isinstance(spec, RunnableSpec) and spec.name not in leaving
-        for field, ref in spec.references_by_field()
-        if ref.instance in leaving
-    ]
+def _still_used(
+    leaving: Collection[str], described: Sequence[AnySpec], record: Record, services: Services
+) -> list[Problem]:
+    """Return why some of what is to go can't: an instance that stays, described or on record, needs it."""
+    if not leaving:
+        return []
+    names = {spec.name for spec in described}
+    by_record = (spec for spec in services.repository.specs() if spec.name not in names)
+    staying = [spec for spec in (*described, *by_record) if spec.name not in leaving]
+    return still_used(leaving, staying, without_block=record.rows.keys() - names)
 
 
 def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:

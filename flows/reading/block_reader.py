@@ -47,12 +47,16 @@ class SavedBlock:
 
 @dataclass(frozen=True)
 class UnreadableBlock:
-    """One block document that describes nothing valid, and why."""
+    """One block document that describes nothing valid, and why; `lost` are the fields of parts that it has not.
+
+    Prefect takes a reference out of a block when what it referred to is deleted.
+    """
 
     document_id: UUID
     type: str
     block_name: str  # of its block type, as people see it
     problem: str
+    lost: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"its {self.block_name} block can't be read: {self.problem}"
@@ -119,7 +123,8 @@ def described(documents: Sequence[Json]) -> SavedBlocks:
             spec, parts = specs_of(own_type, name, document["data"], _referred(document))
         except BlockMistakes as error:
             block_name = document["block_type"]["name"]
-            unreadable[name] = UnreadableBlock(document_id, own_type, block_name, str(error))
+            lost = tuple(part for part in TYPES[own_type].parts if part not in document["data"])
+            unreadable[name] = UnreadableBlock(document_id, own_type, block_name, str(error), lost)
         else:
             found[name] = SavedBlock(document_id, spec, parts)
     return SavedBlocks(found, unreadable, tuple(problems))

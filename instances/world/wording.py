@@ -1,6 +1,7 @@
 """Wording: how moments, ages, versions and runs are written for a person."""
 
 import datetime as dt
+from collections.abc import Iterable
 
 from instances.world.facts import FlowId, RunId
 
@@ -29,6 +30,13 @@ def counted(number: int, noun: str) -> str:
 def a(noun: str) -> str:
     """Return the noun with its indefinite article."""
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Return names as a list in a sentence: 'a, b and c'; of many the first few, 'and 7 more'."""
+    found = list(names)
+    shown = found if len(found) <= most else [*found[:most], f"{len(found) - most} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def about(length: dt.timedelta) -> str:

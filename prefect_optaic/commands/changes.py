@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from flows.integrations.services import Services
-    from flows.planning.planner import Scope
+    from flows.planning.planner import Changeset, Scope
+    from instances.errors import OptaicError
 
 app = typer.Typer()
 
@@ -21,6 +23,7 @@ Prune = Annotated[bool, typer.Option("--prune", help="Delete instances that are 
 AllOrNothing = Annotated[
     bool, typer.Option("--all-or-nothing", help="With anything wrong, write nothing; else the rest is applied.")
 ]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take instances over that belong to other projects.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project's instances.")]
 
 
@@ -28,6 +31,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of 
 def plan(
     manifest: Manifest = None,
     prune: Prune = False,
+    adopt: Adopt = False,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
     out: Annotated[Path | None, typer.Option(help="Keep the plan in a file, for `optaic apply`.")] = None,
 ) -> None:
@@ -42,7 +46,7 @@ def plan(
     from prefect_optaic.session import session
 
     async def work() -> bool:
-        scope = _scope(manifest, prune=prune)
+        scope = _scope(manifest, prune=prune, adopt=adopt)
         async with session() as services:
             changeset = await actions.plan(services, scope)
         if as_json:
@@ -64,6 +68,7 @@ def apply(
         Path | None, typer.Argument(help="A manifest, or a plan that was kept; without one, the blocks describe.")
     ] = None,
     prune: Prune = False,
+    adopt: Adopt = False,
     yes: Yes = False,
     all_or_nothing: AllOrNothing = False,
 ) -> None:
@@ -74,9 +79,10 @@ def apply(
     from prefect_optaic.planfile import is_plan, read_scope
 
     kept = file if file is not None and is_plan(file) else None
-    if kept is not None and prune:
-        raise typer.BadParameter(f"{kept} is a plan that was kept: whether it prunes was said when it was made.")
-    scope = read_scope(kept) if kept is not None else _scope(file, prune=prune)
+    for said, what in ((prune, "prunes"), (adopt, "takes instances over")):
+        if kept is not None and said:
+            raise typer.BadParameter(f"{kept} is a plan that was kept: whether it {what} was said when it was made.")
+    scope = read_scope(kept) if kept is not None else _scope(file, prune=prune, adopt=adopt)
     asyncio.run(_apply(replace(scope, all_or_nothing=all_or_nothing), yes=yes, kept=kept))
 
 
@@ -97,7 +103,7 @@ def destroy(
     async def work() -> None:
         async with session() as services:
             scope = await actions.destroy_scope(services, tuple(instances or ()), data=data)
-            await apply_in(services, scope, yes=yes or bool(instances))
+            await apply_in(services, scope, yes=yes, named=bool(instances))
 
     asyncio.run(work())
 
@@ -124,14 +130,14 @@ def import_(
     asyncio.run(work())
 
 
-def _scope(manifest: Path | None, *, prune: bool) -> "Scope":
+def _scope(manifest: Path | None, *, prune: bool, adopt: bool = False) -> "Scope":
     from flows.planning.planner import Scope
     from prefect_optaic.manifest import look_through
 
     if manifest is None:
         return Scope(prune=prune)
     found = look_through(manifest)
-    return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken)
+    return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken, adopt=adopt)
 
 
 def _waiting(message: str) -> None:
@@ -145,7 +151,13 @@ async def _apply(scope: "Scope", *, yes: bool, kept: Path | None = None) -> None
         await apply_in(services, scope, yes=yes, kept=kept)
 
 
-async def apply_in(services: "Services", scope: "Scope", *, yes: bool, kept: Path | None = None) -> None:
+async def apply_in(
+    services: "Services", scope: "Scope", *, yes: bool, kept: Path | None = None, named: bool = False
+) -> None:
+    """Plan what `scope` asks for, show it and carry it out; `named` says that a person has named what is deleted.
+
+    Without `yes` a terminal is asked before much is deleted; without a terminal that is refused.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -157,14 +169,28 @@ async def apply_in(services: "Services", scope: "Scope", *, yes: bool, kept: Pat
         changeset = await actions.plan(services, scope)
         if kept is not None:
             check_same(kept, changeset)
-        if not yes:
-            changeset.check_fuse()
+        doubt = None if yes else _doubt(changeset, named=named)
+        if doubt is not None and not sys.stdin.isatty():
+            raise doubt
         show.show_plan(console, changeset.plan)
         if not changeset.plan.changes:
             changeset.plan.check_whole()
             return
+        if doubt is not None:
+            typer.confirm(f"{doubt}\nDo it?", abort=True)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("applying", total=len(changeset.plan.changes))
             await actions.apply(services, changeset, lambda step: progress.advance(task), check)
         console.print(f"[green]✓[/] applied {len(changeset.plan.changes)} changes", highlight=False)
         changeset.plan.check_whole()
+
+
+def _doubt(changeset: "Changeset", *, named: bool) -> "OptaicError | None":
+    """Return why a person should say that a plan is what is wanted; None where nobody need be asked."""
+    from flows.planning.planner import WouldRemoveAll, WouldRemoveMost
+
+    try:
+        changeset.check_emptied() if named else changeset.check_fuse()
+    except (WouldRemoveAll, WouldRemoveMost) as error:
+        return error
+    return None

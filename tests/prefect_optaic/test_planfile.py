@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.planning.deployment_spec import Storage
-from flows.planning.planner import Changeset, Scope, WouldRemoveMost
+from flows.planning.planner import Changeset, Scope, WouldRemoveAll, WouldRemoveMost
 from flows.planning.resources import DesiredState
 from flows.reading.block_reader import SavedBlocks
 from instances.errors import InvalidSpec
@@ -79,7 +79,7 @@ def test_a_plan_is_known_by_what_is_in_it(tmp_path: Path) -> None:
 
 def test_without_a_file_is_another_scope_than_with_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "plan"
-    for scope in (Scope(), Scope(()), Scope((), project="lab", data=True, destroy=("a",))):
+    for scope in (Scope(), Scope(()), Scope((), project="lab", data=True, destroy=("a",)), Scope((), adopt=True)):
         write_plan(path, scope, changeset(STEP))
         assert read_scope(path) == scope
 
@@ -141,4 +141,15 @@ def test_the_fuse_burns_for_a_small_project_too() -> None:
         changeset(deleted=("a", "b", "c"), members=members).check_fuse()
     assert str(caught.value).startswith(
         "this would delete 2 of 2 instances of the project 'small' and 1 of 1 instances of the project 'tiny', "
+    )
+
+
+def test_all_of_a_project_is_more_than_its_only_instance() -> None:
+    only = {"a": "lab", "a-pipeline": "lab", "a-store": "lab", "a-accessor": "lab", "x": "other", "y": "other"}
+    changeset(deleted=("a", "a-pipeline", "a-store", "a-accessor", "x"), members=only).check_emptied()
+    with pytest.raises(WouldRemoveAll) as caught:
+        changeset(deleted=("a", "a-store", "b"), members=only | {"b": "lab"}).check_emptied()
+    assert str(caught.value) == (
+        "this would delete 2 of 2 instances of the project 'lab', so all that there is. "
+        "If that is what you want, say --yes."
     )

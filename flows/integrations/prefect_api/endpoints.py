@@ -69,6 +69,11 @@ class PrefectApi(PrefectHttp):
         update = {"data": data, "block_schema_id": schema_id, "merge_existing_data": False}
         await self.ask("PATCH", f"/block_documents/{document_id}", update)
 
+    async def amend_block(self, document_id: UUID, data: Json, *, schema_id: UUID) -> None:
+        """Change of the data of a block document what `data` has."""
+        update = {"data": data, "block_schema_id": schema_id, "merge_existing_data": True}
+        await self.ask("PATCH", f"/block_documents/{document_id}", update)
+
     async def delete_block(self, document_id: UUID) -> None:
         await self.ask("DELETE", f"/block_documents/{document_id}")
 

@@ -1,6 +1,7 @@
 """`optaic plan`, `apply`, `destroy` and `import`, as they are called and as they answer."""
 
 import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def prefix(stack: Target) -> Iterator[str]:
     chosen = f"c{uuid4().hex[:8]}"
     done("apply")  # what other tests have left is as bootstrap's own deployment says
     yield chosen
-    optaic("destroy", f"{chosen}-signal", f"{chosen}-prices")
+    optaic("destroy", f"{chosen}-signal", f"{chosen}-prices", "--yes")
 
 
 def manifest(folder: Path, prefix: str, *, description: str = "Prices.", protect: bool = False) -> Path:
@@ -124,6 +125,64 @@ def test_instances_are_destroyed_with_their_data_where_that_is_asked_for(
     assert f"- block {prefix}-prices" in deleted
     assert not list(data.glob("**/*.parquet"))
     assert optaic("run", f"{prefix}-prices").stderr.startswith(f"error: there is no instance named '{prefix}-prices'")
+
+
+def of_project(path: Path, project: str) -> Path:
+    other = path.with_name(f"{project}.yaml")
+    other.write_text(f"project: {project}\n{path.read_text()}")
+    return other
+
+
+def test_to_destroy_all_of_a_project_takes_a_word(tmp_path: Path, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done("apply", of_project(manifest(tmp_path, prefix), f"{prefix}-lab"))
+    names = (f"{prefix}-signal", f"{prefix}-prices")
+    refused = optaic("destroy", *names)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"error: this would delete 2 of 2 instances of the project '{prefix}-lab', so all that there is. "
+        "If that is what you want, say --yes.\n"
+    )
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    asked = optaic("destroy", *names)
+    assert asked.returncode == 1
+    assert f"- block {prefix}-prices" in asked.stdout
+    assert "Do it? [y/N]:" in asked.stdout
+    assert optaic("plan").returncode == 0  # nothing was deleted
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    assert "applied" in done("destroy", *names)
+    assert optaic("run", names[1]).stderr.startswith(f"error: there is no instance named '{names[1]}'")
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_an_instance_of_another_project_is_taken_over_when_that_is_asked_for(tmp_path: Path, prefix: str) -> None:
+    path = manifest(tmp_path, prefix)
+    done("apply", of_project(path, "one"))
+    theirs = of_project(path, "two")
+    for command in ("plan", "apply"):
+        refused = optaic(command, theirs)
+        assert refused.returncode == 1
+        assert refused.stderr == "error: 2 problems, nothing was written:\n" + "".join(
+            f"  - {prefix}-{name}: is the name of an instance of the project 'one', and names are unique; "
+            "choose another name, or take that instance over with --adopt\n"
+            for name in ("prices", "signal")
+        )
+    kept = tmp_path / "kept"
+    assert optaic("plan", theirs, "--adopt", "--out", kept).returncode == 2
+    assert "whether it takes instances over was said" in optaic("apply", kept, "--adopt").stderr
+    done("apply", kept)
+    assert optaic("plan", theirs).returncode == 0
+    # What is inside of a block of theirs is not the file's either.
+    (tmp_path / "part.yaml").write_text(
+        f"instances: [{{name: {prefix}-prices-store, type: store, definition: delta}}]\n"
+    )
+    part = optaic("plan", tmp_path / "part.yaml")
+    assert f"{prefix}-prices-store: is the name of an instance of the project 'two'" in part.stderr
 
 
 def test_two_applies_started_together_both_end_well(tmp_path: Path, prefix: str) -> None:
