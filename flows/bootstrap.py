@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prefect import State, flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from definitions.markdown_table import Code, markdown_table
@@ -29,7 +30,11 @@ class BootstrapResult:
     unchanged: int
 
 
-@flow(name=BOOTSTRAP, persist_result=False)
+def _run_name() -> str:
+    return f"{BOOTSTRAP} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
+
+
+@flow(name=BOOTSTRAP, flow_run_name=_run_name, persist_result=False)
 async def bootstrap(prune: bool = False) -> BootstrapResult | State[None]:
     """Plan what must change so that the world matches the blocks, keep the plan as an artifact, and apply it.
 

@@ -28,10 +28,16 @@ async def read_statuses(
 ) -> tuple[InstanceStatus, ...]:
     """Return the board of all instances, or of those named."""
     flows, world = await read_all_flows(services, now)
+    return statuses_in(services, [f for f in flows if instances is None or f.instance in instances], world, now)
+
+
+def statuses_in(
+    services: Services, flows: Collection[FlowRecord], world: World, now: dt.datetime
+) -> tuple[InstanceStatus, ...]:
+    """Return the board of the instances of these flows, in a world that was read at `now`."""
     applied = services.repository.applied({flow.instance for flow in flows})
     aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
-    wanted = [flow for flow in flows if instances is None or flow.instance in instances]
-    return instance_statuses(wanted, world, aggregations, now)
+    return instance_statuses(flows, world, aggregations, now)
 
 
 def _aggregation(services: Services, applied: AppliedInstance) -> Aggregation:

@@ -38,10 +38,11 @@ def plan(
         scope = _scope(manifest, prune=prune)
         async with session() as services:
             changeset = await actions.plan(services, scope)
+            standing = show.standstill_lines(await actions.standstills_of(services, changeset.plan))
         if as_json:
-            typer.echo(json.dumps(show.plan_json(changeset.plan), indent=2))
+            typer.echo(json.dumps(show.plan_json(changeset.plan, standing), indent=2))
         else:
-            show.show_plan(Console(), changeset.plan)
+            show.show_plan(Console(), changeset.plan, standing)
         if out is not None:
             write_plan(out, scope, changeset)
         return bool(changeset.plan.changes)
@@ -147,7 +148,8 @@ async def apply_in(services: "Services", scope: "Scope", *, yes: bool, kept: Pat
             check_same(kept, changeset)
         if not yes:
             changeset.check_fuse()
-        show.show_plan(console, changeset.plan)
+        standing = await actions.standstills_of(services, changeset.plan)
+        show.show_plan(console, changeset.plan, show.standstill_lines(standing))
         if not changeset.plan.changes:
             return
         with Progress(console=console, transient=True) as progress:
