@@ -9,8 +9,7 @@ from flows.integrations.services import Services
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
 from instances.rules.instance_status import InstanceStatus, instance_statuses
-from instances.specification.applied import AppliedInstance, FlowRecord
-from instances.specification.plugins import defining
+from instances.specification.applied import FlowRecord
 from instances.world.facts import World
 
 
@@ -35,14 +34,16 @@ def statuses_in(
     services: Services, flows: Collection[FlowRecord], world: World, now: dt.datetime
 ) -> tuple[InstanceStatus, ...]:
     """Return the board of the instances of these flows, in a world that was read at `now`."""
-    applied = services.repository.applied({flow.instance for flow in flows})
-    aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
-    return instance_statuses(flows, world, aggregations, now)
+    return instance_statuses(flows, world, lambda instance: _aggregation(services, instance), now)
 
 
-def _aggregation(services: Services, applied: AppliedInstance) -> Aggregation:
+def _aggregation(services: Services, instance: str) -> Aggregation:
+    """Return by which contract the statuses of an instance's flows become one; rarely asked for, and dear to find."""
+    from instances.specification.plugins import defining
+
+    applied = services.repository.applied([instance]).get(instance)
     try:
-        definition = defining(applied, services.registry)
+        definition = defining(applied, services.registry) if applied is not None else None
     except DefinitionError:  # not installed here: the statuses of its flows are known all the same
         return Aggregation()
     return definition.aggregation if definition is not None else Aggregation()
