@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prefect import State, flow, get_run_logger
@@ -16,8 +17,8 @@ from flows.integrations.services import opened
 from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, storage_of_bootstrap
 from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
-from instances.plans.plan import Action, Plan, Step
-from instances.plans.plan_text import change_text, step_text
+from instances.plans.plan import Action, Change, Plan, Step
+from instances.plans.plan_text import change_text, changes_to_tell, step_text
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,16 @@ def plan_markdown(plan: Plan) -> str:
     lines += [f"- warning: {warning}" for warning in plan.warnings]
     if plan.kept:
         lines.append(f"- described no more, and kept: {', '.join(plan.kept)}")
-    for step in plan.changes:
-        lines += ["", f"### {step.action} {step_text(step)}", *_change_rows(step)]
+    for step, news in changes_to_tell(plan.changes):
+        lines += ["", f"### {step.action} {step_text(step)}", *_change_rows(step, news)]
     return "\n".join(lines)
 
 
-def _change_rows(step: Step) -> list[str]:
+def _change_rows(step: Step, news: Iterable[Change]) -> list[str]:
     if step.action is not Action.UPDATE:
         return []
-    changes = map(change_text, step.changes)
+    changes = list(map(change_text, news))
+    if not changes:
+        return ["", "As said above."]
     rows = [(field, Code(before), Code(after)) for field, before, after in changes]
     return ["", *markdown_table(("field", "before", "after"), rows)]

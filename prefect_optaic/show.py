@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from instances.plans.plan import Action, Plan
-from instances.plans.plan_text import change_text, step_text
+from instances.plans.plan_text import change_text, changes_to_tell, step_text
 from instances.rules.deadlines import next_deadline, policy_text
 from instances.rules.explain import Explanation, explain
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
@@ -28,6 +28,10 @@ from prefect_optaic.actions import PauseChange, RunSnapshot, Withdrawal
 SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
 _GAP = "  "  # between the columns of the board
 _REASON = 40  # letters that a reason needs beside the other columns at least
+NOT_PREFECTS_READY = (
+    "READY here says that the data is fresh. The green Ready of a deployment in the Prefect UI says only that a worker "
+    "would take its runs."
+)
 COLOURS = {
     FlowStatus.READY: "green",
     FlowStatus.RUNNING: "blue",
@@ -162,10 +166,11 @@ def show_plan(console: Console, plan: Plan, more_warnings: Iterable[str] = ()) -
         # To a file or a pipe each line as long as it is.
         console.print(text, highlight=False, soft_wrap=not console.is_terminal)
 
-    for step in plan.changes:
+    for step, news in changes_to_tell(plan.changes):
         sign, colour = SIGNS[step.action]
-        say(f"[{colour}]{sign} {escape(step_text(step))}[/]")
-        for change in step.changes if step.action is Action.UPDATE else ():
+        known = "" if news or step.action is not Action.UPDATE else ": as said above"
+        say(f"[{colour}]{sign} {escape(step_text(step))}[/]{known}")
+        for change in news if step.action is Action.UPDATE else ():
             field, before, after = map(escape, change_text(change))
             say(f"    {field}: [red]{before}[/] -> [green]{after}[/]")
     for warning in (*plan.warnings, *more_warnings):

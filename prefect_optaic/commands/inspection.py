@@ -30,6 +30,8 @@ def status(
 
             console = Console()
             show.show_status(console, lines, judged.now)
+            if any(line.status != "READY" for line in lines):
+                console.print(f"\n{show.NOT_PREFECTS_READY}", highlight=False, soft_wrap=not console.is_terminal)
             show.show_standstills(console, judged.standstills)
         return all(line.status == "READY" for line in lines)
 

@@ -10,9 +10,22 @@ from tests.prefect_optaic.commands.test_changes import prefix
 
 __all__ = ["prefix"]
 
-HEAVY = (
-    ["prefect", "polars", "numpy", "pandas", "deltalake", "pyarrow", "mlflow", "evidently", "skfolio", "bt", "sklearn", "scipy", "matplotlib", "blocks"]
-)
+HEAVY = [
+    "prefect",
+    "polars",
+    "numpy",
+    "pandas",
+    "deltalake",
+    "pyarrow",
+    "mlflow",
+    "evidently",
+    "skfolio",
+    "bt",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "blocks",
+]
 WATCHED = f"""
 import atexit, sys
 HEAVY = set({HEAVY!r})
