@@ -13,7 +13,6 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
-import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from definitions.errors import InvalidConfig
@@ -21,6 +20,7 @@ from definitions.errors import InvalidConfig
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import polars as pl
 
 
 class Kind(StrEnum):
@@ -114,7 +114,7 @@ class Input:
 
     instance: str
     role: str
-    frame: pl.DataFrame
+    frame: "pl.DataFrame"
     version: str | None = None
     neutral: float = 0.0
 
@@ -138,7 +138,7 @@ class Pipeline(Protocol):
         """Raise `SourceError` when the source can be seen, without reading it, to be unusable."""
         ...
 
-    def extract(self, request: ExtractRequest) -> pl.DataFrame:
+    def extract(self, request: ExtractRequest) -> "pl.DataFrame":
         """Return rows in long form: `date` (Date), `entity` (String), value columns.
 
         May hold `knowledge_date` (Date). May return rows that the store has; the store drops them.
@@ -164,7 +164,7 @@ class Store(Protocol):
         """Return the newest version, or None when nothing was ever written."""
         ...
 
-    def write(self, frame: pl.DataFrame, *, replace: bool = False) -> StoreVersion:
+    def write(self, frame: "pl.DataFrame", *, replace: bool = False) -> StoreVersion:
         """Commit `frame`, in one transaction, and return the version that readers now see.
 
         Rows are keyed by (date, entity) and, where there is one, knowledge_date. Without `replace` new
@@ -175,7 +175,7 @@ class Store(Protocol):
         """
         ...
 
-    def scan(self, version: str) -> pl.LazyFrame:
+    def scan(self, version: str) -> "pl.LazyFrame":
         """Return the rows of that version; `StoreError` when it does not exist."""
         ...
 
@@ -202,7 +202,7 @@ class ReadRequest:
 class Accessor(Protocol):
     """Reads a store the way that an instance's readers should see it."""
 
-    def read(self, store: Store, request: ReadRequest) -> pl.DataFrame:
+    def read(self, store: Store, request: ReadRequest) -> "pl.DataFrame":
         """Return rows in long form, one per (date, entity), sorted by entity and date."""
         ...
 

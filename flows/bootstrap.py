@@ -2,10 +2,12 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prefect import State, flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from definitions.markdown_table import Code, markdown_table
@@ -16,8 +18,8 @@ from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, stor
 from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
 from instances.errors import held_text
-from instances.plans.plan import Action, Plan, Step
-from instances.plans.plan_text import change_text, step_text
+from instances.plans.plan import Action, Change, Plan, Step
+from instances.plans.plan_text import change_text, changes_to_tell, step_text
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,11 @@ class BootstrapResult:
     unchanged: int
 
 
-@flow(name=BOOTSTRAP, persist_result=False)
+def _run_name() -> str:
+    return f"{BOOTSTRAP} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
+
+
+@flow(name=BOOTSTRAP, flow_run_name=_run_name, persist_result=False)
 async def bootstrap(prune: bool = False) -> BootstrapResult | State[None]:
     """Plan what must change so that the world matches the blocks, keep the plan as an artifact, and apply it.
 
@@ -77,8 +83,8 @@ def plan_markdown(plan: Plan) -> str:
     lines += [f"- warning: {warning}" for warning in plan.warnings]
     if plan.kept:
         lines.append(f"- described no more, and kept: {', '.join(plan.kept)}")
-    for step in plan.changes:
-        lines += ["", f"### {step.action} {step_text(step)}", *_change_rows(step)]
+    for step, news in changes_to_tell(plan.changes):
+        lines += ["", f"### {step.action} {step_text(step)}", *_change_rows(step, news)]
     return "\n".join(lines)
 
 
@@ -86,9 +92,11 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _change_rows(step: Step) -> list[str]:
+def _change_rows(step: Step, news: Iterable[Change]) -> list[str]:
     if step.action is not Action.UPDATE:
         return []
-    changes = map(change_text, step.changes)
+    changes = list(map(change_text, news))
+    if not changes:
+        return ["", "As said above."]
     rows = [(field, Code(before), Code(after)) for field, before, after in changes]
     return ["", *markdown_table(("field", "before", "after"), rows)]

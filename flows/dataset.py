@@ -7,6 +7,7 @@ from prefect import State
 from definitions.contract import FlowKind
 from definitions.work import refresh as refreshing
 from definitions.work.outcome import Outcome
+from definitions.work.signal_description import signal_description
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
 from instances.specification.fields import OnStale
@@ -19,8 +20,9 @@ UNCHECKED = SHAPES[FlowKind.REFRESH].for_readers["signal_spec"]
 
 def refresh_rows(context: Context) -> Outcome:
     """Read what is new at the source, or compute from the pinned inputs, and commit it to the store."""
-    spec, check = context.applied.spec, None
+    spec, check, describe = context.applied.spec, None, None
     if isinstance(spec, SignalInstanceSpec):
+        describe = partial(signal_description, value_column=spec.signal_spec.value_column)
         check = partial(check_signal, **spec.signal_spec.model_dump(exclude=UNCHECKED))
     return refreshing.refresh(
         context.pipeline,
@@ -29,6 +31,7 @@ def refresh_rows(context: Context) -> Outcome:
         missing=context.missing,
         everything=context.everything,
         check=check,
+        describe=describe,
     )
 
 

@@ -2,9 +2,12 @@
 
 import datetime as dt
 from dataclasses import replace
+from uuid import UUID
 
-from prefect import flow, get_run_logger
+from prefect import State, flow, get_run_logger
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from flows.drawing.lineage_layout import lay_out_lineage
 from flows.drawing.lineage_svg import save_lineage
@@ -12,18 +15,25 @@ from flows.integrations.prefect_api import PrefectApi
 from flows.integrations.services import Services, opened
 from flows.reading.run_reader import PrefectReader
 from flows.reading.server_clock import server_clock, server_now
+from flows.reading.standstill_reader import SWEEP, swept_message
 from flows.reading.status_reader import read_all_flows
 from flows.running.events import emit_overdue
 from flows.running.run_messages import superfluous_sweep_message
-from flows.running.run_starter import end_as_skipped, log_decisions, start_due_in
+from flows.running.run_starter import CascadeResult, end_as_skipped, log_decisions, start_due_in
 from flows.running.stuck_runs import StuckTimeouts, end_stuck_runs
 from instances.rules.cascade import Start, withdrawn_at
-from instances.world.facts import RunId, World
+from instances.world.facts import RunId, RunState, World
+
+KEPT = 20  # of its own completed runs: there is one a minute, and people look for theirs
 
 
-@flow(name="sweep", persist_result=False)
-async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: int = 10) -> int:
-    """Decide for every flow whether a run of it is due, start those that are, and return how many that were.
+def _run_name() -> str:
+    return f"{SWEEP} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
+
+
+@flow(name=SWEEP, flow_run_name=_run_name, persist_result=False)
+async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: int = 10) -> State[None]:
+    """Decide for every flow whether a run of it is due, and start those that are.
 
     Args:
         pending_timeout_minutes: How long a run may stay pending before it is ended as Crashed.
@@ -34,23 +44,32 @@ async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: in
         pending=dt.timedelta(minutes=pending_timeout_minutes), heartbeat=dt.timedelta(minutes=heartbeat_timeout_minutes)
     )
     async with opened() as services:
-        await _do_for_late_ones(services.prefect)
-        return await sweep_once(services, patience)
+        context = FlowRunContext.get()
+        own = context.flow_run if context else None
+        if own is not None and own.deployment_id is not None:
+            await _do_for_late_ones(services.prefect, RunId(own.id), own.deployment_id)
+            await _keep_few(services.prefect, own.deployment_id)
+        looked = await sweep_once(services, patience)
+    return Completed(message=swept_message(len(looked.decisions), len(looked.started), services.owner_tag))
 
 
-async def _do_for_late_ones(prefect: PrefectApi) -> None:
+async def _do_for_late_ones(prefect: PrefectApi, own: RunId, deployment_id: UUID) -> None:
     """End as Skipped the sweeps that are due and not started: where no worker was for a while, they are many."""
-    context = FlowRunContext.get()
-    own = context.flow_run if context else None
-    if own is None or own.deployment_id is None:
-        return
-    late = await PrefectReader(prefect).live([own.deployment_id], await server_now(prefect))
-    for run in late.get(own.deployment_id, ()):
+    late = await PrefectReader(prefect).live([deployment_id], await server_now(prefect))
+    for run in late.get(deployment_id, ()):
         if run.waiting:
-            await end_as_skipped(prefect, run, superfluous_sweep_message(RunId(own.id)))
+            await end_as_skipped(prefect, run, superfluous_sweep_message(own))
 
 
-async def sweep_once(services: Services, patience: StuckTimeouts) -> int:
+async def _keep_few(prefect: PrefectApi, deployment_id: UUID) -> None:
+    """Delete the older sweeps of this deployment that completed; one that failed stays for people to look at."""
+    completed = {"state": {"type": {"any_": [RunState.COMPLETED]}}}
+    page = await prefect.runs([deployment_id], completed, sort="END_TIME_DESC")
+    for run in page.entries[KEPT:]:
+        await prefect.delete_run(UUID(run["id"]))
+
+
+async def sweep_once(services: Services, patience: StuckTimeouts) -> CascadeResult:
     """End what is stuck, tell what is overdue, withdraw what people cancelled, start what is due, draw it all."""
     logger, prefect = get_run_logger(), services.prefect
     clock = await server_clock(prefect)
@@ -69,7 +88,7 @@ async def sweep_once(services: Services, patience: StuckTimeouts) -> int:
     await save_lineage(prefect, lay_out_lineage(looked.world, now))
     log_decisions(replace(looked, decisions=tuple(d for d in looked.decisions if isinstance(d, Start))), logger)
     logger.info("looked at %d flows, started %d", len(flows), len(looked.started))
-    return len(looked.started)
+    return looked
 
 
 def _withdraw(services: Services, world: World) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -13,8 +13,9 @@ from instances.world.facts import RunId, RunState
 if TYPE_CHECKING:
     from flows.integrations.services import Services
     from flows.planning.planner import Changeset, Scope
-    from instances.plans.plan import Step
+    from instances.plans.plan import Plan, Step
     from instances.rules.instance_status import InstanceStatus
+    from instances.rules.standstills import Standstills
     from instances.specification.applied import FlowRecord
     from instances.world.facts import World
 
@@ -100,21 +101,78 @@ async def adopt(services: "Services", names: "tuple[str, ...]") -> list[str]:
 
 @dataclass(frozen=True)
 class WorldSnapshot:
-    """All flows and the world that they were read in, at one moment."""
+    """All flows, the world that they were read in, and what of the machinery stood still, at one moment."""
 
     flows: tuple["FlowRecord", ...]
     world: "World"
+    standstills: "Standstills"
     now: dt.datetime
 
 
 async def read_snapshot(services: "Services") -> WorldSnapshot:
     """Return the world of all flows now."""
     from flows.reading.server_clock import server_now
+    from flows.reading.standstill_reader import read_standstills
     from flows.reading.status_reader import read_all_flows
 
     now = await server_now(services.prefect)
     flows, world = await read_all_flows(services, now)
-    return WorldSnapshot(flows, world, now)
+    pools = {flow.work_pool for flow in world.values()}
+    return WorldSnapshot(flows, world, await read_standstills(services, pools, now), now)
+
+
+async def standstills_of(services: "Services", plan: "Plan") -> "Standstills":
+    """Return what keeps runs of the deployments in a plan from starting by themselves."""
+    from flows.reading.server_clock import server_now
+    from flows.reading.standstill_reader import read_standstills
+
+    pools = {step.after.get("work_pool") for step in plan.steps if step.kind == "deployment"}
+    return await read_standstills(services, pools, await server_now(services.prefect))
+
+
+@dataclass(frozen=True)
+class PauseChange:
+    """A flow that was paused or resumed, and whether it was so already."""
+
+    label: str
+    paused: bool
+    before: bool
+
+
+async def set_paused(services: "Services", flows: "Sequence[FlowRecord]", *, paused: bool) -> list[PauseChange]:
+    """Pause or resume the deployments of flows; those that are resumed with their schedules.
+
+    Raises `NoDeployment` before any is changed.
+    """
+    from flows.reading.deployment_reader import deployments_with_ids
+
+    ids = [flow.deployment_id for flow in flows if flow.deployment_id is not None]
+    there = {found.deployment_id: found for found in await deployments_with_ids(services.prefect, ids)}
+    for flow in flows:
+        if flow.deployment_id not in there:
+            raise NoDeployment(flow.instance, flow.kind)
+    changes = []
+    for flow in flows:
+        assert flow.deployment_id is not None  # it is there
+        found = there[flow.deployment_id]
+        was = found.paused if paused else found.paused or bool(found.paused_schedules)
+        changes.append(PauseChange(f"{flow.instance}.{flow.kind}", paused, was == paused))
+        if paused:
+            await services.prefect.pause_deployment(found.deployment_id)
+            continue
+        await services.prefect.resume_deployment(found.deployment_id)
+        for name in found.paused_schedules:
+            await services.prefect.resume_schedule(found.deployment_id, found.schedule_ids[name])
+    return changes
+
+
+async def statuses_in(services: "Services", snapshot: WorldSnapshot) -> tuple["InstanceStatus", ...]:
+    """Return the statuses of all instances as a snapshot has them, with what is wrong with their blocks."""
+    from flows.reading.left_out import read_flaws
+    from flows.reading.status_reader import statuses_in
+
+    flaws = await read_flaws(services)
+    return statuses_in(services, snapshot.flows, snapshot.world, snapshot.now, flaws)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import typer
 from definitions.errors import DefinitionError
 from instances.errors import OptaicError
 from prefect_optaic.arguments import check_arguments
-from prefect_optaic.commands import changes, inspection, lineage_graph, promote, requests, run, servers
+from prefect_optaic.commands import changes, inspection, lineage_graph, pauses, promote, requests, run, servers
 from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (servers, changes, run, requests, inspection, promote, lineage_graph):
+for commands in (servers, changes, run, pauses, requests, inspection, promote, lineage_graph):
     app.add_typer(commands.app)
 
 

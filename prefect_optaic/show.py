@@ -16,18 +16,23 @@ from rich.tree import Tree
 
 from instances.errors import held_text
 from instances.plans.plan import Action, Plan
-from instances.plans.plan_text import change_text, step_text
+from instances.plans.plan_text import change_text, changes_to_tell, step_text
 from instances.rules.deadlines import next_deadline, policy_text
 from instances.rules.explain import Explanation, explain
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
+from instances.rules.standstills import Standstills
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
 from instances.world.wording import about, moment, short
-from prefect_optaic.actions import RunSnapshot, Withdrawal
+from prefect_optaic.actions import PauseChange, RunSnapshot, Withdrawal
 
 SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
 _GAP = "  "  # between the columns of the board
 _REASON = 40  # letters that a reason needs beside the other columns at least
+NOT_PREFECTS_READY = (
+    "READY here says that the data is fresh. The green Ready of a deployment in the Prefect UI says only that a worker "
+    "would take its runs."
+)
 COLOURS = {
     FlowStatus.READY: "green",
     FlowStatus.RUNNING: "blue",
@@ -136,6 +141,27 @@ def _say_cells(
     console.print(text, soft_wrap=True)
 
 
+def standstill_lines(standstills: Standstills) -> list[str]:
+    """Return a warning for each thing that stands still, with what follows from it and its remedy."""
+    follows = "until it does, flows are started by their schedules and by the end of what they read only."
+    now = standstills.at
+    lines = [f"{standstills.sweep.sentence(now)}; {follows} {standstills.sweep.remedy}"] if standstills.sweep else []
+    lines += [
+        f"{pool.sentence(now)}; no run that goes there starts. {pool.remedy}" for pool in standstills.pools.values()
+    ]
+    return [line.strip() for line in lines]
+
+
+def show_standstills(console: Console, standstills: Standstills) -> None:
+    """Say what stands still, each in a line of its own."""
+    for line in standstill_lines(standstills):
+        _warn(console, line)
+
+
+def _warn(console: Console, line: str) -> None:
+    console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False, soft_wrap=not console.is_terminal)
+
+
 def one_line_reason(text: str) -> str:
     """Return what a reason says in one line, and a sign where there is more.
 
@@ -150,21 +176,22 @@ def one_line_reason(text: str) -> str:
     return f"{first} ..." if more else first
 
 
-def show_plan(console: Console, plan: Plan) -> None:
+def show_plan(console: Console, plan: Plan, more_warnings: Iterable[str] = ()) -> None:
     """Print a plan: each thing that changes, with its fields before and after, and a summary."""
 
     def say(text: str) -> None:
         # To a file or a pipe each line as long as it is.
         console.print(text, highlight=False, soft_wrap=not console.is_terminal)
 
-    for step in plan.changes:
+    for step, news in changes_to_tell(plan.changes):
         sign, colour = SIGNS[step.action]
-        say(f"[{colour}]{sign} {escape(step_text(step))}[/]")
-        for change in step.changes if step.action is Action.UPDATE else ():
+        known = "" if news or step.action is not Action.UPDATE else ": as said above"
+        say(f"[{colour}]{sign} {escape(step_text(step))}[/]{known}")
+        for change in news if step.action is Action.UPDATE else ():
             field, before, after = map(escape, change_text(change))
             say(f"    {field}: [red]{before}[/] -> [green]{after}[/]")
-    for warning in plan.warnings:
-        say(f"[yellow]warning:[/] {escape(warning)}")
+    for warning in (*plan.warnings, *more_warnings):
+        _warn(console, warning)
     if plan.held:
         say(f"[yellow]{escape(held_text(plan.held))}[/]")
     if plan.kept:
@@ -180,14 +207,14 @@ def show_apply(console: Console, plan: Plan) -> None:
         console.print(f"[green]✓[/] {kind}s: {said or 'all as they should be'}", highlight=False)
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
+def plan_json(plan: Plan, more_warnings: Iterable[str] = ()) -> dict[str, Any]:
     """Return a plan as `optaic plan --json` prints it."""
     return {
         "summary": plan.summary,
         "digest": plan.digest,
         "problems": list(plan.problems),
         "held": list(plan.held),
-        "warnings": list(plan.warnings),
+        "warnings": [*plan.warnings, *more_warnings],
         "kept": list(plan.kept),
         "steps": [
             {
@@ -233,17 +260,32 @@ def cause_tree(explanation: Explanation) -> Tree:
     return nodes[0]
 
 
-def requests_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) -> Table:
+def requests_table(
+    flows: Iterable[FlowFacts], world: World, now: dt.datetime, standstills: Standstills | None = None
+) -> Table:
     """Return the requests of these flows: since when, with which parameters, and what will become of them."""
     table = Table(box=None, pad_edge=False)
     for column in ("flow", "asked for", "with", "next"):
         table.add_column(column, overflow="fold", no_wrap=column == "flow")
     for flow in flows:
-        next_step = one_line_reason(explain(flow, world, now).next_step)
+        next_step = one_line_reason(explain(flow, world, now, standstills).next_step)
         for request in flow.requests:
             given = ", ".join(f"{name}={value}" for name, value in request.parameters.items())
             table.add_row(flow.label, moment(request.created_at, now), escape(given), escape(next_step))
     return table
+
+
+def show_pauses(console: Console, changes: Iterable[PauseChange]) -> None:
+    """Say which flows were paused or resumed."""
+    for change in changes:
+        how = "paused" if change.paused else "not paused"
+        if change.before:
+            said = f"is {how} already"
+        elif change.paused:
+            said = "is paused: neither its schedule nor the cascade starts it; an apply leaves it so"
+        else:
+            said = "is resumed"
+        console.print(f"[green]✓[/] {escape(change.label)} {said}", highlight=False)
 
 
 def show_withdrawal(console: Console, withdrawal: Withdrawal) -> None:

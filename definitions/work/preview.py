@@ -66,6 +66,7 @@ def preview(
             for column, described in found.items()
             for name, value in described.known.items()
         },
+        message=_summary(rows, shown, found, start, end)[0],
         summary="\n".join(_summary(rows, shown, found, start, end)),
         pictures=tuple(picture for picture in pictures if picture is not None),
     )

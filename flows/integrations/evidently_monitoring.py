@@ -130,6 +130,8 @@ class Monitoring:
             reference_rows=len(reference),
             snapshot_id=snapshot_id,
             page=page,
+            threshold=rules.column_threshold,
+            share_threshold=rules.share,
         )
 
     def _keep(self, project: Project, prefect_run: UUID, snapshot: "Snapshot") -> tuple[UUID, str]:

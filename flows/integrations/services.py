@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from definitions.contract import Resources
 from definitions.registry import Registry, default_registry
-from flows.integrations.evidently_monitoring import Monitoring
-from flows.integrations.mlflow_tracking import Tracking
 from flows.integrations.platform_reader import BlockCredentials, read_platform
 from flows.integrations.prefect_api import PrefectApi
 from instances.errors import OptaicError
@@ -23,8 +22,12 @@ from instances.storage.advisory_locks import Lock, holder, try_to_take
 from instances.storage.ledger import Ledger
 from instances.storage.migrations import require_current
 from instances.storage.repository import Repository
-from instances.storage.writer import Writer
 from instances.world.wording import span
+
+if TYPE_CHECKING:  # they bring Polars along, which a command that only looks does not need
+    from flows.integrations.evidently_monitoring import Monitoring
+    from flows.integrations.mlflow_tracking import Tracking
+    from instances.storage.writer import Writer
 
 
 class NotConfigured(OptaicError):
@@ -84,7 +87,9 @@ class Services:
         return Ledger(self.engine)
 
     @cached_property
-    def writer(self) -> Writer:
+    def writer(self) -> "Writer":
+        from instances.storage.writer import Writer
+
         return Writer(self.engine)
 
     @property
@@ -104,16 +109,20 @@ class Services:
         return f"optaic-{self.repository.installation().hex[:12]}"
 
     @cached_property
-    def tracking(self) -> Tracking:
+    def tracking(self) -> "Tracking":
         """MLflow, opened when first asked for. Raises `NotConfigured`, `TrackingError`."""
+        from flows.integrations.mlflow_tracking import Tracking
+
         uri = self.platform.mlflow_tracking_uri
         if uri is None:
             raise NotConfigured("MLflow", "mlflow_tracking_uri")
         return Tracking(uri, artifacts=self.platform.artifacts, owner_tag=self.owner_tag)
 
     @cached_property
-    def monitoring(self) -> Monitoring:
+    def monitoring(self) -> "Monitoring":
         """Evidently, opened when first asked for. Raises `NotConfigured`, `MonitoringError`."""
+        from flows.integrations.evidently_monitoring import Monitoring
+
         workspace = self.platform.evidently_workspace
         if workspace is None:
             raise NotConfigured("Evidently", "evidently_workspace")

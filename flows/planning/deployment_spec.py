@@ -127,7 +127,11 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, own
     elif clock is not None and clock.interval is not None:
         schedule = interval_fields(clock.interval, ORIGIN) | {"timezone": "UTC"}
     reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.references()))
-    about = [spec.description, f"Reads: {reads}." if reads else ""]
+    where = (
+        f"`optaic why {spec.name} {kind}` tells its status. That it is Ready here says only that a worker would take "
+        "its runs; a run that was Blocked is among the cancelled ones."
+    )
+    about = [spec.description, f"Reads: {reads}." if reads else "", where]
     return DesiredDeployment(
         flow_name=kind.value,
         name=spec.name,

@@ -1,7 +1,7 @@
 """Statuses: reads the world of all flows, and judges it for people."""
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from definitions.contract import Aggregation
 from definitions.errors import DefinitionError
@@ -9,9 +9,8 @@ from flows.integrations.services import Services
 from flows.reading.left_out import read_flaws
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
-from instances.rules.instance_status import InstanceStatus, instance_statuses
-from instances.specification.applied import AppliedInstance, FlowRecord
-from instances.specification.plugins import defining
+from instances.rules.instance_status import Flaw, InstanceStatus, instance_statuses
+from instances.specification.applied import FlowRecord
 from instances.world.facts import World
 
 
@@ -29,16 +28,29 @@ async def read_statuses(
 ) -> tuple[InstanceStatus, ...]:
     """Return the statuses of all instances, with what is wrong with their blocks; or of those named."""
     flows, world = await read_all_flows(services, now)
-    applied = services.repository.applied({flow.instance for flow in flows}, readable=True)
-    aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
     wanted = [flow for flow in flows if instances is None or flow.instance in instances]
     flaws = await read_flaws(services) if instances is None else {}
-    return instance_statuses(wanted, world, aggregations, now, flaws)
+    return statuses_in(services, wanted, world, now, flaws)
 
 
-def _aggregation(services: Services, applied: AppliedInstance) -> Aggregation:
+def statuses_in(
+    services: Services,
+    flows: Collection[FlowRecord],
+    world: World,
+    now: dt.datetime,
+    flaws: Mapping[str, Flaw],
+) -> tuple[InstanceStatus, ...]:
+    """Return the statuses of the instances of these flows, in a world read at `now`; then of the flawed rest."""
+    return instance_statuses(flows, world, lambda instance: _aggregation(services, instance), now, flaws)
+
+
+def _aggregation(services: Services, instance: str) -> Aggregation:
+    """Return by which contract the statuses of an instance's flows become one; rarely asked for, and dear to find."""
+    from instances.specification.plugins import defining
+
+    applied = services.repository.applied([instance], readable=True).get(instance)
     try:
-        definition = defining(applied, services.registry)
+        definition = defining(applied, services.registry) if applied is not None else None
     except DefinitionError:  # not installed here: the statuses of its flows are known all the same
         return Aggregation()
     return definition.aggregation if definition is not None else Aggregation()

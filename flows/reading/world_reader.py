@@ -49,7 +49,8 @@ async def read_world(
         deployment = deployments.get(record.deployment_id) if record.deployment_id else None
         if record.deployment_id is None or (record.deployment_id in own and deployment is None):
             return replace(facts, deployment_id=None)
-        facts = replace(facts, paused=deployment is not None and deployment.paused)
+        if deployment is not None:
+            facts = replace(facts, paused=deployment.paused, work_pool=deployment.fields["work_pool"])
         known = FlowRuns.of(record.deployment_id, runs, left.get(record.flow_id))
         return with_runs(facts, known.with_rows(provenance, claimed))
 

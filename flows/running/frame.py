@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -221,7 +222,24 @@ async def _blocked(run: _Run, checked: GuardFinding) -> State[None]:
         upstream = flows_to_refresh(checked.report, world)
         ledger.request(upstream, parameters={}, run_id=run.run_id, now=now)
         log_decisions(await start_due(run.services, upstream), get_run_logger())
+    _tell_the_end_calmly()
     return Cancelled(name=BLOCKED, message=blocked_message(checked.report, upstreams_asked=refreshing))
+
+
+class _CalmEnd(logging.Filter):
+    """Logs the end of a blocked run as information: Prefect calls every end an error that is not Completed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.getMessage().startswith(f"Finished in state {BLOCKED}("):
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        return True
+
+
+_CALM_END = _CalmEnd()
+
+
+def _tell_the_end_calmly() -> None:
+    logging.getLogger("prefect.flow_runs").addFilter(_CALM_END)  # once, however often
 
 
 def _skipped(run: _Run, checked: GuardFinding) -> State[None]:

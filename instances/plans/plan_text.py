@@ -1,12 +1,12 @@
 """Plan words: how a plan's steps are written for a person, on a terminal and on a page alike, each in one line."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from instances.plans.plan import ABSENT, Action, Change, Fields, Step
 from instances.specification.specs import RunnableSpec
-from instances.specification.types import TYPES
+from instances.specification.types import TYPES, part_name
 from instances.world.wording import version_of
 
 SHOWN = 200  # letters of a value at most
@@ -24,7 +24,33 @@ def change_text(change: Change) -> tuple[str, str, str]:
     """Return the field, and its value before and after."""
     if change.field in _NOTED:
         return "noted in Postgres", _yes(change.before), _yes(change.after)
+    if change.field.endswith(".config_hash"):
+        return f"what {change.field.split('.')[-2]} computes", "as before", "something else: it turns stale"
     return change.field, value_text(change.before), value_text(change.after)
+
+
+def changes_to_tell(steps: Iterable[Step]) -> Iterator[tuple[Step, tuple[Change, ...]]]:
+    """Yield each step with those of its changes that no step before has told.
+
+    A change of a block comes again in the row of its instance, and in those of the parts that it describes; and a hash
+    in the row tells no more than that what it is made of has changed.
+    """
+    told: set[tuple[str, str, str]] = set()
+    for step in steps:
+        own = [change for change in step.changes if not change.field.endswith(".config_hash")]
+        keys = {id(change): _told_keys(step, change) for change in own}
+        news = tuple(change for change in own if not told.intersection(keys[id(change)]))
+        told |= {key for some in keys.values() for key in some}
+        hash_only = tuple(step.changes) if not own else ()
+        yield step, news or hash_only
+
+
+def _told_keys(step: Step, change: Change) -> list[tuple[str, str, str]]:
+    """Return by what a change is known: of an instance, and of the part whose description in place it is in."""
+    values = _json([change.plain().get("before", str(ABSENT)), change.plain().get("after", str(ABSENT))])
+    part, _, inside = change.field.partition("_instance.")
+    keys = [(step.instance, change.field, values)]
+    return [*keys, (part_name(step.instance, part), inside, values)] if inside else keys
 
 
 def value_text(value: object) -> str:

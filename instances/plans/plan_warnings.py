@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from definitions.contract import FlowKind
-from instances.rules.policy import policy_of
+from instances.rules.policy import auto_of, policy_of
 from instances.specification.resolution import ResolvedInstance
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import RunnableSpec
@@ -17,8 +17,26 @@ _YEAR_OF_TICKS = 60  # enough of them to see the longest gap of a usual cron exp
 
 
 def advice(instances: Iterable[ResolvedInstance], now: dt.datetime) -> tuple[str, ...]:
-    """Return a sentence for each edge that asks for less age than its upstream can keep."""
-    return tuple(_hopeless_edges(instances, now))
+    """Return a sentence for each edge that asks for less age than its upstream can keep.
+
+    And for each flow whose schedule is disabled, and which therefore follows its inputs.
+    """
+    found = tuple(instances)
+    return (*_hopeless_edges(found, now), *_disabled_schedules(found))
+
+
+def _disabled_schedules(instances: Iterable[ResolvedInstance]) -> Iterator[str]:
+    for instance in instances:
+        for flow in instance.flows:
+            assert isinstance(instance.spec, RunnableSpec)  # what has flows
+            settings = instance.spec.flow_settings(flow.kind)
+            schedule = settings.schedule
+            disabled = schedule.type != "manual" and not schedule.enabled
+            if disabled and auto_of(settings.auto, has_inputs=bool(flow.edges), schedule=schedule):
+                yield (
+                    f"{flow.instance}.{flow.kind} has a schedule that is disabled, so it follows its inputs, and runs "
+                    f"when they have something newer; `optaic pause {flow.instance}` stops it, `auto: false` too"
+                )
 
 
 def _hopeless_edges(instances: Iterable[ResolvedInstance], now: dt.datetime) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from instances.rules.cascade import Decision, Start, decide, open_requests
 from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, Upstream, assess
+from instances.rules.standstills import Standstills
 from instances.rules.status import FlowStatus, Verdict, judge
 from instances.world.clock import ClockError, next_tick
 from instances.world.facts import FlowFacts, FlowId, World
@@ -37,8 +38,11 @@ class Explanation:
     next_step: str
 
 
-def explain(flow: FlowFacts, world: World, now: dt.datetime) -> Explanation:
-    """Return why `flow` has its status at `now`; only what blocks is followed upward."""
+def explain(flow: FlowFacts, world: World, now: dt.datetime, standstills: Standstills | None = None) -> Explanation:
+    """Return why `flow` has its status at `now`; only what blocks is followed upward.
+
+    `standstills` are what keeps runs from starting by themselves: the next step says so where it counts on that.
+    """
     report, verdict = assess(flow, world, now), judge(flow, world, now)
     blockers = {upstream.flow_id: upstream for upstream in report.blockers}
     # One that can't be read is a cause by itself, whatever else is behind it.
@@ -46,7 +50,8 @@ def explain(flow: FlowFacts, world: World, now: dt.datetime) -> Explanation:
     causes = [Cause(0, flow.flow_id, flow.label, verdict.status, verdict.reason, root=root)]
     direct = [edge.upstream for edge in flow.edges if edge.strict or edge.upstream in blockers]
     causes.extend(_behind(direct, world, blockers))
-    return Explanation(tuple(causes), _next(flow, verdict, report, decide(flow, world, now, report)))
+    expected = _next(flow, verdict, report, decide(flow, world, now, report))
+    return Explanation(tuple(causes), _as_things_stand(flow, expected, standstills or Standstills(now)))
 
 
 def _behind(direct: list[FlowId], world: World, blockers: dict[FlowId, Upstream]) -> list[Cause]:
@@ -71,23 +76,41 @@ def _behind(direct: list[FlowId], world: World, blockers: dict[FlowId, Upstream]
     return lines
 
 
-def _next(flow: FlowFacts, verdict: Verdict, report: FreshnessReport, decision: Decision) -> str:
+@dataclass(frozen=True)
+class _NextStep:
+    """What will happen with a flow, whether a run of it is to start for that, and whether the sweep may be needed."""
+
+    text: str
+    starts: bool = True
+    by_sweep: bool = False
+
+
+def _as_things_stand(flow: FlowFacts, expected: _NextStep, standstills: Standstills) -> str:
+    """Return what will happen, and what keeps it from happening."""
+    pool = standstills.of_flow(flow) if expected.starts else None
+    found = pool or (standstills.sweep if expected.by_sweep else None)
+    return f"{expected.text}; but {found.sentence(standstills.at)}" if found else expected.text
+
+
+def _next(flow: FlowFacts, verdict: Verdict, report: FreshnessReport, decision: Decision) -> _NextStep:
     if isinstance(decision, Start):
-        return f"the cascade or the sweep starts it: {decision.reason}"
+        return _NextStep(f"the cascade or the sweep starts it: {decision.reason}", by_sweep=True)
     waits_for = [up.label for up in report.blockers if up.verdict.status is FlowStatus.RUNNING]
     if waits_for and flow.auto:
-        return f"it is looked at again when these have ended: {', '.join(waits_for)}"
+        return _NextStep(f"it is looked at again when these have ended: {', '.join(waits_for)}")
     if open_requests(flow) and not report.all_ready:
-        return "it is asked for, and starts by itself when its inputs are ready"
+        return _NextStep("it is asked for, and starts by itself when its inputs are ready", by_sweep=True)
     if flow.auto and not report.all_ready and not runs_under_way(flow):
-        return "it is looked at again when its inputs are ready"
+        return _NextStep("it is looked at again when its inputs are ready", by_sweep=True)
     if flow.policy.clock is not None and (tick := _tick(flow, report.checked_at)) is not None:
-        return f"its schedule starts it at {moment(tick, report.checked_at)}"
+        return _NextStep(f"its schedule starts it at {moment(tick, report.checked_at)}")
     if verdict.ready:
-        return "nothing is due"
+        return _NextStep("nothing is due", starts=False)
     if verdict.status is FlowStatus.ERROR and flow.auto:
-        return "it is tried again when an input or its configuration has changed; or run it by hand"
-    return f"nothing starts it now: {decision.reason.partition(chr(10))[0]}"
+        text = "it is tried again when an input or its configuration has changed; or run it by hand"
+        return _NextStep(text, by_sweep=True)
+    leave = decision.reason.partition(chr(10))[0]
+    return _NextStep(f"nothing starts it now: {leave}", starts=any(run.waiting for run in flow.live))
 
 
 def _tick(flow: FlowFacts, now: dt.datetime) -> dt.datetime | None:

@@ -1,7 +1,7 @@
 """Statuses of instances: the status of every instance, from those of its flows."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from uuid import UUID
@@ -53,21 +53,19 @@ class InstanceStatus:
 def instance_statuses(
     flows: Iterable[FlowRecord],
     world: World,
-    aggregations: Mapping[str, Aggregation],
+    aggregation_of: Callable[[str], Aggregation],
     now: dt.datetime,
     flaws: Mapping[str, Flaw] = MappingProxyType({}),
 ) -> tuple[InstanceStatus, ...]:
     """Return a line for each instance that has flows, upstream first within the order of `flows`; then the flawed rest.
 
-    `aggregations` has the contract of each instance by its name; the default one where it is left out.
+    `aggregation_of` returns the contract of an instance by its name. It is only asked for where it decides: where
+    the flows of an instance differ in what keeps them from being READY.
     """
     by_instance: dict[str, list[FlowRecord]] = {}
     for flow in flows:
         by_instance.setdefault(flow.instance, []).append(flow)
-    lines = [
-        _instance_line(name, records, world, aggregations.get(name, Aggregation()), now)
-        for name, records in by_instance.items()
-    ]
+    lines = [_instance_line(name, records, world, aggregation_of, now) for name, records in by_instance.items()]
     never_applied = [
         InstanceStatus(name, flaw.type, FlowStatus.UNKNOWN, flaw.problem, None, (), flaw.problem)
         for name, flaw in sorted(flaws.items())
@@ -80,13 +78,15 @@ def instance_statuses(
 
 
 def _instance_line(
-    name: str, records: list[FlowRecord], world: World, aggregation: Aggregation, now: dt.datetime
+    name: str, records: list[FlowRecord], world: World, aggregation_of: Callable[[str], Aggregation], now: dt.datetime
 ) -> InstanceStatus:
     lines = tuple(
         FlowVerdict(record.kind.value, judge(world[record.flow_id], world, now), record.deployment_id)
         for record in records
     )
-    status = aggregate((line.verdict.status for line in lines), aggregation)
+    statuses = {line.verdict.status for line in lines}
+    decides = len(statuses - {FlowStatus.READY}) > 1
+    status = aggregate(statuses, aggregation_of(name) if decides else Aggregation())
     deciding = next(line for line in lines if line.verdict.status is status)
     reason = deciding.verdict.reason if len(lines) == 1 else f"{deciding.flow}: {deciding.verdict.reason}"
     return InstanceStatus(name, records[0].type, status, reason, deciding.verdict.since, lines)

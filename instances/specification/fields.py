@@ -37,7 +37,9 @@ class CalendarPolicy(Spec):
         default=None, description="The exchange's code, like XNYS or XLON; none: no calendar counts."
     )
     after_close: Duration = Field(
-        default=dt.timedelta(0), description="How long after the close the data is due, like 2h."
+        default=dt.timedelta(0),
+        json_schema_extra={"default": "0s"},
+        description="How long after the close the data is due, like 2h.",
     )
 
 
@@ -52,7 +54,9 @@ class Freshness(Spec):
         default=None, description="How old the data may be, like 3d; none: any age, and 7d for train."
     )
     grace: Duration = Field(
-        default=dt.timedelta(hours=1), description="How long after a tick of its schedule a run must have completed."
+        default=dt.timedelta(hours=1),
+        json_schema_extra={"default": "1h"},
+        description="How long after a tick of its schedule a run must have completed.",
     )
     calendar: CalendarPolicy | None = Field(
         default=None, description="The exchange whose sessions the data must reach."
@@ -165,6 +169,7 @@ class FlowFields(BaseModel):
     )
     source_retry: Duration = Field(
         default=dt.timedelta(minutes=15),
+        json_schema_extra={"default": "15m"},
         description="After how long a source that had nothing new is asked again, like 15m or 2h.",
     )
 
@@ -203,6 +208,7 @@ class ModelFields(BaseModel):
     )
     champion_max_age: Duration = Field(
         default=dt.timedelta(days=14),
+        json_schema_extra={"default": "14d"},
         description="How long after its last training the champion may still be used, like 14d.",
     )
     train: FlowSettings = Field(default=FlowSettings(), description="How `train` is kept fresh: schedule, freshness.")

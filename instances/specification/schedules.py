@@ -19,7 +19,11 @@ class RetryPolicy(Spec):
     """How often, and after how long, failed work is tried again within its run."""
 
     max_retries: int = Field(default=0, ge=0, le=20, description="How often failed work is tried again.")
-    backoff: Duration = Field(default=dt.timedelta(seconds=30), description="How long after, like 30s or 5m.")
+    backoff: Duration = Field(
+        default=dt.timedelta(seconds=30),
+        json_schema_extra={"default": "30s"},
+        description="How long after, like 30s or 5m.",
+    )
 
 
 def _ambiguous(cron: str) -> str:

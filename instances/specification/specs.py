@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 from definitions.contract import FlowKind
 from instances.specification.fields import (
@@ -153,4 +153,4 @@ AnySpec = Annotated[
     | BacktestSpec,
     Field(discriminator="type"),
 ]
-spec_adapter: TypeAdapter[AnySpec] = TypeAdapter(AnySpec)
+spec_adapter: TypeAdapter[AnySpec] = TypeAdapter(AnySpec, config=ConfigDict(defer_build=True))

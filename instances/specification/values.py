@@ -120,7 +120,8 @@ def _first(inner: list[tuple[str, Any]], depth: int) -> str | None:
 class Spec(BaseModel):
     """Base of all specs: unknown fields are errors, values are frozen, and they are what Postgres can store."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Each is built when it is first needed: a command that only looks needs few of them.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -49,10 +49,11 @@ def plan(
         scope = _scope(manifest, prune=prune, adopt=adopt)
         async with session() as services:
             changeset = await actions.plan(services, scope)
+            standing = show.standstill_lines(await actions.standstills_of(services, changeset.plan))
         if as_json:
-            typer.echo(json.dumps(show.plan_json(changeset.plan), indent=2))
+            typer.echo(json.dumps(show.plan_json(changeset.plan, standing), indent=2))
         else:
-            show.show_plan(Console(), changeset.plan)
+            show.show_plan(Console(), changeset.plan, standing)
         if out is not None:
             write_plan(out, scope, changeset)
         changeset.plan.check_whole()
@@ -172,7 +173,8 @@ async def apply_in(
         doubt = None if yes else _doubt(changeset, named=named)
         if doubt is not None and not sys.stdin.isatty():
             raise doubt
-        show.show_plan(console, changeset.plan)
+        standing = await actions.standstills_of(services, changeset.plan)
+        show.show_plan(console, changeset.plan, show.standstill_lines(standing))
         if not changeset.plan.changes:
             changeset.plan.check_whole()
             return

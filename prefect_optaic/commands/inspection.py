@@ -1,7 +1,6 @@
 """`optaic status`, `why`, `freshness` and `definitions`."""
 
 import asyncio
-import datetime as dt
 import json
 from typing import Annotated
 
@@ -25,13 +24,20 @@ def status(
 
     async def work() -> bool:
         async with session() as services:
-            lines = await actions.read_statuses(services)
+            judged = await actions.read_snapshot(services)
+            lines = await actions.statuses_in(services, judged)
         if as_json:
             typer.echo(json.dumps(show.as_json(lines), indent=2))
+            for line in show.standstill_lines(judged.standstills):
+                typer.echo(f"warning: {line}", err=True)
         else:
             from rich.console import Console
 
-            show.show_status(Console(), lines, dt.datetime.now(dt.UTC))
+            console = Console()
+            show.show_status(console, lines, judged.now)
+            if not all(line.ready for line in lines):
+                console.print(f"\n{show.NOT_PREFECTS_READY}", highlight=False, soft_wrap=not console.is_terminal)
+            show.show_standstills(console, judged.standstills)
         return all(line.ready for line in lines)
 
     if not asyncio.run(work()):
@@ -54,10 +60,11 @@ def why(
         async with session() as services:
             flow_id = services.repository.flow(instance, flow).flow_id
             judged = await actions.read_snapshot(services)
-        explanation = explain(judged.world[flow_id], judged.world, judged.now)
+        explanation = explain(judged.world[flow_id], judged.world, judged.now, judged.standstills)
         console = Console()
         console.print(show.cause_tree(explanation))
         console.print(f"\nNext: {explanation.next_step}.", markup=False, highlight=False)
+        show.show_standstills(console, judged.standstills)
 
     asyncio.run(work())
 

@@ -21,7 +21,7 @@ def requests() -> None:
             judged = await actions.read_snapshot(services)
         asked_for = [judged.world[flow.flow_id] for flow in judged.flows if judged.world[flow.flow_id].requests]
         if asked_for:
-            Console().print(show.requests_table(asked_for, judged.world, judged.now))
+            Console().print(show.requests_table(asked_for, judged.world, judged.now, judged.standstills))
         else:
             Console().print("nothing is asked for", highlight=False)
 

@@ -1,5 +1,6 @@
 """`optaic up`, `down`, `stack`, `env` and `logs`."""
 
+import asyncio
 import json
 import shlex
 import signal
@@ -62,7 +63,7 @@ def env() -> None:
 
 @app.command()
 def stack(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
-    """Show what runs; exit code 1 unless all is up."""
+    """Show what runs, and what should run by itself and does not; exit code 1 unless all servers are up."""
     from prefect_optaic.stack.report import report
 
     services = report(Home.current())
@@ -74,8 +75,24 @@ def stack(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] 
             typer.echo(f"{s.name:<10}{s.health:<9}{about}")
             if s.log:
                 typer.echo(f"{'':<19}log {s.log}")
+    if any(service.health != "up" for service in services if service.name in {"postgres", "server"}):
+        raise typer.Exit(1)
+    for line in asyncio.run(_what_stands_still()):
+        typer.echo(f"warning: {line}", err=as_json)
     if any(service.health != "up" for service in services):
         raise typer.Exit(1)
+
+
+async def _what_stands_still() -> list[str]:
+    from instances.errors import OptaicError
+    from prefect_optaic import actions, show
+    from prefect_optaic.session import session
+
+    try:
+        async with session() as services:
+            return show.standstill_lines((await actions.read_snapshot(services)).standstills)
+    except OptaicError as error:  # an `up` that was cut short, say
+        return [f"nobody knows whether the sweep runs: {error}"]
 
 
 @app.command()

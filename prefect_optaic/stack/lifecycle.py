@@ -113,7 +113,10 @@ class _Start:
                 worker.wait_ready(record, target.api_url, needs=self.state.services["server"])
                 step.detail = f"{self._who(record)}, pool {worker.POOL!r}"
             platform = preparing.result()
-        self._pages(wanted, platform)
+        # Those that were up before the last `down` are started again: the links in artifacts lead to them.
+        ours = pages.starters(self.home, platform.settings)
+        before = [name for name in ours if name not in wanted and getattr(platform, f"{name}_page") is not None]
+        self._pages([*wanted, *before], platform)
         return target
 
     def _postgres(self) -> None:

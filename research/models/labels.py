@@ -1,10 +1,12 @@
 """Labels: what a model learns to predict, the return that follows a day."""
 
 from dataclasses import dataclass
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from research.errors import ResearchError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class TargetSpec:
             raise ResearchError(f"the target's horizon is {self.horizon}: a return takes 1 row or more")
 
 
-def forward_returns(prices: pl.DataFrame, target: TargetSpec) -> pl.DataFrame:
+def forward_returns(prices: "pl.DataFrame", target: TargetSpec) -> "pl.DataFrame":
     """Return the target of each row: `price[t + horizon] / price[t] - 1`, counted in rows of the entity.
 
     `prices` holds `date`, `entity` and the price, one row per (date, entity). The result holds `date`,
@@ -31,6 +33,8 @@ def forward_returns(prices: pl.DataFrame, target: TargetSpec) -> pl.DataFrame:
     the later price is not there yet, and where there is no finite return. Raises `ResearchError` for a
     price that is not there or not numeric.
     """
+    import polars as pl  # not by all who only name a target
+
     if target.column not in prices.columns:
         raise ResearchError(
             f"the prices have no column {target.column!r}; they have: {', '.join(prices.columns)}. "

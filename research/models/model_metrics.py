@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:  # it is the settings of models that are looked at most often, without any rows
+    import polars as pl
 
 LEAST_ENTITIES = 3
 
@@ -21,7 +23,7 @@ HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
 """The metrics that models can be compared by; the others say how spread out or how many."""
 
 
-def model_metrics(rows: pl.DataFrame) -> dict[str, float]:
+def model_metrics(rows: "pl.DataFrame") -> dict[str, float]:
     """Return the metrics of `rows`: `date`, `entity`, `prediction` and `target` (Float64).
 
     `rows`: how many have both a prediction and a target, which are those that count. `rmse`, `mae`: root
@@ -37,7 +39,7 @@ def model_metrics(rows: pl.DataFrame) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
-def information_coefficients(rows: pl.DataFrame) -> pl.DataFrame:
+def information_coefficients(rows: "pl.DataFrame") -> "pl.DataFrame":
     """Return `date`, `ic` (Float64) and `entities` (UInt32, how many), sorted by date.
 
     The information coefficient of a date is Spearman's rank correlation of the predictions and targets of
@@ -45,6 +47,8 @@ def information_coefficients(rows: pl.DataFrame) -> pl.DataFrame:
     2000, chapter 6, has the coefficient). A date with fewer than 3 entities, or whose predictions or targets
     are all alike, has none and no row. `rows` is as for `model_metrics`.
     """
+    import polars as pl
+
     prediction, target = pl.col("prediction"), pl.col("target")
     return (
         _complete(rows)
@@ -60,11 +64,13 @@ def information_coefficients(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _complete(rows: pl.DataFrame) -> pl.DataFrame:
+def _complete(rows: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
     return rows.filter(pl.col("prediction").is_finite() & pl.col("target").is_finite())
 
 
-def _errors(rows: pl.DataFrame) -> dict[str, float | None]:
+def _errors(rows: "pl.DataFrame") -> dict[str, float | None]:
     if rows.is_empty():
         return {}
     target = rows["target"].to_numpy()
@@ -77,7 +83,7 @@ def _errors(rows: pl.DataFrame) -> dict[str, float | None]:
     }
 
 
-def _of_coefficients(ic: pl.Series) -> dict[str, float | None]:
+def _of_coefficients(ic: "pl.Series") -> dict[str, float | None]:
     mean, std = ic.mean(), ic.std()
     if not isinstance(mean, float):
         return {"ic_dates": 0.0}

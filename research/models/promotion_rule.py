@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from research.errors import ResearchError, shown
 from research.models.model_metrics import HIGHER_IS_BETTER, model_metrics
+
+if TYPE_CHECKING:  # it is the settings of models that are looked at most often, without any rows
+    import polars as pl
 
 
 class UnknownMetric(ResearchError):
@@ -53,7 +55,7 @@ class Contest:
     rows: int
 
 
-def contest(candidate: pl.DataFrame, champion: pl.DataFrame) -> Contest | None:
+def contest(candidate: "pl.DataFrame", champion: "pl.DataFrame") -> Contest | None:
     """Return both models' metrics on the test rows that they share, by the candidate's target; None without any.
 
     Both frames have `date`, `entity`, `prediction` and `target` (Float64): out of sample, of one kind of target.

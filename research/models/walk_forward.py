@@ -10,10 +10,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from research.errors import ResearchError
+
+if TYPE_CHECKING:  # it is the settings of models that are looked at most often, without any rows
+    import polars as pl
 
 
 class TooFewDates(ResearchError):
@@ -51,17 +53,21 @@ class Split:
     labels_before: dt.date
 
     @property
-    def train_rows(self) -> pl.Expr:
+    def train_rows(self) -> "pl.Expr":
         """Which rows are trained on, by their `date` and the day on which their label ends, `label_end`.
 
         An entity that did not trade on each day has labels that end later than the window allows for.
         """
+        import polars as pl
+
         within = pl.col("date").is_between(self.train_first, self.train_last)
         return within & (pl.col("label_end") < self.labels_before)
 
     @property
-    def test_rows(self) -> pl.Expr:
+    def test_rows(self) -> "pl.Expr":
         """Which rows are tested on, by their `date`."""
+        import polars as pl
+
         return pl.col("date").is_between(self.test_first, self.test_last)
 
 

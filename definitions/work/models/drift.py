@@ -17,7 +17,8 @@ class Drift:
     `share` and `drifted_columns` are of the features. `scores` has the distance of each, and of the prediction,
     which is shown only: the reference was predicted by the models of several folds. `performance` has
     `mean_error`, `mae`, `rmse` and `r2` of the rows whose target is known, and is empty where there are none.
-    `page` is the path or the URL of the report.
+    `threshold` is the distance from which on a column has drifted, and `share_threshold` the share of the features
+    that must have. `page` is the path or the URL of the report.
     """
 
     drifted: bool
@@ -29,6 +30,17 @@ class Drift:
     reference_rows: int
     snapshot_id: UUID
     page: str
+    threshold: float
+    share_threshold: float
+
+    @property
+    def message(self) -> str:
+        """What was found, for a person who only reads this."""
+        columns = f": {', '.join(self.drifted_columns)}" if self.drifted_columns else ""
+        return (
+            f"{'Drift' if self.drifted else 'No drift'}: {self.share:.0%} of the features have drifted{columns}; "
+            f"it counts as drift from {self.share_threshold:.0%} on."
+        )
 
 
 def drift_outcome(drift: Drift, current: pl.DataFrame, *, page: str, events: tuple[Event, ...] = ()) -> Outcome:
@@ -42,6 +54,7 @@ def drift_outcome(drift: Drift, current: pl.DataFrame, *, page: str, events: tup
             **drift.performance,
             "rows": float(drift.rows),
         },
+        message=drift.message,
         summary=drift_summary(drift, current, page),
         events=events,
     )
@@ -52,13 +65,19 @@ def drift_summary(drift: Drift, current: pl.DataFrame, page: str) -> str:
     first, last = current["date"].min(), current["date"].max()
     scores = pl.DataFrame(
         [
-            {"column": name, "distance": f"{score:.4f}", "drifted": "yes" if name in drift.drifted_columns else "no"}
+            {
+                "column": name,
+                "distance": f"{score:.4f}",
+                "drifts from": f"{drift.threshold:g}",
+                "drifted": "yes" if name in drift.drifted_columns else "no",
+            }
             for name, score in drift.scores.items()
         ]
     )
     return "\n".join(
         [
-            f"**{'Drift' if drift.drifted else 'No drift'}**: {drift.share:.0%} of the features have drifted; "
+            f"**{'Drift' if drift.drifted else 'No drift'}**: {drift.share:.0%} of the features have drifted, "
+            f"it takes {drift.share_threshold:.0%}; "
             f"{drift.rows:,} rows of {first!s} to {last!s} beside {drift.reference_rows:,} of the training.",
             "",
             page,

@@ -223,8 +223,10 @@ def _summary(decisions: list[_Decision], metrics: dict[str, float], statuses: st
         *(["**Nothing is ever held**: all weights are 0.", ""] if _nothing_held(decisions) else []),
         f"On {last.day:%Y-%m-%d}, per year: expected return {metrics['expected_return']:z.2%}"
         f"{' above the mean of the entities' if relative else ''}, volatility {metrics['volatility']:.2%}; "
-        f"{metrics['effective_bets']:.1f} effective bets, {len(held)} of "
-        f"{len(weights)} entities held.",
+        f"{len(held)} of {len(weights)} entities held.",
+        "",
+        f"The risk is spread as if over {metrics['effective_bets']:.1f} bets (effective number of bets: that of "
+        "independent sources of risk, of equal size, which would spread it as much).",
         "",
         *frame_table(shown),
     ]

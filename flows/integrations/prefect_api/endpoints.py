@@ -116,6 +116,16 @@ class PrefectApi(PrefectHttp):
     async def delete_schedule(self, deployment_id: UUID, schedule_id: UUID) -> None:
         await self.ask("DELETE", f"/deployments/{deployment_id}/schedules/{schedule_id}")
 
+    async def pause_deployment(self, deployment_id: UUID) -> None:
+        """Let nothing start a deployment by itself; what its schedule has planned is deleted."""
+        await self.ask("POST", f"/deployments/{deployment_id}/pause_deployment")
+
+    async def resume_deployment(self, deployment_id: UUID) -> None:
+        await self.ask("POST", f"/deployments/{deployment_id}/resume_deployment")
+
+    async def resume_schedule(self, deployment_id: UUID, schedule_id: UUID) -> None:
+        await self.ask("PATCH", f"/deployments/{deployment_id}/schedules/{schedule_id}", {"active": True})
+
     async def delete_deployment(self, deployment_id: UUID) -> None:
         """Delete a deployment with the automations that belong to it, which Prefect would leave behind."""
         await self.ask("DELETE", f"/automations/owned-by/prefect.deployment.{deployment_id}")
@@ -138,6 +148,10 @@ class PrefectApi(PrefectHttp):
         return await whole_list(
             lambda offset: self._page("work_pools", {"offset": offset}), key=lambda each: each["name"]
         )
+
+    async def workers(self, pool: str) -> list[Json]:
+        """Return the workers that a work pool has or has had, the last to give a sign of life first."""
+        return list((await self._page(f"work_pools/{quote(pool, safe='')}/workers", {})).entries)
 
     # Runs
 
@@ -172,6 +186,13 @@ class PrefectApi(PrefectHttp):
         """Put a run into a state, as far as Prefect lets it: a type of states, like CRASHED, and maybe its name."""
         wanted = {"type": state, "name": name, "message": message}
         await self.ask("POST", f"/flow_runs/{run_id}/set_state", {"state": wanted})
+
+    async def delete_run(self, run_id: UUID) -> None:
+        """Delete a run with its logs, if it is there."""
+        try:
+            await self.ask("DELETE", f"/flow_runs/{run_id}")
+        except NotInPrefect:
+            return
 
     async def newest_errors(self, run_id: UUID, count: int) -> list[Json]:
         """Return the last entries of what a run logged as errors or worse, newest first."""

@@ -16,6 +16,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 import httpx
+from pydantic_core import from_json
 
 from flows.integrations.prefect_api.prefect_address import PrefectAddress
 from instances.errors import OptaicError
@@ -146,9 +147,20 @@ class PrefectHttp:
         if not response.content:
             return None
         try:
-            return response.json()
+            return _from_json(response.content)
         except ValueError as error:
             raise PrefectSilent(self.address.api_url, "what answers there is not a Prefect server") from error
+
+
+def _from_json(content: bytes) -> Any:
+    """Return what JSON says: a list of blocks has megabytes, which the parser of pydantic reads several times faster.
+
+    It refuses what is nested very deeply, and half characters, which Python's own takes.
+    """
+    try:
+        return from_json(content)
+    except ValueError:
+        return json.loads(content)
 
 
 def _certificates(address: PrefectAddress) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, RunDeployment
@@ -101,7 +102,7 @@ class Automations:
         recorded, wishes = services.repository.automations(), desired_automations(state)
         actual = {
             name: _fields(automation, wishes.get(name, automation)) | {"on_record": recorded.get(name) == automation.id}
-            for name, automation in (await _ours(services, _names(state, recorded))).items()
+            for name, automation in (await _ours(services, _names(state, recorded), recorded)).items()
         }
         desired = {name: _fields(wish, wish) | {"on_record": True} for name, wish in wishes.items()}
         return Proposal(compare(self.kind, desired, actual, deleted=actual.keys() - wishes.keys()))
@@ -110,7 +111,7 @@ class Automations:
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
         wishes = desired_automations(state)
-        ours = await _ours(services, {step.name for step in steps})
+        ours = await _ours(services, {step.name for step in steps}, services.repository.automations())
 
         async def one(step: Step) -> None:
             existing = ours.get(step.name)
@@ -142,9 +143,8 @@ def _names(state: DesiredState, recorded: Iterable[str]) -> set[str]:
     return {*recorded, *desired_automations(state), *map(retraining_name, models)} - untouched
 
 
-async def _ours(services: Services, names: Collection[str]) -> dict[str, Automation]:
+async def _ours(services: Services, names: Collection[str], recorded: Mapping[str, UUID]) -> dict[str, Automation]:
     """Return our automations that are there: by the id on record or, after a crash, by name and tag."""
-    recorded = services.repository.automations()
     wanted_ids = {recorded[name]: name for name in names if name in recorded}
     found = {wanted_ids[each.id]: each for each in await _read(services, "id", wanted_ids)}
     missing = [name for name in names if name not in found]

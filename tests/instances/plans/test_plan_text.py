@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from instances.plans.plan import ABSENT, Action, Change, Step, compare
-from instances.plans.plan_text import change_text, step_text, value_text
+from instances.plans.plan_text import change_text, changes_to_tell, step_text, value_text
 from instances.specification.specs import BacktestSpec
 
 
@@ -78,3 +78,39 @@ def test_data_that_goes_is_said_to_its_last_thing() -> None:
         "data x: all rows, now at v7, MLflow experiment 5 with its runs and registered model, Evidently project 0a1b"
     )
     assert step_text(*compare("block", {}, {"x": {"type": "dataset"}}, deleted=["x"])) == "block x"
+
+
+def updated(kind: str, name: str, *changes: Change) -> Step:
+    return Step(kind, name, Action.UPDATE, changes)
+
+
+def test_a_change_is_told_once_and_without_hashes() -> None:
+    path = Change("pipeline_instance.config.path", "a.csv", "b.csv")
+    hashes = Change("flows.refresh.config_hash", "1f", "2e")
+    described = Change("description", "Prices.", "Other prices.")
+    steps = [
+        updated("block", "prices", path, described),
+        updated("instance", "prices-pipeline", Change("config.path", "a.csv", "b.csv")),
+        updated("instance", "prices", described, hashes),
+        updated("deployment", "refresh/prices", described, Change("tags", ["a"], ["b"])),
+        updated("instance", "signal", hashes),
+        updated("instance", "other", described),
+    ]
+    told = {step.label: [change.field for change in news] for step, news in changes_to_tell(steps)}
+    assert told == {
+        "block prices": ["pipeline_instance.config.path", "description"],
+        "instance prices-pipeline": [],
+        "instance prices": [],
+        "deployment refresh/prices": ["tags"],
+        "instance signal": ["flows.refresh.config_hash"],
+        "instance other": ["description"],
+    }
+    assert change_text(hashes) == ("what refresh computes", "as before", "something else: it turns stale")
+
+
+def test_another_value_of_the_same_field_is_told() -> None:
+    steps = [
+        updated("block", "prices", Change("description", "A", "B")),
+        updated("instance", "prices", Change("description", "C", "B")),
+    ]
+    assert [len(news) for _, news in changes_to_tell(steps)] == [1, 1]

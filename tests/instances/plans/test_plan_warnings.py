@@ -65,3 +65,14 @@ def test_a_gap_of_years_is_found_too() -> None:
     assert of("1h", schedule={"type": "cron", "expression": "0 0 29 2 *"})[0].startswith(
         "reader asks that prices is at most 1 hour old, but its schedule leaves up to 2921 days"  # from 2096 to 2104
     )
+
+
+def test_a_disabled_schedule_of_what_has_inputs_makes_it_follow_them() -> None:
+    prices = dataset("prices", schedule=DAILY | {"enabled": False})
+    reader = dataset("reader", {"instance": "prices"}, schedule=DAILY | {"enabled": False})
+    assert advice(resolved(prices, reader), NOW) == (
+        "reader.refresh has a schedule that is disabled, so it follows its inputs, and runs when they have something "
+        "newer; `optaic pause reader` stops it, `auto: false` too",
+    )
+    for quiet in ({"schedule": DAILY}, {}, {"schedule": DAILY | {"enabled": False}, "auto": False}):
+        assert advice(resolved(prices, dataset("reader", {"instance": "prices"}, **quiet)), NOW) == ()
