@@ -1,5 +1,6 @@
 """The board: reads the world of all flows, and judges it for people."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Collection
 
@@ -9,7 +10,7 @@ from flows.integrations.services import Services
 from flows.reading.left_out import read_flaws
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
-from instances.rules.instance_status import InstanceStatus, instance_statuses
+from instances.rules.instance_status import Flaw, InstanceStatus, instance_statuses
 from instances.specification.applied import AppliedInstance, FlowRecord
 from instances.specification.plugins import defining
 from instances.world.facts import World
@@ -28,12 +29,17 @@ async def read_statuses(
     services: Services, now: dt.datetime, *, instances: Collection[str] | None = None
 ) -> tuple[InstanceStatus, ...]:
     """Return the board of all instances, with what is wrong with their blocks; or of those named."""
-    flows, world = await read_all_flows(services, now)
+    (flows, world), flaws = await asyncio.gather(
+        read_all_flows(services, now), read_flaws(services) if instances is None else _none()
+    )
     applied = services.repository.applied({flow.instance for flow in flows}, readable=True)
     aggregations = {name: _aggregation(services, each) for name, each in applied.items()}
     wanted = [flow for flow in flows if instances is None or flow.instance in instances]
-    flaws = await read_flaws(services) if instances is None else {}
     return instance_statuses(wanted, world, aggregations, now, flaws)
+
+
+async def _none() -> dict[str, Flaw]:
+    return {}
 
 
 def _aggregation(services: Services, applied: AppliedInstance) -> Aggregation:
