@@ -179,7 +179,7 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     unreadable = _unreadable(blocks, record.rows, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
     gone = blocks_gone(kept, [spec for spec in described if spec.name not in leaving])
     refused = [*_protected(leaving, described, record.rows), *_still_used(leaving, described, record, services)]
-    going = leaving - named_in(refused)
+    going = leaving - named_in(refused) - needed(named_in(refused), record).keys()
     staying = [spec for spec in described if spec.name not in going]
     resolved = resolution(
         staying,
@@ -204,12 +204,7 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     wrong += _problems(proposed)
     if (wrong or refused) and (scope.all_or_nothing or (scope.destroy and refused) or of_the_whole(wrong)):
         raise InvalidSpec(list(dict.fromkeys([*wrong, *refused])))
-    unsound: set[str] = set()
-    while not named_in(wrong) <= unsound:
-        unsound = named_in(wrong)
-        state = _without(state, staying, wrong, resolved.instances, destroyed=scope.destroy)
-        proposed = await _proposals(state, services)
-        wrong += _problems(proposed)
+    state, proposed = await _without_problems(state, proposed, staying, wrong, services, destroyed=scope.destroy)
     planned = {instance.spec.name for instance in state.instances}
     warnings = (*(warning for each in proposed for warning in each.warnings), *advice(state.instances, now))
     if scope.prune and scope.problems:
@@ -224,6 +219,28 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     members = {name: str(fields.get("project", "")) for name, fields in record.rows.items()}
     members = dict.fromkeys(blocks.unreadable, "") | members | {spec.name: spec.project for spec in described}
     return Changeset(plan, state, members)
+
+
+async def _without_problems(
+    state: DesiredState,
+    proposed: list[Proposal],
+    staying: Sequence[AnySpec],
+    wrong: list[str],
+    services: Services,
+    *,
+    destroyed: Collection[str],
+) -> tuple[DesiredState, list[Proposal]]:
+    """Leave out what has something wrong until nothing else has, and return what is planned then.
+
+    What is found wrong meanwhile is added to `wrong`.
+    """
+    instances, unsound = state.instances, set[str]()
+    while not named_in(wrong) <= unsound:
+        unsound = named_in(wrong)
+        state = _without(state, staying, wrong, instances, destroyed=destroyed)
+        proposed = await _proposals(state, services)
+        wrong += _problems(proposed)
+    return state, proposed
 
 
 async def _proposals(state: DesiredState, services: Services) -> list[Proposal]:

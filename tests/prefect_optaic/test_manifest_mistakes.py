@@ -10,7 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instances.specification.types import PARTS, TYPES
+from definitions.registry import default_registry
+from flows.planning.held_back import held_with, named_in, of_the_whole, sound
+from instances.specification.resolution import resolution
+from instances.specification.specs import RunnableSpec
+from instances.specification.types import PARTS, TYPES, type_of
 from prefect_optaic.manifest import look_through, read_manifest
 from tests.properties import examples
 
@@ -77,6 +81,29 @@ def test_what_can_not_be_read_is_told_of_and_nothing_of_it_is_left(
     assert not found.broken & there
     assert bool(found.broken) <= bool(found.problems)
     assert all(len(problem) < 500 for problem in found.problems)
+
+
+@examples(150)
+@given(st.sampled_from(PLACES), st.sampled_from(["replace", "remove", "add"]), st.sampled_from(WRONG))
+def test_whatever_a_plan_leaves_out_it_names_and_no_reader_of_it_is_planned(
+    tmp_path_factory: pytest.TempPathFactory, place: Path_, act: str, value: Any
+) -> None:
+    manifest = changed(place, act, value)
+    file = tmp_path_factory.mktemp("manifests") / "instances.yaml"
+    file.write_text(yaml.safe_dump(manifest))
+    found = look_through(file)
+    resolved = resolution(found.specs, default_registry(), broken=found.broken)
+    wrong = [*found.problems, *resolved.problems]
+    planned = {each.spec.name: each.spec for each in sound(resolved.instances, found.specs, named_in(wrong), ())}
+    told = named_in(wrong) | set(held_with(found.specs, planned, wrong))
+    assert not of_the_whole(wrong)
+    for number, names in enumerate(described_names(manifest), start=1):
+        left_out = names - planned.keys()
+        assert not left_out or (names | {f"instance {number}"}) & told, (number, names, told)
+        assert not left_out or left_out == names, (left_out, names)
+    for spec in planned.values():
+        reads = [ref.instance for ref in spec.references()] if isinstance(spec, RunnableSpec) else []
+        assert {*reads, *(getattr(spec, part) for part in type_of(spec).parts)} <= planned.keys()
 
 
 @pytest.mark.parametrize("letters", [1, 54, 55, 62, 63])

@@ -254,3 +254,20 @@ def test_a_manifest_with_problems_writes_nothing(stack: Target, tmp_path: Path) 
     assert "there is no file" in applied.stderr
     assert "bad-signal: upstream 'bad-price' does not exist; did you mean 'bad-prices'?" in applied.stderr
     assert optaic("run", "bad-prices").stderr.startswith("error: there is no instance named 'bad-prices'")
+
+
+def test_what_has_something_wrong_is_left_out_and_named_with_exit_code_1(prefix: str, tmp_path: Path) -> None:
+    file = manifest(tmp_path, prefix)
+    file.write_text(file.read_text() + f"  - {{name: {prefix}-bad, type: store, definition: dleta}}\n")
+    problem = f"  - {prefix}-bad: there is no store definition named 'dleta'. Did you mean 'delta'?"
+    nothing = optaic("apply", file, "--all-or-nothing")
+    assert (nothing.returncode, nothing.stderr.startswith("error: 1 problem, nothing was written:\n")) == (1, True)
+    for command in ("plan", "apply"):
+        ended = optaic(command, file)
+        assert ended.returncode == 1
+        assert "something left out" in ended.stdout
+        assert ended.stderr.startswith(f"error: 1 problem; what has it is left out, the rest is not:\n{problem}")
+    assert "applied" in ended.stdout
+    again = optaic("apply", file)
+    assert (again.returncode, "0 to create, 0 to update" in again.stdout) == (1, True)
+    assert json.loads(optaic("plan", file, "--json").stdout)["problems"][0].startswith(problem.removeprefix("  - "))
