@@ -9,7 +9,7 @@ import typer
 
 from definitions.errors import DefinitionError
 from instances.errors import OptaicError
-from prefect_optaic.arguments import check_arguments
+from prefect_optaic.argument_checks import check_arguments
 from prefect_optaic.commands import changes, inspection, lineage_graph, pauses, promote, requests, run, servers
 from prefect_optaic.stack.machine.environment import NO_TELEMETRY
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from definitions.contract import DEFAULT_PRIORITY, Aggregation
-from instances.rules.aggregation import UnknownAggregation, aggregate
+from instances.rules.instance_status import UnknownAggregation, aggregate
 from instances.rules.status import FlowStatus
 
 DEFAULT = Aggregation()
