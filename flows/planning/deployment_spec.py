@@ -127,11 +127,7 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, own
     elif clock is not None and clock.interval is not None:
         schedule = interval_fields(clock.interval, ORIGIN) | {"timezone": "UTC"}
     reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.references()))
-    where = (
-        f"`optaic why {spec.name} {kind}` tells its status. That it is Ready here says only that a worker would take "
-        "its runs; a run that was Blocked is among the cancelled ones."
-    )
-    about = [spec.description, f"Reads: {reads}." if reads else "", where]
+    about = [spec.description, f"Reads: {reads}." if reads else "", where_its_status_is(spec.name, kind)]
     return DesiredDeployment(
         flow_name=kind.value,
         name=spec.name,
@@ -143,6 +139,14 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, own
         schedule=schedule,
         concurrency=spec.concurrency,
         storage=storage.overridden(spec),
+    )
+
+
+def where_its_status_is(instance: str, kind: FlowKind) -> str:
+    """Return what the description of a deployment says of the status that Prefect shows of it."""
+    return (
+        f"`optaic why {instance} {kind}` tells its status. That it is Ready here says only that a worker would take "
+        "its runs; a run that was Blocked is among the cancelled ones."
     )
 
 

@@ -8,7 +8,9 @@ import time
 import pytest
 from sqlalchemy import text
 
+from definitions.contract import FlowKind
 from flows.integrations.services import ApplyUnderWay, DatabaseLost, NotAlone, opened
+from flows.planning.deployment_spec import where_its_status_is
 from flows.planning.planner import Scope, apply_plan, make_plan
 from tests.flows.lab import Lab, Play
 from tests.flows.planning.described import described, said, with_fields
@@ -51,7 +53,8 @@ def test_of_two_applies_at_once_one_waits_and_the_last_one_counts(play: Play) ->
         found = await snapshot(lab.client, lab.services.engine, lab.prefix)
         assert {block["data"]["description"] for block in found.blocks.values()} == {later}
         assert {row["description"] for row in found.rows.values() if row["type"] == "dataset"} == {later}
-        assert {deployment["description"] for deployment in found.deployments.values()} == {later}
+        status = {where_its_status_is(lab.prefix + name, FlowKind.REFRESH) for name in names}
+        assert {each["description"] for each in found.deployments.values()} == {f"{later}\n\n{each}" for each in status}
         assert found.counts["deployment"] == len(names)
         assert said(await lab.bootstrap()) == []
 

@@ -7,6 +7,8 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentU
 from prefect.client.schemas.schedules import CronSchedule
 from sqlalchemy import text
 
+from definitions.contract import FlowKind
+from flows.planning.deployment_spec import where_its_status_is
 from flows.planning.planner import Scope
 from flows.reading.block_reader import read_blocks
 from instances.plans.plan import Action
@@ -147,7 +149,10 @@ def test_what_was_changed_by_hand_is_in_the_plan_and_repaired(play: Play) -> Non
         await lab.client.update_deployment(found.id, DeploymentUpdate(tags=["mine"], description="Mine."))
         await repaired(
             f"update {label}",
-            {"tags": (["mine"], sorted(["optaic", "default", "dataset"])), "description": ("Mine.", "")},
+            {
+                "tags": (["mine"], sorted(["optaic", "default", "dataset"])),
+                "description": ("Mine.", where_its_status_is(f"{lab.prefix}prices", FlowKind.REFRESH)),
+            },
         )
 
         await lab.client.update_deployment(found.id, DeploymentUpdate(concurrency_limit=7))

@@ -1,5 +1,7 @@
 """The frame around every flow, on the real servers: guard, work, record, and what comes after."""
 
+import logging
+
 import pytest
 from prefect.client.schemas.objects import StateType
 
@@ -36,6 +38,42 @@ def test_a_signal_is_blocked_before_its_prices_and_follows_them_by_the_cascade(
         assert await lab.waiting("signal", "prices") == []
 
     play(scenario)
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+def test_a_blocked_run_logs_no_error_and_one_that_fails_does(play: Play) -> None:
+    kept = Kept()
+
+    def ends() -> list[tuple[str, str]]:
+        told = [(each.levelname, each.getMessage().partition("(")[0]) for each in kept.records]
+        kept.records.clear()
+        return [each for each in told if each[0] == "ERROR" or each[1].startswith("Finished in state")]
+
+    async def scenario(lab: Lab) -> None:
+        await lab.source("prices")
+        await lab.signal("signal", ["prices"])
+        await lab.bootstrap()
+        logging.getLogger("prefect.flow_runs").addHandler(kept)
+        await lab.run("signal")
+        assert ends() == [("INFO", "Finished in state Blocked")]
+        lab.write("prices", {"no date": 1.0})
+        await lab.run("prices")
+        assert ("ERROR", "Finished in state Failed") in ends()
+
+    try:
+        play(scenario)
+    finally:
+        logging.getLogger("prefect.flow_runs").removeHandler(kept)
 
 
 def test_a_run_with_the_same_inputs_is_skipped_and_confirms(play: Play) -> None:
