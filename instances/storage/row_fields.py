@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Engine, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from definitions.contract import FlowKind
 from instances.plans.plan import Fields
+from instances.specification.fields import FlowSettings
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.storage.tables import DEFINED, EdgeRow, FlowRow, InstanceRow
 
@@ -43,10 +45,19 @@ def recorded_rows(engine: Engine) -> dict[str, Fields]:
         for name, version in session.execute(versions):
             found[name]["applied_version"] = version
         reads = _reads(session)
-        flows = select(InstanceRow.name, FlowRow.kind, FlowRow.id, FlowRow.config_hash).join(FlowRow.instance)
-        for name, kind, flow_id, config_hash in session.execute(flows):
-            found[name]["flows"][kind] = {"config_hash": config_hash, "reads": reads[flow_id]}
+        flows = select(InstanceRow.name, FlowRow.kind, FlowRow.id, FlowRow.config_hash, FlowRow.settings)
+        for name, kind, flow_id, config_hash, settings in session.execute(flows.join(FlowRow.instance)):
+            damaged = {} if readable_settings(settings) else {"settings": "can't be read"}
+            found[name]["flows"][kind] = {"config_hash": config_hash, "reads": reads[flow_id]} | damaged
     return dict(found)
+
+
+def readable_settings(stored: object) -> FlowSettings | None:
+    """Return the settings of a flow as its row has them; None where they can't be read."""
+    try:
+        return FlowSettings.model_validate(stored)
+    except ValidationError:
+        return None
 
 
 def without_flows(rows: Mapping[str, Fields], flows: Iterable[tuple[str, FlowKind]]) -> dict[str, Fields]:

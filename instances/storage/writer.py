@@ -18,6 +18,7 @@ from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.specification.specs import DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.types import TYPES, type_of
 from instances.storage.handles import set_handles
+from instances.storage.row_fields import readable_settings
 from instances.storage.tables import ROWS, AutomationRow, Base, DefinitionRow, EdgeRow, FlowRow, InstanceRow
 
 
@@ -183,7 +184,7 @@ def _save_flows(
 
 
 def _fill_flow(row: FlowRow, flow: ResolvedFlow, settings: FlowSettings, now: dt.datetime) -> None:
-    before = FlowSettings.model_validate(row.settings) if row.settings is not None else None
+    before = readable_settings(row.settings) if row.settings is not None else None
     if before is None or clock_of(before.schedule) != clock_of(settings.schedule):
         row.scheduled_at = now
     if row.config_hash != flow.config_hash:

@@ -8,8 +8,6 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from sqlalchemy import text
 
-from flows.integrations.evidently_monitoring import Monitoring
-from flows.integrations.mlflow_tracking import Tracking
 from flows.planning.planner import Scope, apply_plan, make_plan
 from flows.reading.status_reader import read_all_flows, read_statuses
 from instances.errors import LeftOut, UnreadableRow
@@ -105,15 +103,11 @@ def test_each_broken_instance_stays_its_own_problem(play: Play) -> None:
     play(scenario)
 
 
-@pytest.mark.parametrize("server", ["tracking", "monitoring"])
+@pytest.mark.parametrize("server", ["mlflow_tracking_uri", "evidently_workspace"])
 def test_a_server_of_models_that_is_away_holds_back_the_models_alone(play: Play, tmp_path: Path, server: str) -> None:
     async def scenario(lab: Lab) -> None:
-        services = replace(lab.services)
-        away = {
-            "tracking": Tracking("http://127.0.0.1:1", artifacts="/nowhere", owner_tag=services.owner_tag),
-            "monitoring": Monitoring("http://127.0.0.1:1", owner_tag=services.owner_tag),
-        }
-        vars(services)[server] = away[server]
+        elsewhere = lab.services.platform.model_copy(update={server: "http://127.0.0.1:1"})
+        services = replace(lab.services, platform=elsewhere)
         specs = (*chain(lab.prefix, tmp_path, (*SIGNALS, "returns", "portfolio")), *described(lab, "other"))
         changeset = await make_plan(services, lab.storage, Scope(specs), dt.datetime.now(dt.UTC))
         (problem,) = changeset.plan.problems
