@@ -74,7 +74,8 @@ class Scope:
     `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
     `broken` names the instances that it describes in such a way. With `prune` instances that are not
     described any more go: of the manifest's projects where there is one. `destroy` names instances that go
-    although they are described; with `data` what they have left goes too. With `adopt` the manifest may take over
+    although they are described; with `data` what they have left goes too, and with `cancel` runs of theirs that are
+    at work are cancelled. With `adopt` the manifest may take over
     instances of other projects.
     """
 
@@ -86,6 +87,7 @@ class Scope:
     problems: tuple[str, ...] = ()
     broken: frozenset[str] = frozenset()
     adopt: bool = False
+    cancel: bool = False
 
     @property
     def specs(self) -> tuple[AnySpec, ...]:
@@ -195,7 +197,14 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     problems.extend(resolved.problems)
     to_save = tuple(spec for spec in scope.specs if spec.name not in deleted)
     state = DesiredState(
-        resolved.instances, storage, blocks, to_save, tuple(sorted(deleted)), data=scope.data, record=record
+        resolved.instances,
+        storage,
+        blocks,
+        to_save,
+        tuple(sorted(deleted)),
+        data=scope.data,
+        cancel=scope.cancel,
+        record=record,
     )
     proposed = [await kind_of_resource.plan(state, services) for kind_of_resource in RESOURCE_KINDS]
     problems.extend(problem for each in proposed for problem in each.problems)

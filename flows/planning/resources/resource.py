@@ -32,7 +32,8 @@ class DesiredState:
     """What the world is to look like: the instances, upstream first, and the names of those that go.
 
     `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
-    have left goes too. `record` is for planning: an apply writes what it says.
+    have left goes too, and with `cancel` runs of theirs that are at work are cancelled. `record` is for
+    planning: an apply writes what it says.
     """
 
     instances: tuple[ResolvedInstance, ...]
@@ -41,6 +42,7 @@ class DesiredState:
     to_save: tuple[AnySpec, ...] = ()
     deleted: tuple[str, ...] = ()
     data: bool = False
+    cancel: bool = False
     record: Record = field(default_factory=Record)
 
     @cached_property
@@ -81,13 +83,14 @@ class ResourceKind(Protocol):
 
 @dataclass(frozen=True)
 class Refusal:
-    """One step that the server does not take, and why."""
+    """One step that is not taken, by whom, and why."""
 
     step: Step
     why: str
+    by: str = "Prefect"
 
     def __str__(self) -> str:
-        return f"Prefect refused to {self.step.action} the {self.step.label}: {self.why}"
+        return f"{self.by} refused to {self.step.action} the {self.step.label}: {self.why}"
 
 
 class StepsRefused(OptaicError):
