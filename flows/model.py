@@ -24,12 +24,14 @@ from instances.specification.specs import ModelSpec
 def train_model(context: Context) -> Outcome:
     """Train and validate a model, log it, register it as a version, and promote it if the rule says so."""
     spec, services = _spec(context), context.services
-    experiment = services.tracking.ensure(spec.name)  # before the work, which would be in vain without it
+    with context.writing():
+        experiment = services.tracking.ensure(spec.name)  # before the work, which would be in vain without it
     module, features, prices = context.module, context.in_role("features"), context.needed("prices")
     rows = training_table(features, prices, target=spec.target.spec, missing=context.missing)
     trained = training.train(module, rows, spec.validation.windows)
-    run_id = services.tracking.log(experiment.id, _training(context, trained))
-    challenge = champion.challenge(services, spec.name, run_id, trained, spec.promotion)
+    with context.writing():
+        run_id = services.tracking.log(experiment.id, _training(context, trained))
+    challenge = champion.challenge(services, spec.name, run_id, trained, spec.promotion, writing=context.writing)
     place = f"#/experiments/{experiment.id}/runs/{run_id}"
     return training_outcome(
         trained,
@@ -63,14 +65,16 @@ def monitor_model(context: Context) -> Outcome:
         window_days=spec.monitoring.window_days,
         missing=context.missing,
     )
-    drift = services.monitoring.check(
-        spec.name,
-        prefect_run=context.run_id,
-        current=current.to_pandas(),
-        reference=rows_before(trained_on, current).to_pandas(),
-        features=inference.feature_names(trained_on),
-        rules=spec.monitoring,
-    )
+    reference = rows_before(trained_on, current).to_pandas()
+    with context.writing():
+        drift = services.monitoring.check(
+            spec.name,
+            prefect_run=context.run_id,
+            current=current.to_pandas(),
+            reference=reference,
+            features=inference.feature_names(trained_on),
+            rules=spec.monitoring,
+        )
     place = f"projects/{services.monitoring.project_id(spec.name)}/reports/{drift.snapshot_id}"
     return drift_outcome(
         drift,

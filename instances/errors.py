@@ -99,6 +99,16 @@ class UnknownHandle(OptaicError):
         super().__init__(f"{type_} {instance!r} has no handle {handle!r}; its handles are: {listed}. Use one of those.")
 
 
+class FlowGone(OptaicError):
+    """The flow of a run was destroyed while the run was at work."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the instance of this run, or this flow of it, was destroyed while the run was at work: it writes nothing "
+            "any more. To have the instance again, apply what describes it, and run it."
+        )
+
+
 class NotMigrated(OptaicError):
     """The extension database is not at the schema version of this code."""
 

@@ -75,8 +75,9 @@ class Scope:
     `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
     `broken` names the instances that it describes in such a way. With `prune` instances that are not
     described any more go: of the manifest's projects where there is one. `destroy` names instances that go
-    although they are described; with `data` what they have left goes too. With `all_or_nothing` one problem
-    stops all. With `adopt` the manifest may take over instances of other projects.
+    although they are described; with `data` what they have left goes too, and with `cancel` runs of theirs that are
+    at work are cancelled. With `all_or_nothing` one problem stops all. With `adopt` the manifest may take over
+    instances of other projects.
     """
 
     manifest: tuple[AnySpec, ...] | None = None
@@ -88,6 +89,7 @@ class Scope:
     broken: frozenset[str] = frozenset()
     all_or_nothing: bool = False
     adopt: bool = False
+    cancel: bool = False
 
     @property
     def specs(self) -> tuple[AnySpec, ...]:
@@ -178,7 +180,10 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     leaving, kept = _leaving(scope, blocks, described, record.rows)
     unreadable = _unreadable(blocks, record.rows, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
     gone = blocks_gone(kept, [spec for spec in described if spec.name not in leaving])
-    refused = [*_protected(leaving, described, record.rows), *_still_used(leaving, described, record, services)]
+    refused: list[str] = [
+        *_protected(leaving, described, record.rows),
+        *_still_used(leaving, described, record, services),
+    ]
     going = leaving - named_in(refused) - needed(named_in(refused), record).keys()
     staying = [spec for spec in described if spec.name not in going]
     resolved = resolution(
@@ -198,10 +203,16 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         tuple(spec for spec in scope.specs if spec.name not in going),
         tuple(sorted(going)),
         data=scope.data,
+        cancel=scope.cancel,
         record=record,
     )
     proposed = await _proposals(state, services)
-    wrong += _problems(proposed)
+    wrong += (problem for problem in _problems(proposed) if not named_in([problem]) & going)
+    if busy := [problem for problem in _problems(proposed) if named_in([problem]) & going]:  # a run is at work on it
+        refused += busy
+        stays = named_in(busy) | needed(named_in(busy), record).keys()
+        state = replace(state, deleted=tuple(name for name in state.deleted if name not in stays))
+        proposed = await _proposals(state, services)
     if (wrong or refused) and (scope.all_or_nothing or (scope.destroy and refused) or of_the_whole(wrong)):
         raise InvalidSpec(list(dict.fromkeys([*wrong, *refused])))
     state, proposed = await _without_problems(state, proposed, staying, wrong, services, destroyed=scope.destroy)

@@ -1,7 +1,7 @@
 """The champion of a model: MLflow's alias says which version it is, and the row of the last training says the same."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
@@ -57,13 +57,22 @@ def repair_champion(services: Services, model: str, trained: RunId, now: dt.date
         services.ledger.amend_version(trained, version, {HANDLE: model} if champion else {}, now)
 
 
-def challenge(services: Services, name: str, run_id: str, trained: TrainingResult, settings: Promotion) -> Challenge:
+def challenge(
+    services: Services,
+    name: str,
+    run_id: str,
+    trained: TrainingResult,
+    settings: Promotion,
+    *,
+    writing: Callable[[], AbstractContextManager[None]],
+) -> Challenge:
     """Register what a run of MLflow has trained, and promote it where the model's rule says so.
 
-    `name` is that of the model; `trained` is what the run holds. Raises `TrackingError`, `NotOurs`.
+    `name` is that of the model; `trained` is what the run holds. `writing` is entered meanwhile, and only once
+    nothing is waited for any more. Raises `TrackingError`, `NotOurs`, and what `writing` does.
     """
     tracking = services.tracking
-    with champion_lock(services.engine, name):
+    with champion_lock(services.engine, name), writing():
         champion, candidate = tracking.champion(name), tracking.register(name, run_id)
         verdict = _verdict(tracking, candidate, champion, trained, settings)
         if verdict.promote:

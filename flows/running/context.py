@@ -1,12 +1,15 @@
 """Context: what the work of a run gets: its instance as applied, and its inputs at the pinned versions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Store
+import polars as pl
+
+from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Store, StoreVersion
 from flows.integrations.services import Services
 from instances.errors import OptaicError
 from instances.specification.applied import AppliedInstance, FlowRecord
@@ -14,6 +17,7 @@ from instances.specification.plugins import ConfiguredDefinition, own_definition
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.work_order import WorkOrder
+from instances.world.facts import RunId
 from instances.world.fingerprint import Pin
 
 
@@ -34,6 +38,29 @@ class PinnedModel:
     role: str
     registered_name: str
     version: str
+
+
+@dataclass(frozen=True)
+class FencedStore:
+    """A store to which a run writes only as long as its flow is there."""
+
+    store: Store
+    writing: Callable[[], AbstractContextManager[None]]
+
+    def head(self) -> StoreVersion | None:
+        return self.store.head()
+
+    def write(self, frame: pl.DataFrame, *, replace: bool = False) -> StoreVersion:
+        """Commit as `Store.write` does. Raises `FlowGone`."""
+        with self.writing():
+            return self.store.write(frame, replace=replace)
+
+    def scan(self, version: str) -> pl.LazyFrame:
+        return self.store.scan(version)
+
+    def delete(self) -> None:
+        with self.writing():
+            self.store.delete()
 
 
 @dataclass(frozen=True)
@@ -84,11 +111,19 @@ class Context:
     @property
     def store(self) -> Store:
         """Where the rows go that the run leaves."""
-        return readable(self.applied, self.services.registry, self.services.resources).store
+        own = readable(self.applied, self.services.registry, self.services.resources).store
+        return FencedStore(own, self.writing)
 
     def second_store(self, name: str) -> Store:
         """Return a store for other rows than those that readers of the instance see."""
-        return second_store(self.applied.spec.name, name, self.services.resources)
+        return FencedStore(second_store(self.applied.spec.name, name, self.services.resources), self.writing)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Return what must be entered while something is written outside of the run's own row.
+
+        Raises `FlowGone` when the instance was destroyed meanwhile: what has its name now may be another one.
+        """
+        return self.services.ledger.writing(RunId(self.run_id))
 
     def in_role(self, role: str) -> tuple[Input, ...]:
         return tuple(each for each in self.inputs if each.role == role)

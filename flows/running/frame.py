@@ -284,8 +284,9 @@ async def _worked(run: _Run, order: WorkOrder, work: Work, recording: Recording)
 
 
 def _record(run: _Run, order: WorkOrder, outcome: Outcome, recording: Recording) -> Outcome:
-    """Write down what the run leaves, and return it."""
+    """Write down what the run leaves, and return it. Raises `FlowGone`."""
     services, one_flow = run.services, str(run.flow.flow_id)
+    services.ledger.require_flow(run.run_id)
     with (
         held(services.engine, Lock.RECORD, of=one_flow),
         recording(services, run.flow.instance, _on_top(run, order, outcome)) as left,

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,9 +14,11 @@ from sqlalchemy.orm import Session, undefer
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import TRAINED_VERSION, Outcome
+from instances.errors import FlowGone
 from instances.rules.admission import ADMITTED, Admission
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.work_order import WorkOrder
+from instances.storage.advisory_locks import holder
 from instances.storage.handles import data_handles, set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 from instances.world.facts import FlowId, Provenance, Request, RunId
@@ -177,6 +180,30 @@ class Ledger:
         with Session(self.engine) as session:
             return _overtaken(session, session.get_one(RunRow, run_id))
 
+    @contextmanager
+    def writing(self, run_id: RunId) -> Iterator[None]:
+        """Keep a run's flow from being destroyed while the run writes something outside, for the length of a block.
+
+        Nothing within the block may wait for the flow's row, or for somebody who does: who destroys it may be before
+        them in the line, waiting for the end of this block.
+        Raises `FlowGone` where it is destroyed, or about to be.
+        """
+        flow = (
+            select(FlowRow.id)
+            .join(RunRow, RunRow.flow_id == FlowRow.id)
+            .where(RunRow.prefect_run_id == run_id, FlowRow.prefect_deployment_id.is_not(None))
+            .with_for_update(read=True, key_share=True, of=FlowRow)
+        )
+        with holder(self.engine) as connection:
+            if connection.scalar(flow) is None:
+                raise FlowGone
+            yield
+
+    def require_flow(self, run_id: RunId) -> None:
+        """Raise `FlowGone` where a run's flow is destroyed, or about to be."""
+        with self.writing(run_id):
+            return
+
     def record_outcome(self, run_id: RunId, outcome: Outcome, now: dt.datetime) -> None:
         """Write what the run left, on its row and as its instance's handles, in one transaction.
 
@@ -262,7 +289,7 @@ class Ledger:
         """
         for flow_id in dict.fromkeys(flow_ids):
             with Session(self.engine) as session, session.begin():
-                session.execute(select(FlowRow.id).where(FlowRow.id == flow_id).with_for_update())  # one at a time
+                session.execute(select(FlowRow.id).where(FlowRow.id == flow_id).with_for_update(key_share=True))
                 open_request = session.scalar(select(RequestRow).where(RequestRow.flow_id == flow_id, _open()).limit(1))
                 if open_request is None:
                     open_request = RequestRow(flow_id=flow_id, parameters={})
@@ -361,8 +388,8 @@ def _provenance(row: RunRow, inputs: Collection[RunInputRow]) -> Provenance:
 
 
 def _one_at_a_time(session: Session, flow_id: UUID) -> FlowRow:
-    """Return the flow's row, locked: who amends what its runs have left waits for who copies it."""
-    return session.get_one(FlowRow, flow_id, with_for_update=True)
+    """Return the flow's row, locked: who amends what its runs have left waits for who copies it, not for `writing`."""
+    return session.get_one(FlowRow, flow_id, with_for_update={"key_share": True})
 
 
 def _open() -> Any:

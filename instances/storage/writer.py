@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, Select, delete, or_, select, tuple_
+from sqlalchemy import Engine, Select, delete, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, selectin_polymorphic
 
@@ -75,6 +75,15 @@ class Writer:
         with Session(self.engine) as session, session.begin():
             keys = tuple_(InstanceRow.name, FlowRow.kind).in_([(name, kind.value) for name, kind in flows])
             _delete_flows(session, select(FlowRow.id).join(FlowRow.instance).where(keys))
+
+    def retire(self, names: Collection[str]) -> None:
+        """Let no run of these instances write any more, and wait for those that do: their flows lose their deployments.
+
+        See `Ledger.writing`; a flow that is applied again gets its deployment back.
+        """
+        with Session(self.engine) as session, session.begin():
+            ids = select(InstanceRow.id).where(InstanceRow.name.in_(names))
+            session.execute(update(FlowRow).where(FlowRow.instance_id.in_(ids)).values(prefect_deployment_id=None))
 
     def remove(self, names: Collection[str]) -> None:
         """Delete the rows of these instances, with their flows, edges, runs and requests."""

@@ -24,6 +24,7 @@ AllOrNothing = Annotated[
     bool, typer.Option("--all-or-nothing", help="With anything wrong, write nothing; else the rest is applied.")
 ]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take instances over that belong to other projects.")]
+Cancel = Annotated[bool, typer.Option("--cancel", help="Cancel runs that are at work of what is deleted.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project's instances.")]
 
 
@@ -70,6 +71,7 @@ def apply(
     ] = None,
     prune: Prune = False,
     adopt: Adopt = False,
+    cancel: Cancel = False,
     yes: Yes = False,
     all_or_nothing: AllOrNothing = False,
 ) -> None:
@@ -84,7 +86,7 @@ def apply(
         if kept is not None and said:
             raise typer.BadParameter(f"{kept} is a plan that was kept: whether it {what} was said when it was made.")
     scope = read_scope(kept) if kept is not None else _scope(file, prune=prune, adopt=adopt)
-    asyncio.run(_apply(replace(scope, all_or_nothing=all_or_nothing), yes=yes, kept=kept))
+    asyncio.run(_apply(replace(scope, cancel=cancel, all_or_nothing=all_or_nothing), yes=yes, kept=kept))
 
 
 @app.command()
@@ -92,6 +94,7 @@ def destroy(
     instances: Annotated[list[str] | None, typer.Argument(help="The instances to delete.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Delete all instances.")] = False,
     data: Annotated[bool, typer.Option("--data", help="Delete their data too.")] = False,
+    cancel: Cancel = False,
     yes: Yes = False,
 ) -> None:
     """Delete instances: their blocks, rows, edges and deployments; their data stays unless asked."""
@@ -104,7 +107,7 @@ def destroy(
     async def work() -> None:
         async with session() as services:
             scope = await actions.destroy_scope(services, tuple(instances or ()), data=data)
-            await apply_in(services, scope, yes=yes, named=bool(instances))
+            await apply_in(services, replace(scope, cancel=cancel), yes=yes, named=bool(instances))
 
     asyncio.run(work())
 

@@ -9,6 +9,7 @@ from definitions.contract import FlowKind
 from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
 from flows.planning.deployment_spec import DesiredDeployment, create_deployment, desired_deployment, update_deployment
+from flows.planning.resources.live_runs import free_of_runs, live_runs
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
 from flows.reading.server_clock import server_clock
@@ -39,7 +40,16 @@ class Deployments:
             name for name in actual if name.partition("/")[2] in known
         ]  # also of a flow that is called for no more
         steps = compare(self.kind, desired, actual, deleted=deleted)
-        return Proposal(steps, (*_foreign(found), *await _nowhere(wishes, services)), _lost(steps, found))
+        going = {found.ours[s.name].deployment_id: s.name for s in steps if s.action is Action.DELETE}
+        names = {of: name.partition("/")[2] for of, name in going.items()}
+        at_work = [(names[of], f"{names[of]}: {what}") for of, what in await live_runs(services.prefect, going)]
+        problems = (*_foreign(found), *await _nowhere(wishes, services))
+        if state.cancel:
+            cancelled = (f"{told}, and is cancelled" for _, told in at_work)
+            return Proposal(steps, problems, (*cancelled, *_lost(steps, found)))
+        remedy = "Wait until it has ended, or cancel it with --cancel"
+        problems += tuple(Problem(instance, f"{told}. {remedy}") for instance, told in at_work)
+        return Proposal(steps, problems, _lost(steps, found))
 
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
@@ -55,6 +65,7 @@ class Deployments:
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
                 if step.name in found.ours:
+                    await free_of_runs(services.prefect, step, found.ours[step.name].deployment_id, cancel=state.cancel)
                     with suppress(NotInPrefect):  # somebody was faster
                         await services.prefect.delete_deployment(found.ours[step.name].deployment_id)
             else:

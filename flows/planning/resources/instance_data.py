@@ -38,7 +38,9 @@ class Data:
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
-        applied = services.repository.applied({step.name for step in steps})
+        names = {step.name for step in steps}
+        await asyncio.to_thread(services.writer.retire, names)
+        applied = services.repository.applied(names)
         for step in steps:
             await asyncio.to_thread(self._delete, applied[step.name], services)
             done(step)

@@ -32,8 +32,9 @@ class DesiredState:
     """What the world is to look like: the instances, upstream first, and the names of those that go.
 
     `to_save` are the specs of a manifest, whose blocks are to match them. With `data`, what those that go
-    have left goes too. `record` is for planning: an apply writes what it says. `left_out` are instances that
-    are not to be touched, whatever describes them: something is wrong with them, or with what they read.
+    have left goes too, and with `cancel` runs of theirs that are at work are cancelled. `record` is for
+    planning: an apply writes what it says. `left_out` are instances that are not to be touched, whatever
+    describes them: something is wrong with them, or with what they read.
     """
 
     instances: tuple[ResolvedInstance, ...]
@@ -42,6 +43,7 @@ class DesiredState:
     to_save: tuple[AnySpec, ...] = ()
     deleted: tuple[str, ...] = ()
     data: bool = False
+    cancel: bool = False
     record: Record = field(default_factory=Record)
     left_out: frozenset[str] = frozenset()
 
@@ -86,7 +88,7 @@ class ResourceKind(Protocol):
 
 @dataclass(frozen=True)
 class Refusal:
-    """One step that the server does not take, and why."""
+    """One step that is not taken, by whom, and why."""
 
     step: Step
     why: str

@@ -3,6 +3,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -13,12 +14,15 @@ from sqlalchemy.orm import Session, undefer
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
+from instances.errors import FlowGone
 from instances.rules.admission import ADMITTED
 from instances.specification.applied import AppliedInstance
 from instances.specification.shapes import SHAPES
 from instances.specification.work_order import WorkOrder
 from instances.storage.ledger import GuardedRun, Ledger
+from instances.storage.repository import Repository
 from instances.storage.tables import ClaimRow, DatasetInstanceRow, RequestRow, RunRow
+from instances.storage.writer import Writer
 from instances.world.facts import FlowId, Provenance, RunId
 from instances.world.fingerprint import Pin
 from tests.instances.catalogue import dataset, signal
@@ -293,6 +297,41 @@ def test_what_a_version_of_a_model_was_trained_on_is_found_by_the_run_that_train
     assert ledger.trained_on({ids["momentum"]: "1"}) == {ids["momentum"]: {ids["prices"]: "config-1"}}
     assert ledger.trained_on({ids["momentum"]: "2"}) == {ids["momentum"]: {ids["prices"]: "config-2"}}
     assert ledger.trained_on({ids["momentum"]: "3", ids["universe"]: "1"}) == {}
+
+
+def test_nothing_is_written_of_a_flow_that_is_destroyed_and_none_is_destroyed_meanwhile(
+    ledger: Ledger, ids: Ids
+) -> None:
+    for name, run in (("prices", "p1"), ("universe", "u1")):
+        ledger.record_guard(guarded(run, ids[name]))
+        Repository(ledger.engine).set_deployment(ids[name], uuid4())
+    writer, events = Writer(ledger.engine), list[str]()
+
+    def write(which: int) -> None:
+        with ledger.writing(run_id("p1")):  # none who writes waits for another
+            ledger.request([ids["prices"]], parameters={}, run_id=None, now=NOW)
+            ledger.record_outcome(run_id("p1"), Outcome("7"), NOW)
+            barrier.wait()
+            sleep(0.2)
+            events.append("written")
+
+    barrier = Barrier(3, timeout=20)
+    with ThreadPoolExecutor(3) as threads:
+        both = [threads.submit(write, which) for which in range(2)]
+        barrier.wait()
+        writer.retire(["prices"])
+        events.append("retired")
+        for each in both:
+            each.result()
+    assert events == ["written", "written", "retired"]
+    with pytest.raises(FlowGone, match="was destroyed while the run was at work: it writes nothing"):
+        ledger.writing(run_id("p1")).__enter__()
+    with ledger.writing(run_id("u1")):  # of another instance
+        pass
+    for instance in ("momentum", "universe"):
+        writer.remove([instance])
+    with pytest.raises(FlowGone), ledger.writing(run_id("u1")):
+        raise AssertionError
 
 
 def test_an_outcome_needs_the_row_that_its_guard_wrote(ledger: Ledger, ids: Ids) -> None:
