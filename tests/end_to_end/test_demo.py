@@ -16,7 +16,7 @@ from tests.prefect_optaic.command_line import done, optaic
 
 def run_demo() -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "prefect_optaic.cli", "demo"]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"}, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"}, timeout=600)
 
 
 def test_the_demo_ends_ready_with_the_real_prices(stack: Target) -> None:
