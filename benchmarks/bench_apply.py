@@ -27,9 +27,11 @@ from sqlalchemy import event
 from definitions.contract import FlowKind
 from flows.integrations.prefect_api import PrefectApi
 from flows.integrations.services import Services, opened
+from flows.planning.changeset import Changeset
 from flows.planning.deployment_spec import Storage, create_deployment, desired_deployment
-from flows.planning.planner import Changeset, Scope, apply_plan, make_plan
+from flows.planning.planner import apply_plan, make_plan
 from flows.planning.resources.resource import CONCURRENCY
+from flows.planning.scope import Scope
 from instances.plans.plan import Step
 from instances.specification.specs import AnySpec, DatasetSpec
 from prefect_optaic.manifest import read_manifest

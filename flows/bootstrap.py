@@ -14,7 +14,8 @@ from definitions.markdown_table import Code, markdown_table
 from flows.drawing.lineage_layout import lay_out_lineage
 from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.services import opened
-from flows.planning.planner import BOOTSTRAP, Scope, apply_plan, make_plan, storage_of_bootstrap
+from flows.planning.planner import BOOTSTRAP, apply_plan, make_plan, storage_of_bootstrap
+from flows.planning.scope import Scope
 from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
 from instances.errors import held_text

@@ -12,7 +12,8 @@ from instances.world.facts import RunId, RunState
 
 if TYPE_CHECKING:
     from flows.integrations.services import Services
-    from flows.planning.planner import Changeset, Scope
+    from flows.planning.changeset import Changeset
+    from flows.planning.scope import Scope
     from instances.plans.plan import Plan, Step
     from instances.rules.instance_status import InstanceStatus
     from instances.rules.standstills import Standstills
@@ -73,7 +74,7 @@ async def destroy_scope(services: "Services", names: "tuple[str, ...]", *, data:
 
     Raises `PartOf` for a part that is described inside an instance which is not to go.
     """
-    from flows.planning.planner import Scope
+    from flows.planning.scope import Scope
     from flows.reading.block_reader import read_blocks
     from instances.specification.types import PARTS, part_name
     from instances.storage.row_fields import recorded_rows

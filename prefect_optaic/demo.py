@@ -36,7 +36,7 @@ def demo(console: Console) -> bool:
 
 
 async def _on_real_prices(console: Console) -> bool:
-    from flows.planning.planner import Scope
+    from flows.planning.scope import Scope
 
     specs = read_manifest(MANIFEST)
     async with session() as services:

@@ -11,7 +11,8 @@ from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import AnySpec
 
 if TYPE_CHECKING:
-    from flows.planning.planner import Changeset, Scope
+    from flows.planning.changeset import Changeset
+    from flows.planning.scope import Scope
 
 _FORMAT = "optaic-plan-2"
 _FAMILY = "optaic-plan-"
@@ -89,7 +90,7 @@ def write(path: Path, content: bytes) -> None:
 
 def read_scope(path: Path) -> "Scope":
     """Return what a kept plan was asked for. Raises `InvalidSpec`."""
-    from flows.planning.planner import Scope
+    from flows.planning.scope import Scope
 
     kept = _read(path)
     problems = tuple(Problem(*each) for each in kept.problems)

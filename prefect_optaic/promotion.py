@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from definitions.contract import FlowKind
 from flows.integrations.services import Services
-from flows.planning.planner import Scope
+from flows.planning.scope import Scope
 from flows.reading.block_reader import read_blocks
 from flows.running.champion import promote_by_hand
 from flows.running.run_starter import CascadeResult, start_due

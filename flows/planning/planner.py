@@ -1,19 +1,20 @@
 """Planning: reads the world, says what must change, and does exactly that."""
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 from prefect.context import FlowRunContext
 
 from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
+from flows.planning.changeset import Changeset
 from flows.planning.deployment_spec import Storage
 from flows.planning.held_back import held_with, named_in, needed, of_the_whole, recorded_parts, sound
 from flows.planning.resources import RESOURCE_KINDS, DesiredState
 from flows.planning.resources.resource import Proposal, Record, Refusal, StepsRefused
+from flows.planning.scope import Scope
 from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
 from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
@@ -36,123 +37,6 @@ class NotDeployed(OptaicError):
             f"there is no deployment '{BOOTSTRAP}/{BOOTSTRAP}' on this Prefect server, from which the flows of "
             "instances take their code and their work pool. Run `prefect deploy --all` in the project's folder."
         )
-
-
-class WouldRemoveMost(OptaicError):
-    """A prune of more than half of a project's instances, without a person's word for it."""
-
-    def __init__(self, shares: Iterable["Share"]) -> None:
-        super().__init__(
-            f"this would delete {' and '.join(str(share) for share in shares)}, more than half. "
-            "If that is what you want, say --yes; else look at `optaic plan --prune`."
-        )
-
-
-class WouldRemoveAll(OptaicError):
-    """A destroy of all instances of a project, named one by one, without a person's word for it."""
-
-    def __init__(self, shares: Iterable["Share"]) -> None:
-        super().__init__(
-            f"this would delete {listed(map(str, shares))}, so all that there is. If that is what you want, say --yes."
-        )
-
-
-class NothingDescribed(OptaicError):
-    """A prune by a manifest that describes no instance, and names no project."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the manifest describes no instance and names no project, so nothing says what to prune. "
-            "Name its project at the top, like `project: sp500`; `optaic destroy --all` deletes everything."
-        )
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What a plan is asked for.
-
-    `manifest` are the specs of a file; without one, which is None, blocks alone describe what is wanted.
-    `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
-    `broken` names the instances that it describes in such a way. With `prune` instances that are not
-    described any more go: of the manifest's projects where there is one. `destroy` names instances that go
-    although they are described; with `data` what they have left goes too, and with `cancel` runs of theirs that are
-    at work are cancelled. With `all_or_nothing` one problem stops all. With `adopt` the manifest may take over
-    instances of other projects.
-    """
-
-    manifest: tuple[AnySpec, ...] | None = None
-    prune: bool = False
-    destroy: tuple[str, ...] = ()
-    data: bool = False
-    project: str | None = None
-    problems: tuple[str, ...] = ()
-    broken: frozenset[str] = frozenset()
-    all_or_nothing: bool = False
-    adopt: bool = False
-    cancel: bool = False
-
-    @property
-    def specs(self) -> tuple[AnySpec, ...]:
-        return self.manifest or ()
-
-    @property
-    def projects(self) -> set[str] | None:
-        """The projects to prune; None for all. Raises `NothingDescribed`."""
-        if self.manifest is None:
-            return None
-        named = {self.project} if self.project else set()
-        projects = {spec.project for spec in self.manifest} or named
-        if self.prune and not projects and not self.problems:
-            raise NothingDescribed
-        return projects
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many of the instances of a project, or of those of none, would go."""
-
-    deleted: int
-    members: int
-    project: str
-
-    def __str__(self) -> str:
-        return f"{self.deleted} of {self.members} instances" + (
-            f" of the project {self.project!r}" if self.project else ""
-        )
-
-
-@dataclass(frozen=True)
-class Changeset:
-    """A plan, with what it is to bring about; `members` has all instances, described or on record, with projects."""
-
-    plan: Plan
-    state: DesiredState
-    members: Mapping[str, str]
-
-    def check_fuse(self) -> None:
-        """Raise `WouldRemoveMost` when more than half of one project's instances would go.
-
-        So when more than half of all would: that takes more than half of some project's.
-        """
-        there = Counter(self.members.values())
-        going = Counter(self.members[name] for name in self.state.deleted)
-        shares = [Share(going[project], there[project], project) for project in sorted(going)]
-        most = [share for share in shares if 2 * share.deleted > share.members]
-        if most:
-            raise WouldRemoveMost(most)
-
-    def check_emptied(self) -> None:
-        """Raise `WouldRemoveAll` when all instances of a project would go, and it has more than one.
-
-        Parts that are described in place go with what they belong to, and don't count.
-        """
-        own = {part_name(name, type_) for name in self.members for type_ in PARTS.values()}
-        there = Counter(project for name, project in self.members.items() if name not in own)
-        going = Counter(self.members[name] for name in self.state.deleted if name not in own)
-        shares = [Share(going[project], there[project], project) for project in sorted(going)]
-        emptied = [share for share in shares if share.deleted == share.members > 1]
-        if emptied:
-            raise WouldRemoveAll(emptied)
 
 
 async def storage_of_bootstrap(services: Services) -> Storage:

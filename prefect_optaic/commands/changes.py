@@ -11,7 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from flows.integrations.services import Services
-    from flows.planning.planner import Changeset, Scope
+    from flows.planning.changeset import Changeset
+    from flows.planning.scope import Scope
     from instances.errors import OptaicError
 
 app = typer.Typer()
@@ -135,7 +136,7 @@ def import_(
 
 
 def _scope(manifest: Path | None, *, prune: bool, adopt: bool = False) -> "Scope":
-    from flows.planning.planner import Scope
+    from flows.planning.scope import Scope
     from prefect_optaic.manifest import look_through
 
     if manifest is None:
@@ -192,7 +193,7 @@ async def apply_in(
 
 def _doubt(changeset: "Changeset", *, named: bool) -> "OptaicError | None":
     """Return why a person should say that a plan is what is wanted; None where nobody need be asked."""
-    from flows.planning.planner import WouldRemoveAll, WouldRemoveMost
+    from flows.planning.changeset import WouldRemoveAll, WouldRemoveMost
 
     try:
         changeset.check_emptied() if named else changeset.check_fuse()

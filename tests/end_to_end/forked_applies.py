@@ -17,7 +17,8 @@ from evidently.ui import workspace  # noqa: F401
 
 from flows.integrations.services import opened
 from flows.planning.deployment_spec import Storage
-from flows.planning.planner import Scope, apply_plan, make_plan
+from flows.planning.planner import apply_plan, make_plan
+from flows.planning.scope import Scope
 from instances.plans.plan import Step
 from prefect_optaic.manifest import read_manifest
 

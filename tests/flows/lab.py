@@ -32,8 +32,10 @@ from sqlalchemy.orm import Session
 from definitions.contract import FlowKind
 from flows.integrations.services import Services, opened
 from flows.planning.block_writer import BlockWriter
+from flows.planning.changeset import Changeset
 from flows.planning.deployment_spec import Storage, flow_function
-from flows.planning.planner import Changeset, Scope, apply_plan, make_plan
+from flows.planning.planner import apply_plan, make_plan
+from flows.planning.scope import Scope
 from flows.reading.block_reader import read_blocks
 from flows.reading.status_reader import read_all_flows
 from instances.plans.plan import Plan

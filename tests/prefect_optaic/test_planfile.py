@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.planning.changeset import Changeset, WouldRemoveAll, WouldRemoveMost
 from flows.planning.deployment_spec import Storage
-from flows.planning.planner import Changeset, Scope, WouldRemoveAll, WouldRemoveMost
 from flows.planning.resources import DesiredState
+from flows.planning.scope import Scope
 from flows.reading.block_reader import SavedBlocks
 from instances.errors import InvalidSpec
 from instances.plans.plan import Action, Change, Plan, Step

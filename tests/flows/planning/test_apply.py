@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 import flows.planning.resources.deployments
 from flows.integrations.prefect_api import NotInPrefect, PrefectRefusal
-from flows.planning.planner import Changeset, apply_plan
+from flows.planning.changeset import Changeset
+from flows.planning.planner import apply_plan
 from flows.planning.resources.automations import common_automations
 from flows.planning.resources.resource import StepsRefused
 from instances.plans.plan import Step

@@ -4,7 +4,7 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from sqlalchemy import text
 
-from flows.planning.planner import Scope
+from flows.planning.scope import Scope
 from instances.errors import InvalidSpec
 from tests.flows.lab import Lab, Play
 from tests.flows.planning.described import described, said, with_fields

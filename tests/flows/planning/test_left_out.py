@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import StateType
 import flows.bootstrap
 from blocks import AccessorInstance, DatasetInstance, PipelineInstance, StoreInstance
 from flows.planning.block_writer import BlockWriter
-from flows.planning.planner import Changeset
+from flows.planning.changeset import Changeset
 from flows.reading.block_reader import read_blocks
 from flows.reading.status_reader import read_statuses
 from instances.errors import InvalidSpec, LeftOut

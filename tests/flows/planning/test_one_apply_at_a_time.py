@@ -11,7 +11,8 @@ from sqlalchemy import text
 from definitions.contract import FlowKind
 from flows.integrations.services import ApplyUnderWay, DatabaseLost, NotAlone, opened
 from flows.planning.deployment_spec import where_its_status_is
-from flows.planning.planner import Scope, apply_plan, make_plan
+from flows.planning.planner import apply_plan, make_plan
+from flows.planning.scope import Scope
 from tests.flows.lab import Lab, Play
 from tests.flows.planning.described import described, said, with_fields
 from tests.flows.snapshot import snapshot

@@ -8,7 +8,8 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from sqlalchemy import text
 
-from flows.planning.planner import Scope, apply_plan, make_plan
+from flows.planning.planner import apply_plan, make_plan
+from flows.planning.scope import Scope
 from flows.reading.status_reader import read_all_flows, read_statuses
 from instances.errors import LeftOut, UnreadableRow
 from instances.rules.explain import explain

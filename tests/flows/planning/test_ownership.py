@@ -11,7 +11,8 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists
 
-from flows.planning.planner import Scope, apply_plan, make_plan
+from flows.planning.planner import apply_plan, make_plan
+from flows.planning.scope import Scope
 from flows.reading.block_reader import read_blocks
 from instances.errors import InvalidSpec
 from instances.specification.types import PARTS

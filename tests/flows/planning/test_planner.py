@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from definitions.contract import FlowKind
 from flows.planning.deployment_spec import where_its_status_is
-from flows.planning.planner import Scope
+from flows.planning.scope import Scope
 from flows.reading.block_reader import read_blocks
 from instances.plans.plan import Action
 from instances.specification.types import PARTS

@@ -12,7 +12,7 @@ from prefect.client.schemas.actions import (
 from prefect.client.schemas.objects import StateType
 
 import flows.bootstrap
-from flows.planning.planner import NothingDescribed, Scope
+from flows.planning.scope import NothingDescribed, Scope
 from flows.reading.block_reader import read_blocks
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plans.plan import Action

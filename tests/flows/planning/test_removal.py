@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from flows.planning.planner import WouldRemoveMost
+from flows.planning.changeset import WouldRemoveMost
 from flows.reading.block_reader import read_blocks
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plans.plan import Action

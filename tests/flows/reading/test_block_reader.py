@@ -14,7 +14,8 @@ from blocks import AccessorInstance, DatasetInstance, PipelineInstance, StoreIns
 from flows.integrations.prefect_api import Json, PrefectApi
 from flows.integrations.prefect_api.prefect_lists import FULL, OVERLAP
 from flows.planning.block_writer import BlockWriter
-from flows.planning.planner import Scope, make_plan
+from flows.planning.planner import make_plan
+from flows.planning.scope import Scope
 from flows.reading.block_reader import TYPE_WITH_SLUG, BlocksNotRegistered, SavedBlocks, described, read_blocks
 from instances.specification.specs import ComponentSpec, DatasetSpec
 from prefect_optaic.stack import Target

@@ -1,0 +1,78 @@
+"""Changeset: a plan with what it is to bring about, and whether that takes a person's word."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flows.planning.resources import DesiredState
+from instances.errors import OptaicError
+from instances.plans.plan import Plan
+from instances.specification.types import PARTS, part_name
+from instances.world.wording import listed
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of the instances of a project, or of those of none, would go."""
+
+    deleted: int
+    members: int
+    project: str
+
+    def __str__(self) -> str:
+        return f"{self.deleted} of {self.members} instances" + (
+            f" of the project {self.project!r}" if self.project else ""
+        )
+
+
+class WouldRemoveMost(OptaicError):
+    """A prune of more than half of a project's instances, without a person's word for it."""
+
+    def __init__(self, shares: Iterable[Share]) -> None:
+        super().__init__(
+            f"this would delete {' and '.join(str(share) for share in shares)}, more than half. "
+            "If that is what you want, say --yes; else look at `optaic plan --prune`."
+        )
+
+
+class WouldRemoveAll(OptaicError):
+    """A destroy of all instances of a project, named one by one, without a person's word for it."""
+
+    def __init__(self, shares: Iterable[Share]) -> None:
+        super().__init__(
+            f"this would delete {listed(map(str, shares))}, so all that there is. If that is what you want, say --yes."
+        )
+
+
+@dataclass(frozen=True)
+class Changeset:
+    """A plan, with what it is to bring about; `members` has all instances, described or on record, with projects."""
+
+    plan: Plan
+    state: DesiredState
+    members: Mapping[str, str]
+
+    def check_fuse(self) -> None:
+        """Raise `WouldRemoveMost` when more than half of one project's instances would go.
+
+        So when more than half of all would: that takes more than half of some project's.
+        """
+        there = Counter(self.members.values())
+        going = Counter(self.members[name] for name in self.state.deleted)
+        shares = [Share(going[project], there[project], project) for project in sorted(going)]
+        most = [share for share in shares if 2 * share.deleted > share.members]
+        if most:
+            raise WouldRemoveMost(most)
+
+    def check_emptied(self) -> None:
+        """Raise `WouldRemoveAll` when all instances of a project would go, and it has more than one.
+
+        Parts that are described in place go with what they belong to, and don't count.
+        """
+        own = {part_name(name, type_) for name in self.members for type_ in PARTS.values()}
+        there = Counter(project for name, project in self.members.items() if name not in own)
+        going = Counter(self.members[name] for name in self.state.deleted if name not in own)
+        shares = [Share(going[project], there[project], project) for project in sorted(going)]
+        emptied = [share for share in shares if share.deleted == share.members > 1]
+        if emptied:
+            raise WouldRemoveAll(emptied)
