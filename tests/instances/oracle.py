@@ -57,7 +57,9 @@ class Oracle:
             return "UNKNOWN"
         try:
             own_fault, due_from_source = self._what_is_not_met(flow, flow.decisive)
-            own_fault = own_fault or self.has_learned_other_features(flow_id)
+            own_fault = (
+                self.has_learned_other_features(flow_id) or own_fault
+            )  # what can't be told is UNKNOWN all the same
         except CannotTell:
             return "UNKNOWN"
         if not own_fault and not due_from_source:
