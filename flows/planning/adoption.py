@@ -11,7 +11,7 @@ from flows.reading.block_reader import SavedBlocks, read_blocks
 from flows.reading.deployment_reader import deployments_named
 from instances.errors import UnknownInstance
 from instances.specification.specs import AnySpec
-from instances.specification.types import in_place, type_of
+from instances.specification.types import in_place, part_names, type_of
 
 
 async def adopt(services: Services, names: Collection[str] = ()) -> list[str]:
@@ -53,7 +53,7 @@ def _lost(recorded: Iterable[AnySpec], blocks: SavedBlocks, names: Collection[st
     on_record = {spec.name: spec for spec in recorded}
     wholes = {part.name: spec.name for spec in on_record.values() for part in in_place(spec, on_record).values()}
     wanted = {wholes.get(name, name) if name not in blocks.ids else name for name in names or on_record}
-    wanted |= {getattr(on_record[name], part) for name in wanted & on_record.keys() for part in _parts(on_record[name])}
+    wanted |= {part for name in wanted & on_record.keys() for part in part_names(on_record[name])}
     specs = [spec for name, spec in on_record.items() if name in wanted and name not in blocks.names]
     return _LostBlocks(
         on_record,
@@ -65,10 +65,6 @@ def _lost(recorded: Iterable[AnySpec], blocks: SavedBlocks, names: Collection[st
         },
         blocks.ids.keys(),
     )
-
-
-def _parts(spec: AnySpec) -> Iterable[str]:
-    return type_of(spec).parts
 
 
 async def _adopt_deployments(

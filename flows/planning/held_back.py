@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from flows.planning.resources.resource import Record
 from instances.errors import Problem
+from instances.plans.usage import uses_of
 from instances.specification.resolution import ResolvedInstance
-from instances.specification.specs import AnySpec, RunnableSpec
-from instances.specification.types import TYPES, in_place, type_of
+from instances.specification.specs import AnySpec
+from instances.specification.types import TYPES, in_place, part_names
 
 
 def named_in(problems: Iterable[str]) -> set[str]:
@@ -37,12 +38,16 @@ def sound(
     known = {spec.name for spec in described} | set(left_out)
     while True:
         missing = known - kept.keys()
-        readers = [name for name, instance in kept.items() if not missing.isdisjoint(_reads(instance.spec))]
+        readers = [
+            name
+            for name, instance in kept.items()
+            if not missing.isdisjoint(name for name, _ in uses_of(instance.spec))
+        ]
         if not readers:
             break
         for name in readers:
             del kept[name]
-    used = {part for instance in kept.values() for part in _parts(instance.spec)}
+    used = {part for instance in kept.values() for part in part_names(instance.spec)}
     specs = {spec.name: spec for spec in described}
     inside = {part.name for spec in described if spec.name not in kept for part in in_place(spec, specs).values()} - {
         *used,
@@ -73,16 +78,6 @@ def needed(names: Collection[str], record: Record) -> dict[str, str]:
             found[name] = reader
             waiting.append(name)
     return found
-
-
-def _reads(spec: AnySpec) -> Iterator[str]:
-    yield from _parts(spec)
-    if isinstance(spec, RunnableSpec):
-        yield from (ref.instance for ref in spec.references())
-
-
-def _parts(spec: AnySpec) -> Iterator[str]:
-    yield from (getattr(spec, field) for field in type_of(spec).parts)
 
 
 def recorded_parts(fields: Mapping[str, object]) -> Iterator[str]:

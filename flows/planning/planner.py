@@ -22,7 +22,7 @@ from instances.plans.plan_warnings import advice
 from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import ResolvedInstance, resolution
 from instances.specification.specs import AnySpec
-from instances.specification.types import PARTS, part_name, type_of
+from instances.specification.types import PARTS, part_name, part_names
 from instances.storage.row_fields import recorded_rows
 from instances.world.wording import listed
 
@@ -297,10 +297,4 @@ async def apply_plan(
 def _still_needed(refusals: Iterable[Refusal], services: Services) -> set[str]:
     """Return the instances that must stay with their parts: by them what of them did not go is found again."""
     left = {refusal.step.instance for refusal in refusals if refusal.step.action is Action.DELETE}
-    parts = {
-        getattr(spec, field)
-        for spec in services.repository.specs()
-        if spec.name in left
-        for field in type_of(spec).parts
-    }
-    return left | parts
+    return left.union(*(part_names(spec) for spec in services.repository.specs() if spec.name in left))

@@ -23,12 +23,13 @@ def uses(specs: Iterable[AnySpec]) -> Mapping[str, list[Use]]:
     """Return by whom each instance is needed, by name."""
     found: dict[str, list[Use]] = defaultdict(list)
     for spec in specs:
-        for needed, use in _uses_of(spec):
+        for needed, use in uses_of(spec):
             found[needed].append(use)
     return found
 
 
-def _uses_of(spec: AnySpec) -> Iterator[tuple[str, Use]]:
+def uses_of(spec: AnySpec) -> Iterator[tuple[str, Use]]:
+    """Yield what an instance needs, by name, with how."""
     for field in type_of(spec).parts:
         yield getattr(spec, field), Use(spec.name, field, as_part=True)
     if isinstance(spec, RunnableSpec):

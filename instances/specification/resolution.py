@@ -17,7 +17,7 @@ from instances.specification.fields import UpstreamRef
 from instances.specification.plugins import ConfiguredDefinition, Definitions, configured
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
-from instances.specification.types import type_of
+from instances.specification.types import part_names, type_of
 from instances.world.lineage import find_cycle, topological
 from instances.world.wording import a
 from research.errors import nearest
@@ -128,15 +128,11 @@ def resolution(
             flows=tuple(_flow(spec, kind, edges[spec.name, kind], described) for kind in described.flow_kinds(spec)),
         )
         for spec in specs
-        if spec.name in sound and _parts_of(spec) <= sound
+        if spec.name in sound and sound.issuperset(part_names(spec))
     }
     # A cycle is told once, in the words that each of its flows would have.
     problems = tuple(dict.fromkeys(Problem(name, text) for name, text in found))
     return Resolution(tuple(resolved[name] for name in _upstream_first(resolved)), problems)
-
-
-def _parts_of(spec: AnySpec) -> set[str]:
-    return {getattr(spec, field) for field in type_of(spec).parts}
 
 
 @dataclass(frozen=True)

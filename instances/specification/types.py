@@ -94,6 +94,11 @@ def type_of(spec: InstanceSpec) -> InstanceType:
     return TYPES[spec.type]
 
 
+def part_names(spec: InstanceSpec) -> list[str]:
+    """Return the names of the instances that are parts of one."""
+    return [getattr(spec, field) for field in type_of(spec).parts]
+
+
 def part_name(instance: str, type_: str) -> str:
     """Return the name of a part that was described in place, inside its dataset."""
     return f"{instance}-{type_}"
