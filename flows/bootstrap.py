@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from prefect import State, flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from definitions.markdown_table import Code, markdown_table
@@ -18,6 +17,7 @@ from flows.planning.planner import BOOTSTRAP, apply_plan, make_plan, storage_of_
 from flows.planning.scope import Scope
 from flows.reading.status_reader import read_all_flows
 from flows.running.frame import FORESEEN
+from flows.running.run_names import housekeeping_name
 from instances.errors import held_text
 from instances.plans.plan import Action, Change, Plan, Step
 from instances.plans.plan_text import change_text, changes_to_tell, step_text
@@ -33,11 +33,7 @@ class BootstrapResult:
     unchanged: int
 
 
-def _run_name() -> str:
-    return f"{BOOTSTRAP} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
-
-
-@flow(name=BOOTSTRAP, flow_run_name=_run_name, persist_result=False)
+@flow(name=BOOTSTRAP, flow_run_name=housekeeping_name, persist_result=False)
 async def bootstrap(prune: bool = False) -> BootstrapResult | State[None]:
     """Plan what must change so that the world matches the blocks, keep the plan as an artifact, and apply it.
 

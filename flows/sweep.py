@@ -6,7 +6,6 @@ from uuid import UUID
 
 from prefect import State, flow, get_run_logger
 from prefect.context import FlowRunContext
-from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.drawing.lineage_layout import lay_out_lineage
@@ -19,6 +18,7 @@ from flows.reading.standstill_reader import SWEEP, swept_message
 from flows.reading.status_reader import read_all_flows
 from flows.running.events import emit_overdue
 from flows.running.run_messages import superfluous_sweep_message
+from flows.running.run_names import housekeeping_name
 from flows.running.run_starter import CascadeResult, end_as_skipped, log_decisions, start_due_in
 from flows.running.stuck_runs import StuckTimeouts, end_stuck_runs
 from instances.rules.cascade import Start, withdrawn_at
@@ -27,11 +27,7 @@ from instances.world.facts import RunId, RunState, World
 KEPT = 20  # of its own completed runs: there is one a minute, and people look for theirs
 
 
-def _run_name() -> str:
-    return f"{SWEEP} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
-
-
-@flow(name=SWEEP, flow_run_name=_run_name, persist_result=False)
+@flow(name=SWEEP, flow_run_name=housekeeping_name, persist_result=False)
 async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: int = 10) -> State[None]:
     """Decide for every flow whether a run of it is due, and start those that are.
 
@@ -47,13 +43,13 @@ async def sweep(pending_timeout_minutes: int = 15, heartbeat_timeout_minutes: in
         context = FlowRunContext.get()
         own = context.flow_run if context else None
         if own is not None and own.deployment_id is not None:
-            await _do_for_late_ones(services.prefect, RunId(own.id), own.deployment_id)
+            await _end_late_sweeps(services.prefect, RunId(own.id), own.deployment_id)
             await _keep_few(services.prefect, own.deployment_id)
         looked = await sweep_once(services, patience)
     return Completed(message=swept_message(len(looked.decisions), len(looked.started), services.owner_tag))
 
 
-async def _do_for_late_ones(prefect: PrefectApi, own: RunId, deployment_id: UUID) -> None:
+async def _end_late_sweeps(prefect: PrefectApi, own: RunId, deployment_id: UUID) -> None:
     """End as Skipped the sweeps that are due and not started: where no worker was for a while, they are many."""
     late = await PrefectReader(prefect).live([deployment_id], await server_now(prefect))
     for run in late.get(deployment_id, ()):

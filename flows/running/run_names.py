@@ -9,6 +9,11 @@ def run_name() -> str:
     return f"{parameters['instance']}.{flow_run.flow_name} {due:%Y-%m-%d %H:%M:%S}"
 
 
+def housekeeping_name() -> str:
+    """Return the name of the current run of a flow that is of no instance: the flow, and when it was due."""
+    return f"{flow_run.flow_name} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
+
+
 def upstreams_key(instance: str, kind: str) -> str:
     """Return the key of the artifact in which the runs of a flow say what their guard has seen."""
     return f"{instance}-{kind}-upstreams"
