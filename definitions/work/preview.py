@@ -58,6 +58,7 @@ def preview(
     shown = rows.filter(*_within(start, end)).sort("date", "entity")
     found = {name: statistics(shown, name) for name in columns}
     pictures = (distribution(shown, name) for name in columns)
+    summary = _summary(rows, shown, found, start, end)
     return Outcome(
         version=None,
         row_count=shown.height,
@@ -66,8 +67,8 @@ def preview(
             for column, described in found.items()
             for name, value in described.known.items()
         },
-        message=_summary(rows, shown, found, start, end)[0],
-        summary="\n".join(_summary(rows, shown, found, start, end)),
+        message=summary[0],
+        summary="\n".join(summary),
         pictures=tuple(picture for picture in pictures if picture is not None),
     )
 

@@ -12,7 +12,7 @@ from definitions.markdown_table import frame_table
 from definitions.work.commits import until_committed
 from definitions.work.outcome import Outcome, rows_left
 
-Describe = Callable[[pl.DataFrame | None, pl.DataFrame | None], list[str]]  # of the rows before and now, in Markdown
+Describe = Callable[[pl.DataFrame | None, pl.DataFrame], list[str]]  # of the rows before and now, in Markdown
 
 
 def refresh(
@@ -48,7 +48,7 @@ def refresh(
 
     frame, before, written = until_committed(read_and_write)
     left = rows_left(written)
-    shown = _last_rows(frame) if describe is None else describe(_rows(store, before), _rows(store, written))
+    shown = _last_rows(frame) if describe is None else describe(*_rows_of(store, before, written))
     return replace(
         left,
         metrics={"rows_read": float(frame.height), "rows": float(written.row_count)},
@@ -66,5 +66,11 @@ def _last_rows(frame: pl.DataFrame) -> list[str]:
     return ["Last rows read:", "", *frame_table(frame.tail(5))]
 
 
-def _rows(store: Store, version: StoreVersion | None) -> pl.DataFrame | None:
-    return store.scan(version.version).collect() if version is not None else None
+def _rows_of(
+    store: Store, before: StoreVersion | None, written: StoreVersion
+) -> tuple[pl.DataFrame | None, pl.DataFrame]:
+    """Return the rows of two versions, which are read once where they are one."""
+    now = store.scan(written.version).collect()
+    if before is None:
+        return None, now
+    return now if before.version == written.version else store.scan(before.version).collect(), now

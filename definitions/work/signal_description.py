@@ -25,20 +25,16 @@ def signal_description(before: pl.DataFrame | None, now: pl.DataFrame | None, *,
 
 
 def _distribution(rows: pl.DataFrame, value_column: str) -> list[str]:
-    values = rows[value_column].drop_nulls()
-    newest = rows.filter(pl.col("date") == pl.col("date").max())[value_column].drop_nulls()
+    newest_rows = rows.filter(pl.col("date") == pl.col("date").max())
+    values, newest = (each[value_column].drop_nulls() for each in (rows, newest_rows))
     table = pl.DataFrame(
         {
             "distribution": [*QUANTILES, "mean", "without a value"],
             "all dates": [*_of(values), f"{rows.height - values.len():,}"],
-            f"{rows['date'].max()!s}": [*_of(newest), f"{_newest(rows).height - newest.len():,}"],
+            f"{rows['date'].max()!s}": [*_of(newest), f"{newest_rows.height - newest.len():,}"],
         }
     )
     return frame_table(table)
-
-
-def _newest(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("date") == pl.col("date").max())
 
 
 def _of(values: pl.Series) -> list[str]:
