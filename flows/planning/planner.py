@@ -91,8 +91,10 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         record=record,
     )
     proposed = await _proposals(state, services)
-    wrong += (problem for problem in _problems(proposed) if not named_in([problem]) & going)
-    if busy := [problem for problem in _problems(proposed) if named_in([problem]) & going]:  # a run is at work on it
+    found = _problems(proposed)
+    busy = [problem for problem in found if named_in([problem]) & going]  # a run is at work on it
+    wrong += [problem for problem in found if problem not in busy]
+    if busy:
         refused += busy
         stays = named_in(busy) | needed(named_in(busy), record).keys()
         state = replace(state, deleted=tuple(name for name in state.deleted if name not in stays))
