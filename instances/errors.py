@@ -50,8 +50,12 @@ def _counted(problems: Sequence[str]) -> str:
 
 def held_text(held: Sequence[str]) -> str:
     """Return a line that names the instances which are left out for the problems of others."""
-    more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
-    return f"left out too, as they read what is: {', '.join(held[:SHOWN])}{more}"
+    return f"left out too, as they read what is: {_first_names(held)}"
+
+
+def _first_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN]) or 'none'}{more}"
 
 
 def _listed(problems: Sequence[str]) -> str:
@@ -63,9 +67,7 @@ class UnknownInstance(OptaicError):
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         near = nearest(name, known)
-        listed = ", ".join(sorted(known)[:SHOWN]) or "none"
-        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-        hint = f"did you mean {near!r}?" if near is not None else f"there are: {listed}{more}."
+        hint = f"did you mean {near!r}?" if near is not None else f"there are: {_first_names(sorted(known))}."
         super().__init__(
             f"there is no instance named {shown(name, 80)}; {hint} "
             "Apply a manifest that describes it, or correct the name."
