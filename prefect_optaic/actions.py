@@ -1,4 +1,4 @@
-"""What the commands do, without how they show it: apply a manifest, run a flow, read the board."""
+"""What the commands do, without how they show it: apply a manifest, run a flow, read the statuses."""
 
 import asyncio
 import datetime as dt
@@ -169,11 +169,9 @@ async def set_paused(services: "Services", flows: "Sequence[FlowRecord]", *, pau
 
 async def statuses_in(services: "Services", snapshot: WorldSnapshot) -> tuple["InstanceStatus", ...]:
     """Return the statuses of all instances as a snapshot has them, with what is wrong with their blocks."""
-    from flows.reading.left_out import read_flaws
     from flows.reading.status_reader import statuses_in
 
-    flaws = await read_flaws(services)
-    return statuses_in(services, snapshot.flows, snapshot.world, snapshot.now, flaws)
+    return await statuses_in(services, snapshot.flows, snapshot.world, snapshot.now)
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ async def withdraw(services: "Services", flow: "FlowRecord") -> Withdrawal:
 
 
 async def read_statuses(services: "Services") -> tuple["InstanceStatus", ...]:
-    """Return the board of all instances now."""
+    """Return the statuses of all instances now."""
     from flows.reading.server_clock import server_now
     from flows.reading.status_reader import read_statuses
 

@@ -1,7 +1,7 @@
 """Statuses: reads the world of all flows, and judges it for people."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from definitions.contract import Aggregation
 from definitions.errors import DefinitionError
@@ -9,7 +9,7 @@ from flows.integrations.services import Services
 from flows.reading.left_out import read_flaws
 from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
-from instances.rules.instance_status import Flaw, InstanceStatus, instance_statuses
+from instances.rules.instance_status import InstanceStatus, instance_statuses
 from instances.specification.applied import FlowRecord
 from instances.world.facts import World
 
@@ -23,24 +23,17 @@ async def read_all_flows(services: Services, now: dt.datetime) -> tuple[tuple[Fl
     return flows, world
 
 
-async def read_statuses(
-    services: Services, now: dt.datetime, *, instances: Collection[str] | None = None
-) -> tuple[InstanceStatus, ...]:
-    """Return the statuses of all instances, with what is wrong with their blocks; or of those named."""
+async def read_statuses(services: Services, now: dt.datetime) -> tuple[InstanceStatus, ...]:
+    """Return the statuses of all instances, with what is wrong with their blocks."""
     flows, world = await read_all_flows(services, now)
-    wanted = [flow for flow in flows if instances is None or flow.instance in instances]
-    flaws = await read_flaws(services) if instances is None else {}
-    return statuses_in(services, wanted, world, now, flaws)
+    return await statuses_in(services, flows, world, now)
 
 
-def statuses_in(
-    services: Services,
-    flows: Collection[FlowRecord],
-    world: World,
-    now: dt.datetime,
-    flaws: Mapping[str, Flaw],
+async def statuses_in(
+    services: Services, flows: Collection[FlowRecord], world: World, now: dt.datetime
 ) -> tuple[InstanceStatus, ...]:
-    """Return the statuses of the instances of these flows, in a world read at `now`; then of the flawed rest."""
+    """Return the statuses of all instances, with what is wrong with their blocks; `world` is that of all `flows`."""
+    flaws = await read_flaws(services)
     return instance_statuses(flows, world, lambda instance: _aggregation(services, instance), now, flaws)
 
 
