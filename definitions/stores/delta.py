@@ -1,10 +1,13 @@
 """The `delta` store: one Delta Lake table for each instance, on local disk or S3."""
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -19,6 +22,7 @@ from research.errors import first_line
 
 # A version that some run consumed must stay readable, so old entries of the log are never dropped.
 CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
+_CREATOR = "optaic.creator"  # in the first commit of a table: who has made it
 
 
 class DeltaParameters(Parameters):
@@ -87,23 +91,51 @@ class DeltaStore:
                 return None
 
     def _create(self, rows: pl.DataFrame) -> StoreVersion:
-        what = "the table can't be created"
-        try:
-            with self._translated(what):
-                write_deltalake(
-                    self.location,
-                    rows,
-                    mode="error",
-                    configuration=CONFIGURATION,
-                    storage_options=self.storage_options,
-                    commit_properties=_seen(-1),
-                )
-                table = DeltaTable(self.location, version=0, storage_options=self.storage_options)
-        except StoreError as error:
+        what, creator = "the table can't be created", uuid4().hex
+        with self._alone():
             if self._open() is not None:
-                raise self._conflict(what) from error
-            raise
+                raise self._conflict(what)
+            try:
+                with self._translated(what):
+                    write_deltalake(
+                        self.location,
+                        rows,
+                        mode="error",
+                        configuration=CONFIGURATION,
+                        storage_options=self.storage_options,
+                        commit_properties=_seen(-1, creator=creator),
+                    )
+                    table = DeltaTable(self.location, version=0, storage_options=self.storage_options)
+            except StoreError as error:
+                if self._open() is not None:
+                    raise self._conflict(what) from error
+                raise
+        if table.history()[-1].get(_CREATOR) != creator:
+            raise StoreError(
+                f"{self.location}: another writer has created the table at the same time, so rows may be there twice. "
+                "Refresh everything, which replaces them."
+            )
         return _describe(table, changed=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else on this machine create a table in the same folder meanwhile; in an object store others may.
+
+        Delta itself lets them: of two that create a table at once, one may commit on top of the other
+        (deltalake 1.6.6, in nearly half of the tries).
+        """
+        if "://" in self.location:
+            yield
+            return
+        folder = Path(self.location).absolute().parent
+        with self._translated("the table can't be created"):
+            folder.mkdir(parents=True, exist_ok=True)
+            opened = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(opened)  # which lets go of the lock, as the end of a killed process does
 
     def _replace(self, table: DeltaTable, rows: pl.DataFrame) -> StoreVersion:
         kept = self._rows(table)
@@ -180,8 +212,9 @@ class DeltaStore:
         )
 
 
-def _seen(version: int) -> CommitProperties:
-    return CommitProperties(app_transactions=[Transaction("optaic", version + 1)])
+def _seen(version: int, *, creator: str | None = None) -> CommitProperties:
+    named = {_CREATOR: creator} if creator is not None else None
+    return CommitProperties(custom_metadata=named, app_transactions=[Transaction("optaic", version + 1)])
 
 
 def _table_mark(table: DeltaTable) -> str:

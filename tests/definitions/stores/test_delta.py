@@ -2,9 +2,11 @@ import datetime as dt
 import itertools
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +193,25 @@ def test_of_two_that_create_a_table_at_once_one_does(store: DeltaStore, monkeypa
     with pytest.raises(StoreConflict, match="the table can't be created: another writer committed meanwhile"):
         other.write(rows((0, "A", 2.0)))
     assert content(store, 0) == [(day(0), "A", 1.0)]
+
+
+def test_a_creation_that_delta_has_put_on_top_of_another_is_told(
+    store: DeltaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an object store, where nobody can be kept out: there both commit, and the rows are there twice."""
+
+    def as_delta_does(location: str, given: pl.DataFrame, *, mode: str, **settings: Any) -> None:
+        write_deltalake(location, rows((0, "A", 1.0)))
+        settings.pop("configuration")
+        write_deltalake(location, given, mode="append", **settings)
+
+    monkeypatch.setattr("definitions.stores.delta.write_deltalake", as_delta_does)
+    with pytest.raises(StoreError, match="another writer has created the table at the same time") as caught:
+        store.write(rows((0, "A", 1.0)))
+    assert not isinstance(caught.value, StoreConflict)  # to try again would not help
+    monkeypatch.undo()
+    store.write(rows((0, "A", 1.0)), replace=True)
+    assert content(store, 2) == [(day(0), "A", 1.0)]
 
 
 def test_a_place_that_can_not_be_written_is_named() -> None:

@@ -2,6 +2,7 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import polars as pl
 import pytest
@@ -102,7 +103,10 @@ def test_the_first_two_refreshes_of_a_store_may_come_at_once(store: DeltaStore) 
 def test_many_at_once_all_come_through(store: DeltaStore) -> None:
     """Each on its own, as in processes of their own: whatever happens between their looking and their committing."""
 
+    start = Barrier(4)
+
     def one(count: int) -> Outcome:
+        start.wait()
         return refresh(Source([float(n) for n in range(count)], store), DeltaStore(store.location))
 
     with ThreadPoolExecutor(4) as threads:
