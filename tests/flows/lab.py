@@ -26,6 +26,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flow_engine import run_flow_async
+from prefect.states import AwaitingRetry
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
@@ -167,6 +168,11 @@ class Lab:
 
     async def run(self, name: str, **parameters: Any) -> State[Any]:
         return await self.execute(await self.start(name, **parameters))
+
+    async def retry(self, run: FlowRun) -> State[Any]:
+        """Press Retry in the UI, which lets a run begin again under its own id, and execute it."""
+        await self.client.set_flow_run_state(run.id, AwaitingRetry())
+        return await self.execute(await self.client.read_flow_run(run.id))
 
     async def waiting(self, *names: str) -> list[FlowRun]:
         """Return the runs of these instances that are due and not started, the oldest first."""

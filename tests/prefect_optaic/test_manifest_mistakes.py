@@ -15,7 +15,7 @@ from flows.planning.held_back import held_with, named_in, of_the_whole, sound
 from instances.specification.resolution import resolution
 from instances.specification.specs import RunnableSpec
 from instances.specification.types import PARTS, TYPES, type_of
-from prefect_optaic.manifest import look_through, read_manifest
+from prefect_optaic.manifest import Manifest, look_through, read_manifest
 from tests.properties import examples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +51,13 @@ def changed(place: Path_, act: str, value: Any) -> dict[str, Any]:
     return manifest
 
 
+def seen(folder: Path, manifest: dict[str, Any]) -> Manifest:
+    """Return what can be read of a manifest in a file."""
+    file = folder / "instances.yaml"
+    file.write_text(yaml.safe_dump(manifest))
+    return look_through(file)
+
+
 def described_names(manifest: dict[str, Any]) -> list[set[str]]:
     """Return for each entry the names that stand in it or are derived from it."""
     return [
@@ -67,9 +74,7 @@ def test_what_can_not_be_read_is_told_of_and_nothing_of_it_is_left(
     tmp_path_factory: pytest.TempPathFactory, place: Path_, act: str, value: Any
 ) -> None:
     manifest = changed(place, act, value)
-    file = tmp_path_factory.mktemp("manifests") / "instances.yaml"
-    file.write_text(yaml.safe_dump(manifest))
-    found = look_through(file)
+    found = seen(tmp_path_factory.mktemp("manifests"), manifest)
     there, told = {spec.name for spec in found.specs}, "\n".join(found.problems)
     for number, names in enumerate(described_names(manifest), start=1):
         whole = names <= there
@@ -89,9 +94,7 @@ def test_whatever_a_plan_leaves_out_it_names_and_no_reader_of_it_is_planned(
     tmp_path_factory: pytest.TempPathFactory, place: Path_, act: str, value: Any
 ) -> None:
     manifest = changed(place, act, value)
-    file = tmp_path_factory.mktemp("manifests") / "instances.yaml"
-    file.write_text(yaml.safe_dump(manifest))
-    found = look_through(file)
+    found = seen(tmp_path_factory.mktemp("manifests"), manifest)
     resolved = resolution(found.specs, default_registry(), broken=found.broken)
     wrong = [*found.problems, *resolved.problems]
     planned = {each.spec.name: each.spec for each in sound(resolved.instances, found.specs, named_in(wrong), ())}

@@ -9,7 +9,7 @@ import pytest
 from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
-from prefect.states import AwaitingRetry, Cancelling, Completed, Crashed, Failed, Paused
+from prefect.states import Cancelling, Completed, Crashed, Failed, Paused
 
 from definitions.contract import FlowKind
 from definitions.work.outcome import Outcome
@@ -51,12 +51,6 @@ def set_by_hand(lab: Lab, state: State[Any], *, force: bool) -> Deed:
         await lab.client.set_flow_run_state(run.id, state, force=force)
 
     return deed
-
-
-async def again(lab: Lab, run: FlowRun) -> State[Any]:
-    """Press Retry, and execute what comes of it."""
-    await lab.client.set_flow_run_state(run.id, AwaitingRetry())
-    return await lab.execute(await lab.client.read_flow_run(run.id))
 
 
 async def family_with_news(lab: Lab) -> None:
@@ -153,7 +147,7 @@ def test_a_completed_run_that_is_retried_finds_nothing_new(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.ran_pair("prices", "child")
         (run,) = await lab.runs("prices")
-        assert (await again(lab, run)).message == "v0, 1 row up to 2024-01-02, nothing new."
+        assert (await lab.retry(run)).message == "v0, 1 row up to 2024-01-02, nothing new."
         await sweep()
         assert await lab.waiting("prices", "child") == []
         assert (await lab.verdict("child")).status is FlowStatus.READY
@@ -171,10 +165,10 @@ def test_a_run_that_never_worked_is_judged_anew_when_it_is_retried(play: Play) -
         assert (await lab.client.read_flow_run(cancelled.id)).state_name == "Cancelled"
         skipped = await lab.start("child")
         assert (await lab.execute(skipped)).name == "Skipped"
-        assert (await again(lab, cancelled)).name == "Skipped"
+        assert (await lab.retry(cancelled)).name == "Skipped"
         lab.write("prices", NEWS)
         await lab.run("prices")
-        assert (await again(lab, skipped)).name == "Completed"
+        assert (await lab.retry(skipped)).name == "Completed"
         assert lab.rows("child") == NEWS
 
     play(scenario)

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running, Scheduled
+from prefect.states import Cancelled, Crashed, Failed, Running, Scheduled
 from rich.console import Console
 
 from definitions.contract import FlowKind
@@ -279,12 +279,6 @@ def test_every_attempt_of_a_run_uses_the_configuration_that_its_guard_wrote_down
     play(scenario)
 
 
-async def again(lab: Lab, run: FlowRun) -> State[Any]:
-    """Let a run be retried in the UI, under its own id, and execute it."""
-    await lab.client.set_flow_run_state(run.id, AwaitingRetry(scheduled_time=now()), force=True)
-    return await lab.execute(await lab.client.read_flow_run(run.id))
-
-
 def test_a_run_that_is_retried_in_the_ui_goes_on_as_it_was_admitted(play: Play) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.source("prices", {"2024-01-02": 1.0})
@@ -296,7 +290,7 @@ def test_a_run_that_is_retried_in_the_ui_goes_on_as_it_was_admitted(play: Play) 
         lab.write("other", {"2024-01-02": 7.0})
         await lab.describe("prices", "dataset", "csv", {"path": str(lab._file("other"))})
         await lab.bootstrap()
-        assert (await again(lab, run)).name == "Completed"
+        assert (await lab.retry(run)).name == "Completed"
         assert lab.rows("prices") == {"2024-01-02": 1.0}
         assert (await lab.verdict("prices")).status is FlowStatus.STALE
 
@@ -324,7 +318,7 @@ def test_a_run_that_another_one_has_overtaken_is_judged_anew(play: Play) -> None
         await lab.run("prices")
         await lab.run("child")
         assert lab.rows("child") == {"2024-01-02": 2.0}
-        assert (await again(lab, first)).name == "Skipped"
+        assert (await lab.retry(first)).name == "Skipped"
         assert lab.rows("child") == {"2024-01-02": 2.0}
 
     play(scenario)
@@ -344,7 +338,7 @@ def test_a_blocked_run_that_is_retried_is_asked_for_anew(play: Play) -> None:
         await lab.client.set_flow_run_state(asked_for.id, Failed(message="by a person"), force=True)
         lab._file("prices").rename(lab._file("away"))
         await lab.run("prices")
-        assert (await again(lab, run)).name == "Blocked"
+        assert (await lab.retry(run)).name == "Blocked"
         lab._file("away").rename(lab._file("prices"))
         await lab.run("prices")
         await sweep()
