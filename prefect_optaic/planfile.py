@@ -128,4 +128,4 @@ def _read(path: Path) -> _SavedPlan:
     try:
         return _SavedPlan.model_validate(content)
     except ValidationError as error:
-        raise InvalidSpec([f"{problem}; {remedy}" for problem in problem_texts(f"the plan {path}", error)]) from error
+        raise InvalidSpec([f"the plan {path}: {each}; {remedy}" for each in problem_texts("", error)]) from error

@@ -94,7 +94,8 @@ def problem(path: Path, text: str) -> str:
 
 
 def test_a_file_that_is_no_plan_of_this_version_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "plan.json"
+    path = tmp_path / ("long" * 20) / "plan.json"  # the path is told whole: people open it
+    path.parent.mkdir()
     remedy = f"make a new plan with `optaic plan --out {path}`"
     assert problem(path, "{").startswith(f"the plan {path} cannot be read: ")
     assert problem(path, "[]") == f"{path} is not a plan: {remedy}"
