@@ -1,25 +1,34 @@
 """What may stand between us and a Prefect server: something that is busy, breaks off, or leads elsewhere."""
 
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
+from urllib.parse import urlsplit
 
-Trouble = Literal["busy", "hangs up", "moved", "not prefect"]
+Trouble = Literal["busy", "hangs up", "moved", "not prefect", "sleeps"]
+SLEEP_SECONDS = 10
 HOP = {"connection", "content-length", "host", "transfer-encoding"}  # headers of one connection only
 
 
 class Between(ThreadingHTTPServer):
     """Passes requests on to a server, but the first ones, which meet with trouble."""
 
+    block_on_close = False  # one that sleeps is not waited for
+
     def __init__(self, behind: str, troubles: list[Trouble]) -> None:
         super().__init__(("127.0.0.1", 0), _Passing)
         self.behind = behind
         self.troubles = troubles
-        self.asked = 0
+        self.paths: list[str] = []
+
+    @property
+    def asked(self) -> int:
+        return len(self.paths)
 
     @property
     def api_url(self) -> str:
@@ -30,7 +39,7 @@ class _Passing(BaseHTTPRequestHandler):
     server: Between
 
     def do_POST(self) -> None:
-        self.server.asked += 1
+        self.server.paths.append(self.path)
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         match self.server.troubles.pop(0) if self.server.troubles else None:
             case "busy":
@@ -39,6 +48,8 @@ class _Passing(BaseHTTPRequestHandler):
                 self.close_connection = True
             case "moved":
                 self._answer(307, b"", {"location": "http://elsewhere.example/api"})
+            case "sleeps":
+                time.sleep(SLEEP_SECONDS)
             case "not prefect":
                 self._answer(200, b"<html>", {"content-type": "text/html"})
             case None:
@@ -48,7 +59,8 @@ class _Passing(BaseHTTPRequestHandler):
 
     def _behind(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
-        url = self.server.behind + self.path.removeprefix("/api")
+        parts = urlsplit(self.path)  # a proxy is asked for whole addresses
+        url = self.server.behind + parts.path.removeprefix("/api") + (f"?{parts.query}" if parts.query else "")
         request = urllib.request.Request(url, data=body or None, headers=headers, method=self.command)
         try:
             with urllib.request.urlopen(request) as answer:

@@ -16,17 +16,18 @@ from prefect_optaic.stack import Home, Target
 from prefect_optaic.stack.machine.ports import choose
 from prefect_optaic.stack.machine.processes import spawn, stop, wait_listening
 from prefect_optaic.stack.servers import prefect_server
-from tests.flows.integrations.prefect_api.between import Trouble, between
+from tests.flows.integrations.prefect_api.between import SLEEP_SECONDS, Trouble, between
 
 PASSWORD = "me:a-word"
 
 
 def ask(address: PrefectAddress, path: str = "/flows/count", method: str = "POST") -> object:
-    async def main() -> object:
-        async with PrefectApi(address) as prefect:
-            return await prefect.ask(method, path, {} if method == "POST" else None)
+    return asyncio.run(asked(address, path, method))
 
-    return asyncio.run(main())
+
+async def asked(address: PrefectAddress, path: str = "/flows/count", method: str = "POST") -> object:
+    async with PrefectApi(address) as prefect:
+        return await prefect.ask(method, path, {} if method == "POST" else None)
 
 
 @pytest.fixture
@@ -80,6 +81,25 @@ def test_a_server_that_has_moved_is_not_followed_where_no_certificate_is_checked
         with pytest.raises(PrefectRefusal, match="Set PREFECT_API_URL to where it leads"):
             ask(replace(address, api_url=server.api_url))
         assert server.asked == 1
+
+
+def test_it_goes_by_the_proxy_of_the_environment(address: PrefectAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = replace(address, api_url="http://me:secret@prefect.example/api")
+    with between(address.api_url) as server:
+        monkeypatch.setenv("http_proxy", server.api_url.removesuffix("/api"))
+        assert isinstance(ask(far), int)
+        assert server.paths == ["http://prefect.example/api/flows/count"]  # who asks is told in a header
+    monkeypatch.setenv("no_proxy", "prefect.example")
+    with pytest.raises(PrefectSilent, match=r"the Prefect server at http://me:\*\*\*@prefect.example/api does not"):
+        ask(far)
+
+
+def test_one_who_stops_waiting_does_not_wait_for_the_answer(address: PrefectAddress) -> None:
+    with between(address.api_url, "sleeps") as server:
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(asked(replace(address, api_url=server.api_url)), 0.5))
+        assert time.monotonic() - started < SLEEP_SECONDS / 2
 
 
 # Answers
