@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from definitions.addresses import redacted
 from prefect_optaic.stack.errors import PortTaken
@@ -146,22 +147,23 @@ class _Start:
 
     def _pages(self, names: Sequence[str], platform: "Platform") -> None:
         """Start the pages of these names, and wait for them."""
-        starters, addresses = pages.starters(self.home, platform.settings), dict[str, str]()
+        ours, addresses = pages.starters(self.home, platform.settings), dict[str, str]()
+        starters: dict[str, Callable[[], None]] = {}
         for name in names:
-            if name in starters:
-                self._page(name, starters[name])
+            if name in ours:
+                # On its port of before: the links in artifacts lead there.
+                port = urlsplit(getattr(platform, f"{name}_page") or "").port or pages.PAGES[name].usual_port
+                starters[name] = partial(self._on_a_port, name, port, ours[name])
+                starters[name]()
             else:
                 self.progress.note(f"no page of {pages.PAGES[name].title}: it is not the one of this stack")
         for name in names:
             if name in starters:
                 with self.progress.step(f"page of {pages.PAGES[name].title}") as step:
-                    record = self._listening(name, partial(self._page, name, starters[name]), pages.healthy)
+                    record = self._listening(name, starters[name], pages.healthy)
                     addresses[name] = pages.url(record.port or 0)
                     step.detail = f"{self._who(record)}, {addresses[name]}"
         asyncio.run(note_pages(platform, addresses))
-
-    def _page(self, name: str, start: Callable[[int], Record]) -> None:
-        self._on_a_port(name, pages.PAGES[name].usual_port, start)
 
     def _on_a_port(self, name: str, usual: int, start: Callable[[int], Record]) -> None:
         """Start a service on its port of before, the usual one, or the next one that is free."""

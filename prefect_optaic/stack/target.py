@@ -1,5 +1,6 @@
 """The servers that commands talk to: found, and made Prefect's own."""
 
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ def use(target: Target) -> None:
     if target.embedded:
         # A profile named by the shell would not be found in the stack's own PREFECT_HOME.
         os.environ.pop("PREFECT_PROFILE", None)
+    # At the end of a process Prefect warns that an event is still on its way, and then waits for it.
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)
     if "prefect.context" in sys.modules:
         from prefect.context import refresh_global_settings_context
 

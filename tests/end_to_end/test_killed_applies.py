@@ -209,7 +209,7 @@ async def destroy_all(opened_lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("datasets", "kills"), [(18, THRICE), pytest.param(48, THIRTY_TIMES, marks=pytest.mark.torture)]
+    ("datasets", "kills"), [(18, THRICE), pytest.param(24, THIRTY_TIMES, marks=pytest.mark.torture)]
 )
 def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(
     stack: Target, tmp_path: Path, datasets: int, kills: Mapping[str, int]
