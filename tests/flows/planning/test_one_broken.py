@@ -104,6 +104,38 @@ def test_each_broken_instance_stays_its_own_problem(play: Play) -> None:
     play(scenario)
 
 
+def test_a_champion_that_was_deleted_in_mlflow_stops_what_predicts_by_it_alone(play: Play, tmp_path: Path) -> None:
+    async def scenario(lab: Lab) -> None:
+        name = f"{lab.prefix}returns"
+        anything = {"promotion": {"metric": "ic_mean", "threshold": -1.0}}
+        specs = (*chain(lab.prefix, tmp_path, (*SIGNALS, "returns"), returns=anything), *described(lab, "other"))
+        await lab.bootstrap(manifest=specs)
+        await lab.run("prices")
+        await lab.drain(*SIGNALS, "returns.train", "returns.infer", "returns.monitor")
+        lab.services.tracking._client.delete_model_version(name, "1")
+
+        plan = await lab.bootstrap(manifest=specs)
+        (step,) = plan.changes
+        assert (step.kind, step.name, plan.problems) == ("champion", name, ())
+        assert (await lab.run("prices", force=True)).type is StateType.COMPLETED
+        assert (await lab.run("other")).type is StateType.COMPLETED
+        assert (await lab.run("momentum", force=True)).type is StateType.COMPLETED
+        stopped = await lab.run("returns.infer", force=True)
+        assert stopped.message == f"There is no version to read of {name}.train. Run that first."
+        lines = await board(lab)
+        assert {each: lines[each].ready for each in ("prices", "other", *SIGNALS)} == dict.fromkeys(
+            ("prices", "other", *SIGNALS), True
+        )
+        assert lines["returns"].status is FlowStatus.ERROR
+        assert stopped.message in lines["returns"].reason
+        # What heals it: a training, whose version has no champion to beat.
+        assert (await lab.run("returns.train", force=True)).type is StateType.COMPLETED
+        await lab.drain("returns.infer", "returns.monitor")
+        assert (await board(lab))["returns"].ready
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("server", ["mlflow_tracking_uri", "evidently_workspace"])
 def test_a_server_of_models_that_is_away_holds_back_the_models_alone(play: Play, tmp_path: Path, server: str) -> None:
     async def scenario(lab: Lab) -> None:
