@@ -109,7 +109,9 @@ class Input:
     """One pinned input: the upstream's name, the role it plays, and its rows, at which version.
 
     `frame` is in long form: `date`, `entity`, value columns; one row per (date, entity). `neutral` is the
-    value that says nothing: that of the `signal_spec`, 0 for what is no signal.
+    value that says nothing: that of the `signal_spec`, 0 for what is no signal. `known_as` is the name of before the
+    upstream was renamed, if it was: its columns still bear it beside those of others, so that what has learned
+    them knows them.
     """
 
     instance: str
@@ -117,6 +119,7 @@ class Input:
     frame: "pl.DataFrame"
     version: str | None = None
     neutral: float = 0.0
+    known_as: str | None = None
 
 
 @dataclass(frozen=True)

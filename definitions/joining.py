@@ -15,8 +15,9 @@ def joined(inputs: Sequence[Input], *, missing: Sequence[str] = ()) -> pl.DataFr
 
     The value columns of a single input keep their names. With several inputs, those that are `missing`
     counted in, the name of the instance comes first, with underscores for dashes (and before a leading
-    digit), like `prices_us_close`. There is a row for each (date, entity) of any input, with nulls for the
-    inputs that lack it; the order of the inputs makes no difference. An input's knowledge_date is left out.
+    digit), like `prices_us_close`; of one that was renamed its first name. There is a row for each (date, entity) of
+    any input, with nulls for the inputs that lack it; the order of the inputs makes no difference. An input's
+    knowledge_date is left out.
     Raises `SourceError` when two columns would have one name, or an input has two rows for one (date, entity).
     """
     frames = [_values(one, champion_lock=len(inputs) + len(missing) == 1) for one in inputs]
@@ -35,7 +36,9 @@ def _values(one: Input, *, champion_lock: bool) -> pl.DataFrame:
     rows = long_form(one.frame.drop("knowledge_date", strict=False), source=f"input {one.instance!r}")
     if champion_lock:
         return rows
-    return rows.rename({name: f"{prefix(one.instance)}_{name}" for name in rows.columns if name not in KEYS})
+    return rows.rename(
+        {name: f"{prefix(one.known_as or one.instance)}_{name}" for name in rows.columns if name not in KEYS}
+    )
 
 
 def prefix(instance: str) -> str:

@@ -25,13 +25,17 @@ def train_model(context: Context) -> Outcome:
     """Train and validate a model, log it, register it as a version, and promote it if the rule says so."""
     spec, services = _spec(context), context.services
     with context.writing():
-        experiment = services.tracking.ensure(spec.name)  # before the work, which would be in vain without it
+        experiment = services.tracking.ensure(
+            context.applied.kept_as
+        )  # before the work, which would be in vain without it
     module, features, prices = context.module, context.in_role("features"), context.needed("prices")
     rows = training_table(features, prices, target=spec.target.spec, missing=context.missing)
     trained = training.train(module, rows, spec.validation.windows)
     with context.writing():
         run_id = services.tracking.log(experiment.id, _training(context, trained))
-    challenge = champion.challenge(services, spec.name, run_id, trained, spec.promotion, writing=context.writing)
+    challenge = champion.challenge(
+        services, context.applied.kept_as, run_id, trained, spec.promotion, writing=context.writing
+    )
     place = f"#/experiments/{experiment.id}/runs/{run_id}"
     return training_outcome(
         trained,
@@ -68,14 +72,14 @@ def monitor_model(context: Context) -> Outcome:
     reference = rows_before(trained_on, current).to_pandas()
     with context.writing():
         drift = services.monitoring.check(
-            spec.name,
+            context.applied.kept_as,
             prefect_run=context.run_id,
             current=current.to_pandas(),
             reference=reference,
             features=inference.feature_names(trained_on),
             rules=spec.monitoring,
         )
-    place = f"projects/{services.monitoring.project_id(spec.name)}/reports/{drift.snapshot_id}"
+    place = f"projects/{services.monitoring.project_id(context.applied.kept_as)}/reports/{drift.snapshot_id}"
     return drift_outcome(
         drift,
         current,

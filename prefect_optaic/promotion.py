@@ -132,7 +132,8 @@ async def promote_version(services: Services, training: FlowRecord, version: str
     trained = world[training.flow_id].completed
     if trained is None or trained.provenance is None or not trained.provenance.recorded:
         raise CannotPromote(f"{model!r} has not been trained yet: run `optaic run {model} train` first.")
-    promote_by_hand(services, model, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}", now=now)
+    kept_as = services.repository.applied([model])[model].kept_as
+    promote_by_hand(services, kept_as, version, trained=trained.run_id, by=f"hand, by {getpass.getuser()}", now=now)
     return await start_due(services, services.repository.children(training.flow_id))
 
 
@@ -155,7 +156,7 @@ def not_started(looked: CascadeResult, now: dt.datetime) -> Iterator[str]:
 def previous_version(services: Services, training: FlowRecord) -> str:
     """Return the version that was the champion before, of the model of a `training_flow`. Raises `CannotPromote`."""
     model = training.instance
-    previous = services.tracking.previous(model)
+    previous = services.tracking.previous(services.repository.applied([model])[model].kept_as)
     if previous is None:
         raise CannotPromote(f"{model!r} had no champion before; say a version: `optaic promote {model} VERSION`.")
     return previous.version

@@ -1,12 +1,12 @@
 """The `expression` pipeline: computes a value from the columns of other instances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 import polars as pl
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources, Role
+from definitions.contract import Definition, ExtractRequest, FlowKind, Input, Kind, Resources, Role
 from definitions.errors import SourceError
 from definitions.joining import joined, prefix
 from definitions.operators.macro_definitions import macro_table
@@ -108,7 +108,7 @@ class ExpressionPipeline:
             raise SourceError("the expression has no input: name one in upstream_refs")
         name = self.parameters.value_column
         try:
-            table = joined(request.inputs, missing=request.missing)
+            table = _with_present_names(joined(request.inputs, missing=request.missing), request.inputs)
             return evaluate(self.expression, self._with_missing(table, request.missing), value_column=name)
         except ExpressionError as error:
             raise SourceError(str(error)) from error
@@ -118,6 +118,18 @@ class ExpressionPipeline:
         prefixes = tuple(f"{prefix(instance)}_" for instance in missing)
         wanted = {column.name for column in self.expression.columns if column.name.startswith(prefixes)}
         return table.with_columns(pl.lit(None).alias(name) for name in sorted(wanted) if name not in table.columns)
+
+
+def _with_present_names(table: pl.DataFrame, inputs: Iterable[Input]) -> pl.DataFrame:
+    """Give the columns of inputs that were renamed their present names too: an expression may say either."""
+    starts = {f"{prefix(one.known_as)}_": f"{prefix(one.instance)}_" for one in inputs if one.known_as is not None}
+    added = {
+        f"{now}{name.removeprefix(first)}": name
+        for first, now in starts.items()
+        for name in table.columns
+        if name.startswith(first)
+    }
+    return table.with_columns(pl.col(name).alias(new) for new, name in added.items() if new not in table.columns)
 
 
 def _used(parameters: ExpressionParameters) -> tuple[str, ...]:

@@ -68,8 +68,8 @@ class Context:
     """What the work of a run gets. With `everything` it is to read its source from the beginning.
 
     `missing` names the instances that it may read, and that have left nothing to read yet. `made_by` has the
-    configurations that inputs were made by, by instance, where what the run leaves depends on them. `run_id` is that
-    of the Prefect run.
+    configurations that inputs were made by, by the names that their columns bear, where what the run leaves depends
+    on them. `run_id` is that of the Prefect run.
     """
 
     services: Services
@@ -106,7 +106,7 @@ class Context:
 
     @property
     def _plugin(self) -> Any:
-        return self.configured.plugin(replace(self.services.resources, instance=self.applied.spec.name))
+        return self.configured.plugin(replace(self.services.resources, instance=self.applied.kept_as))
 
     @property
     def store(self) -> Store:
@@ -116,7 +116,7 @@ class Context:
 
     def second_store(self, name: str) -> Store:
         """Return a store for other rows than those that readers of the instance see."""
-        return FencedStore(second_store(self.applied.spec.name, name, self.services.resources), self.writing)
+        return FencedStore(second_store(self.applied.kept_as, name, self.services.resources), self.writing)
 
     def writing(self) -> AbstractContextManager[None]:
         """Return what must be entered while something is written outside of the run's own row.
@@ -158,7 +158,7 @@ def run_context(services: Services, flow: FlowRecord, order: WorkOrder, *, run_i
             for pin in models
         ),
         missing=tuple(_missing(applied[flow.instance].spec, flow, pins)),
-        made_by={pin.instance: pin.made_by for pin in pins if pin.made_by is not None},
+        made_by={applied[pin.instance].columns_as: pin.made_by for pin in pins if pin.made_by is not None},
         everything=order.everything,
     )
 
@@ -184,4 +184,5 @@ def _read(services: Services, applied: AppliedInstance, pin: Pin) -> Input:
     frame = source.accessor.read(source.store, ReadRequest(version=pin.version, as_known=True))
     spec = applied.spec
     neutral = spec.signal_spec.neutral if isinstance(spec, SignalInstanceSpec) else 0.0
-    return Input(instance=pin.instance, role=pin.role, frame=frame, version=pin.version, neutral=neutral)
+    known_as = applied.columns_as if applied.columns_as != pin.instance else None
+    return Input(pin.instance, pin.role, frame, version=pin.version, neutral=neutral, known_as=known_as)

@@ -81,9 +81,9 @@ def readable(applied: AppliedInstance, definitions: Definitions, resources: Reso
 
     Raises `DefinitionError`.
     """
-    own = replace(resources, instance=applied.spec.name)
+    own = replace(resources, instance=applied.kept_as)
     if not applied.parts:
-        return RowReader(own_store(applied.spec.name, resources), SIMPLE.factory(SIMPLE.parse({}), own))
+        return RowReader(own_store(applied.kept_as, resources), SIMPLE.factory(SIMPLE.parse({}), own))
     return RowReader(
         store=configured(applied.parts["store"], definitions).plugin(own),
         accessor=configured(applied.parts["accessor"], definitions).plugin(own),
@@ -107,7 +107,7 @@ def stores(applied: AppliedInstance, definitions: Definitions, resources: Resour
     if all(shape.leaves is not Output.ROWS for shape in shapes):
         return ()
     own = readable(applied, definitions, resources).store
-    others = [second_store(applied.spec.name, name, resources) for shape in shapes for name in shape.second_stores]
+    others = [second_store(applied.kept_as, name, resources) for shape in shapes for name in shape.second_stores]
     return (own, *others)
 
 

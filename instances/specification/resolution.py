@@ -17,7 +17,7 @@ from instances.specification.fields import UpstreamRef
 from instances.specification.plugins import ConfiguredDefinition, Definitions, configured
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
-from instances.specification.types import part_names, type_of
+from instances.specification.types import part_names, type_of, with_names
 from instances.world.lineage import find_cycle, topological
 from instances.world.wording import a
 from research.errors import nearest
@@ -49,11 +49,15 @@ class ResolvedFlow:
 
 @dataclass(frozen=True)
 class ResolvedInstance:
-    """An instance that must exist, with its definition and its parsed config if it names one itself."""
+    """An instance that must exist, with its definition and its parsed config if it names one itself.
+
+    `kept_as` is the name under which what it leaves is kept: its own, unless it was renamed.
+    """
 
     spec: AnySpec
     configured: ConfiguredDefinition | None
     flows: tuple[ResolvedFlow, ...]
+    kept_as: str
 
     @property
     def definition(self) -> Definition | None:
@@ -93,12 +97,15 @@ def resolution(
     resources: Resources | None = None,
     sources: Collection[str] = (),
     broken: Collection[str] = (),
+    kept_as: Mapping[str, str] | None = None,
 ) -> Resolution:
     """Check the specs as a whole as `resolve` does, and go on with those that are sound.
 
-    `broken` names instances that are described too, though in a way that can't be read.
+    `broken` names instances that are described too, though in a way that can't be read. `kept_as` has the names under
+    which what instances leave is kept, where these are not their own: by them a configuration is known, so that
+    it stays the same when an instance is renamed.
     """
-    described = _Descriptions({spec.name: spec for spec in specs}, {}, frozenset(broken))
+    described = _Descriptions({spec.name: spec for spec in specs}, {}, frozenset(broken), kept_as or {})
     found = [*_duplicates(specs)]
     for spec in specs:
         if isinstance(spec, DefinedSpec):
@@ -126,6 +133,7 @@ def resolution(
             spec=spec,
             configured=described.found.get(spec.name),
             flows=tuple(_flow(spec, kind, edges[spec.name, kind], described) for kind in described.flow_kinds(spec)),
+            kept_as=described.known_as(spec.name),
         )
         for spec in specs
         if spec.name in sound and sound.issuperset(part_names(spec))
@@ -139,12 +147,18 @@ def resolution(
 class _Descriptions:
     """All specs by name, and the definitions that could be found and configured, by the instance that names them.
 
-    `broken` are names of further instances, of which no more is known.
+    `broken` are names of further instances, of which no more is known. `kept_as` are the names by which the
+    configuration of others knows some of them.
     """
 
     specs: Mapping[str, AnySpec]
     found: dict[str, ConfiguredDefinition]
     broken: frozenset[str]
+    kept_as: Mapping[str, str]
+
+    def known_as(self, name: str) -> str:
+        """Return the name by which a configuration knows an instance, whatever it is called now."""
+        return self.kept_as.get(name, name)
 
     def defining(self, spec: AnySpec) -> Definition | None:
         """Return the definition that decides on an instance's flows and roles; None if there is none."""
@@ -289,9 +303,13 @@ def _cycle_problems(flows: Iterable[tuple[FlowKey, Iterable[ResolvedEdge]]]) -> 
 
 def _flow(spec: AnySpec, kind: FlowKind, edges: tuple[ResolvedEdge, ...], described: _Descriptions) -> ResolvedFlow:
     shape = SHAPES[kind]
+    fields = spec.model_dump(mode="json", include={"type", *shape.computed_from}, exclude=dict(shape.for_readers))
+    known = with_names(fields, described.kept_as)
     content = {
-        "flow": spec.model_dump(mode="json", include=set(shape.computed_from), exclude=dict(shape.for_readers)),
-        "reads": [[*edge.upstream, edge.ref.role, edge.ref.required] for edge in edges],
+        "flow": {field: value for field, value in known.items() if field in shape.computed_from},
+        "reads": [
+            [described.known_as(edge.upstream[0]), edge.upstream[1], edge.ref.role, edge.ref.required] for edge in edges
+        ],
         "parts": {field: _content(getattr(spec, field), described) for field in type_of(spec).parts},
     }
     if neutral := _neutral_values(edges, shape.neutral_of, described):
@@ -307,7 +325,11 @@ def _neutral_values(
 ) -> dict[str, float]:
     """Return the neutral values of the signals that play one of these roles."""
     specs = [described.specs.get(edge.upstream[0]) for edge in edges if edge.ref.role in roles]
-    return {spec.name: spec.signal_spec.neutral for spec in specs if isinstance(spec, SignalInstanceSpec)}
+    return {
+        described.known_as(spec.name): spec.signal_spec.neutral
+        for spec in specs
+        if isinstance(spec, SignalInstanceSpec)
+    }
 
 
 def _content(name: str, described: _Descriptions) -> dict[str, Any]:

@@ -4,9 +4,10 @@ A new type is one more entry here, with its spec, its row, its block and its flo
 steps, and tests/flows/test_types.py holds them to each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from definitions.contract import FlowKind, Kind, Role
 from instances.specification.specs import (
@@ -18,7 +19,9 @@ from instances.specification.specs import (
     InstanceSpec,
     ModelSpec,
     PortfolioOptimizerSpec,
+    RunnableSpec,
     SignalInstanceSpec,
+    spec_adapter,
 )
 
 PIPELINE_PART = "pipeline_instance"
@@ -110,3 +113,41 @@ def in_place(spec: AnySpec, specs: Mapping[str, AnySpec]) -> dict[str, Component
     named = {field: getattr(spec, field) for field in parts}
     own = {field: specs.get(name) for field, name in named.items() if name == part_name(spec.name, parts[field])}
     return {field: part for field, part in own.items() if isinstance(part, ComponentSpec)}
+
+
+def with_names(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of an instance, JSON with its type, with other names for the instances that it refers to."""
+    instance_type, changed = TYPES.get(str(fields.get("type"))), dict(fields)
+    if instance_type is None:
+        return changed
+    refs = changed.get("upstream_refs")
+    if isinstance(refs, list | tuple):
+        changed["upstream_refs"] = [_named(ref, ("instance",), names) for ref in refs]
+    spec = instance_type.spec
+    for place in (*instance_type.parts, *(spec.naming if issubclass(spec, RunnableSpec) else ())):
+        changed = _named(changed, tuple(place.split(".")), names)
+    return changed
+
+
+def _named(fields: Any, place: tuple[str, ...], names: Mapping[str, str]) -> Any:
+    """Return fields with another name at a place, where there is one that has another."""
+    first, *inside = place
+    if not isinstance(fields, Mapping) or first not in fields:
+        return fields
+    value = fields[first]
+    if inside:
+        return {**fields, first: _named(value, tuple(inside), names)}
+    return {**fields, first: names.get(value, value)} if isinstance(value, str) else fields
+
+
+def refers_to(spec: InstanceSpec, names: Collection[str]) -> bool:
+    """Say whether an instance refers to one of these, as a part or as what it reads."""
+    read = {ref.instance for ref in spec.references()} if isinstance(spec, RunnableSpec) else set()
+    return not read.union(part_names(spec)).isdisjoint(names)
+
+
+def followed(spec: AnySpec, names: Mapping[str, str]) -> AnySpec:
+    """Return an instance that refers to others by their present names, where it does so by former ones."""
+    if not refers_to(spec, names):
+        return spec
+    return spec_adapter.validate_python(with_names(spec.model_dump(mode="json"), names))

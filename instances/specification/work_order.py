@@ -62,6 +62,7 @@ def _applied_json(applied: AppliedInstance) -> dict[str, Any]:
         "spec": applied.spec.model_dump(mode="json"),
         "parts": {type_: part.model_dump(mode="json") for type_, part in applied.parts.items()},
         "handles": dict(applied.handles),
+        "first_name": applied.first_name,
     }
 
 
@@ -70,4 +71,5 @@ def _applied(content: Mapping[str, Any]) -> AppliedInstance:
         spec=spec_adapter.validate_python(content["spec"]),
         parts={type_: ComponentSpec.model_validate(part) for type_, part in content["parts"].items()},
         handles=content["handles"],
+        first_name=content.get("first_name"),  # those of before there were renames have none
     )

@@ -7,18 +7,26 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Engine, Select, and_, select, union, update
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select, union, update
 from sqlalchemy.orm import Session, with_polymorphic
 
 from definitions.contract import FlowKind
 from instances.errors import UnknownFlow, UnknownInstance, UnreadableRow
-from instances.specification.applied import AppliedInstance, FlowRecord
+from instances.specification.applied import AppliedInstance, FlowRecord, RecordedName
 from instances.specification.fields import FlowSettings
 from instances.specification.spec_errors import problem_text, spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES
 from instances.storage.handles import outside_handles
-from instances.storage.tables import DEFINED, AutomationRow, EdgeRow, FlowRow, InstallationRow, InstanceRow
+from instances.storage.tables import (
+    DEFINED,
+    AutomationRow,
+    EdgeRow,
+    FlowRow,
+    FormerDeploymentRow,
+    InstallationRow,
+    InstanceRow,
+)
 from instances.world.facts import Edge, FlowId
 
 _EVERY_ROW = with_polymorphic(InstanceRow, "*")
@@ -83,8 +91,10 @@ class Repository:
         return self._read(wanted)
 
     def flow_of_deployment(self, deployment_id: UUID) -> FlowRecord | None:
-        """Return the flow that is paired with a deployment; None when there is none."""
-        return next(iter(self._read(FlowRow.prefect_deployment_id == deployment_id)), None)
+        """Return the flow that is paired with a deployment, or was under a former name; None when there is none."""
+        former = select(FormerDeploymentRow.flow_id).where(FormerDeploymentRow.prefect_deployment_id == deployment_id)
+        mine = or_(FlowRow.prefect_deployment_id == deployment_id, FlowRow.id.in_(former))
+        return next(iter(self._read(mine)), None)
 
     def surroundings(self, starts: Collection[FlowId]) -> tuple[FlowRecord, ...]:
         """Return all flows that a judgement of `starts` looks at, in one recursive query.
@@ -123,22 +133,42 @@ class Repository:
             return tuple(FlowId(row) for row in rows)
 
     def _read(self, where: ColumnElement[bool] | None) -> tuple[FlowRecord, ...]:
+        ids = func.array_agg(FormerDeploymentRow.prefect_deployment_id).label("ids")
+        former = select(FormerDeploymentRow.flow_id, ids).group_by(FormerDeploymentRow.flow_id).subquery()
         statement = (
-            select(FlowRow, InstanceRow.name, InstanceRow.type, EdgeRow)
+            select(FlowRow, InstanceRow.name, InstanceRow.type, former.c.ids, EdgeRow)
             .join(InstanceRow, InstanceRow.id == FlowRow.instance_id)
+            .outerjoin(former, former.c.flow_id == FlowRow.id)
             .outerjoin(EdgeRow, EdgeRow.flow_id == FlowRow.id)
             .order_by(InstanceRow.name, FlowRow.kind, EdgeRow.role, EdgeRow.upstream_flow_id)
         )
         if where is not None:
             statement = statement.where(where)
         edges: dict[UUID, list[Edge]] = defaultdict(list)
-        rows: dict[UUID, tuple[FlowRow, str, str]] = {}
+        rows: dict[UUID, tuple[FlowRow, str, str, tuple[UUID, ...]]] = {}
         with Session(self.engine) as session:
-            for flow, name, type_, edge in session.execute(statement):
-                rows[flow.id] = (flow, name, type_)
+            for flow, name, type_, earlier, edge in session.execute(statement):
+                rows[flow.id] = (flow, name, type_, tuple(earlier or ()))
                 if edge is not None:
                     edges[flow.id].append(Edge(FlowId(edge.upstream_flow_id), edge.role, edge.required, edge.max_age))
-        return tuple(_record(flow, name, type_, edges[flow.id]) for flow, name, type_ in rows.values())
+        return tuple(_record(flow, name, type_, edges[flow.id], of) for flow, name, type_, of in rows.values())
+
+    def names(self) -> tuple[RecordedName, ...]:
+        """Return the name of every instance, with those that it had before and the one that its data are kept under."""
+        with Session(self.engine) as session:
+            rows = session.execute(select(InstanceRow.name, InstanceRow.kept_as, InstanceRow.former_names))
+            return tuple(RecordedName(name, kept_as, tuple(former)) for name, kept_as, former in rows)
+
+    def leftover_deployments(self) -> dict[UUID, str]:
+        """Return the deployments of former names that are not gone yet, each with the name of its instance now."""
+        statement = (
+            select(FormerDeploymentRow.prefect_deployment_id, InstanceRow.name)
+            .join(FlowRow, FlowRow.id == FormerDeploymentRow.flow_id)
+            .join(InstanceRow, InstanceRow.id == FlowRow.instance_id)
+            .where(FormerDeploymentRow.gone_at.is_(None))
+        )
+        with Session(self.engine) as session:
+            return dict(session.execute(statement).tuples().all())
 
     def set_deployment(self, flow_id: FlowId, deployment_id: UUID, *, scheduled_at: dt.datetime | None = None) -> None:
         """Note the deployment that a flow is paired with, and when it was given a schedule, if it was."""
@@ -147,6 +177,25 @@ class Repository:
             values["scheduled_at"] = scheduled_at
         with Session(self.engine) as session, session.begin():
             session.execute(update(FlowRow).where(FlowRow.id == flow_id).values(**values))
+
+    def succeed_deployment(self, flow_id: FlowId, former: UUID, deployment_id: UUID) -> None:
+        """Pair a flow with the deployment of its instance's new name; runs of the former one stay its own."""
+        with Session(self.engine) as session, session.begin():
+            session.add(FormerDeploymentRow(prefect_deployment_id=former, flow_id=flow_id))
+            session.execute(
+                update(FlowRow)
+                .where(FlowRow.id == flow_id, FlowRow.prefect_deployment_id == former)
+                .values(prefect_deployment_id=deployment_id)
+            )
+
+    def note_deployment_gone(self, deployment_id: UUID, at: dt.datetime) -> None:
+        """Note that a deployment of a former name was deleted in Prefect."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(
+                update(FormerDeploymentRow)
+                .where(FormerDeploymentRow.prefect_deployment_id == deployment_id)
+                .values(gone_at=at)
+            )
 
 
 def _closure(starts: Collection[FlowId]) -> Select[tuple[UUID]]:
@@ -186,6 +235,7 @@ def _applied(row: InstanceRow, by_id: Mapping[UUID, InstanceRow]) -> AppliedInst
         spec=_spec(row),
         parts={type_: part for type_, part in parts.items() if isinstance(part, ComponentSpec)},
         handles=outside_handles(row),
+        first_name=row.kept_as if row.kept_as != row.name else None,
     )
 
 
@@ -214,7 +264,7 @@ def _settings(stored: object) -> tuple[FlowSettings, str | None]:
         return FlowSettings(), f"the settings in its row can't be read: {_first_problem(error)}"
 
 
-def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> FlowRecord:
+def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge], former: tuple[UUID, ...]) -> FlowRecord:
     settings, unreadable = _settings(flow.settings)
     return FlowRecord(
         flow_id=FlowId(flow.id),
@@ -228,4 +278,5 @@ def _record(flow: FlowRow, name: str, type_: str, edges: Sequence[Edge]) -> Flow
         configured_at=flow.configured_at,
         scheduled_at=flow.scheduled_at,
         unreadable=unreadable,
+        former_deployments=former,
     )

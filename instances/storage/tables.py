@@ -68,13 +68,25 @@ class DefinitionRow(Base):
     recorded_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
 
+def _own_name(context: Any) -> str:
+    name: str = context.get_current_parameters()["name"]
+    return name
+
+
 class InstanceRow(Base):
-    """What every instance has; `spec` is the applied description, whole."""
+    """What every instance has; `spec` is the applied description, whole.
+
+    `kept_as` is the name under which all is kept that it leaves outside: its rows, its MLflow experiment and model, its
+    Evidently project. It is the name that the instance had first: to rename it moves nothing. `former_names` are those
+    that it had before its present one, the oldest first.
+    """
 
     __tablename__ = "instance"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     name: Mapped[str] = mapped_column(unique=True)
+    kept_as: Mapped[str] = mapped_column(unique=True, default=_own_name)
+    former_names: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     type: Mapped[str]
     project: Mapped[str]
     spec: Mapped[dict[str, Any]]
@@ -107,6 +119,19 @@ class FlowRow(Base):
     scheduled_at: Mapped[dt.datetime | None]
 
     instance: Mapped[InstanceRow] = relationship(back_populates="flows")
+
+
+class FormerDeploymentRow(Base):
+    """A deployment that a flow had under a former name of its instance: runs of it count as runs of the flow.
+
+    `gone_at` is when it was deleted in Prefect, null as long as it is there.
+    """
+
+    __tablename__ = "former_deployment"
+
+    prefect_deployment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.flow.id", ondelete="CASCADE"), index=True)
+    gone_at: Mapped[dt.datetime | None]
 
 
 def _deployment_of(kind: FlowKind) -> MappedSQLExpression[UUID | None]:

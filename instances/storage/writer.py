@@ -16,7 +16,7 @@ from instances.rules.policy import clock_of
 from instances.specification.fields import FlowSettings
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.specification.specs import DefinedSpec, RunnableSpec, SignalInstanceSpec
-from instances.specification.types import TYPES, type_of
+from instances.specification.types import TYPES, type_of, with_names
 from instances.storage.handles import set_handles
 from instances.storage.row_fields import readable_settings
 from instances.storage.tables import ROWS, AutomationRow, Base, DefinitionRow, EdgeRow, FlowRow, InstanceRow
@@ -63,12 +63,26 @@ class Writer:
             for instance in instances:
                 row = rows.get(instance.spec.name)
                 if row is None:
-                    row = ROWS[instance.spec.type](id=uuid4(), name=instance.spec.name)
+                    row = ROWS[instance.spec.type](id=uuid4(), name=instance.spec.name, kept_as=instance.kept_as)
                     rows[instance.spec.name] = row
                     session.add(row)
                 _fill(row, instance, rows)
             session.flush()
             _save_flows(session, instances, rows, now)
+
+    def rename(self, names: Mapping[str, str], asked: Collection[str]) -> None:
+        """Give instances other names, by their present ones; all else stays, and all that refers to them follows.
+
+        In one transaction: none is renamed by half. `asked` are the new names of those whose description says so.
+        """
+        with Session(self.engine) as session, session.begin():
+            for row in session.scalars(select(InstanceRow)):
+                spec = with_names(row.spec, names) if isinstance(row.spec, dict) else row.spec
+                if row.name in names:
+                    row.former_names = [*row.former_names, row.name]
+                    row.name, said = names[row.name], {"renamed_from": row.name} if names[row.name] in asked else {}
+                    spec = {**spec, **said, "name": row.name} if isinstance(spec, dict) else spec
+                _set(row, {"spec": spec})
 
     def remove_flows(self, flows: Collection[tuple[str, FlowKind]]) -> None:
         """Delete flows that their instances no longer have, with their edges, runs and requests."""
@@ -105,6 +119,11 @@ class Writer:
                 .values(name=name, **values)
                 .on_conflict_do_update(index_elements=["name"], set_=values)
             )
+
+    def rename_automation(self, name: str, new: str) -> None:
+        """Note an automation under another name."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(AutomationRow).where(AutomationRow.name == name).values(name=new))
 
     def forget_automation(self, name: str) -> None:
         """Forget an automation that was deleted."""

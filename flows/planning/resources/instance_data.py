@@ -52,8 +52,8 @@ class Data:
             found = resource.existing(services)
             for name in models:
                 left[name].pop(resource.handle, None)  # the id of what is not there any more
-                if name in found:
-                    left[name][resource.handle] = found[name].id
+                if (kept_as := applied[name].kept_as) in found:
+                    left[name][resource.handle] = found[kept_as].id
         return dict(left)
 
     def _delete(self, applied: AppliedInstance, services: Services) -> None:
@@ -61,7 +61,7 @@ class Data:
             store.delete()
         if isinstance(applied.spec, ModelSpec):
             for resource in self.resources:
-                resource.delete(services, applied.spec.name)
+                resource.delete(services, applied.kept_as)
 
 
 def _versions(applied: AppliedInstance, services: Services) -> dict[str, object]:
