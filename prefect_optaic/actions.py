@@ -192,7 +192,8 @@ async def withdraw(services: "Services", flow: "FlowRecord") -> Withdrawal:
     count = services.ledger.withdraw_requests(flow.flow_id, now)
     due: tuple[RunId, ...] = ()
     if flow.deployment_id is not None:
-        live = await PrefectReader(services.prefect).live([flow.deployment_id], now)
+        former = dict.fromkeys(flow.former_deployments, flow.deployment_id)
+        live = await PrefectReader(services.prefect, former).live([flow.deployment_id], now)
         due = tuple(run.run_id for run in live.get(flow.deployment_id, ()) if run.waiting)
     return Withdrawal(f"{flow.instance}.{flow.kind}", count, due)
 

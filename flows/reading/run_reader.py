@@ -1,15 +1,17 @@
 """Reads run states from Prefect, for many deployments in few requests."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from flows.integrations.prefect_api import Json, PrefectApi, moment_of
+from flows.integrations.prefect_api.prefect_lists import Page
 from instances.world.facts import AWAITING_RETRY, BLOCKED, DECISIVE, ENDED, SKIPPED, RunFact, RunId, RunState
 
 UNDER_WAY = (RunState.PENDING, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
+_Ask = Callable[..., Awaitable[Page]]  # for the runs of some deployments
 ENOUGH = 5  # of a deployment's newest decisive runs, to see whether it fails again and again
 _NEWEST_DUE, _NEWEST_ENDED = "EXPECTED_START_TIME_DESC", "END_TIME_DESC"  # how runs are sorted
 
@@ -45,8 +47,13 @@ class PrefectReader:
     No query pages by offset: runs start and end meanwhile, and a page that shifts would hide some.
     """
 
-    def __init__(self, prefect: PrefectApi) -> None:
+    def __init__(self, prefect: PrefectApi, former: Mapping[UUID, UUID] | None = None) -> None:
         self.prefect = prefect
+        self.former = former or {}
+
+    def counting(self, former: Mapping[UUID, UUID]) -> "PrefectReader":
+        """Return a reader that counts runs of former deployments as runs of those that they are given with here."""
+        return PrefectReader(self.prefect, former)
 
     async def runs(
         self, deployments: Collection[UUID], *, deciding: Collection[UUID] = (), now: dt.datetime
@@ -80,7 +87,7 @@ class PrefectReader:
             # The newest that are due first: one that is not superfluous must not be hidden by many that are.
             async for run in self._all(deployments, wanted, _NEWEST_DUE):
                 fact = live_fact(run)
-                found.setdefault(_deployment(run), {})[fact.run_id] = fact
+                found.setdefault(self._deployment(run), {})[fact.run_id] = fact
         return {deployment: tuple(sorted(runs.values(), key=_moment)) for deployment, runs in found.items()}
 
     async def newest(
@@ -92,7 +99,9 @@ class PrefectReader:
         """
         found: dict[UUID, RunFact] = {}
         async for run in self._all(deployments, _in_states(states, other_than=other_than), _NEWEST_ENDED):
-            found.setdefault(_deployment(run), ended_fact(run))
+            newest, fact = found.get(self._deployment(run)), ended_fact(run)
+            if newest is None or newest.at < fact.at:
+                found[self._deployment(run)] = fact
         return found
 
     async def with_ids(self, run_ids: Collection[RunId]) -> dict[RunId, FoundRun]:
@@ -100,7 +109,7 @@ class PrefectReader:
         found: dict[RunId, FoundRun] = {}
         for run in await self.prefect.runs_with_ids(run_ids):
             ended = ended_fact(run) if _state(run)["type"] in ENDED else None
-            deployment_id = UUID(run["deployment_id"]) if run["deployment_id"] else None
+            deployment_id = self._deployment(run) if run["deployment_id"] else None
             found[RunId(UUID(run["id"]))] = FoundRun(deployment_id, ended)
         return found
 
@@ -110,12 +119,19 @@ class PrefectReader:
         Asks for those of all together, drops the deployments of which enough was seen and the runs seen of the
         others, and asks again.
         """
+        found: dict[UUID, list[RunFact]] = {deployment: [] for deployment in deployments}
+        for ask, these in self._asked(deployments):
+            for deployment, runs in (await self._recent(ask, these)).items():
+                found[self.former.get(deployment, deployment)] += runs.values()
+        return {deployment: _upto_completed(runs) for deployment, runs in found.items()}
+
+    async def _recent(self, ask: "_Ask", deployments: Collection[UUID]) -> dict[UUID, dict[RunId, RunFact]]:
         found: dict[UUID, dict[RunId, RunFact]] = {deployment: {} for deployment in deployments}
         open_ones = set(deployments)
         while open_ones:
             seen = [run_id for deployment in open_ones for run_id in found[deployment]]
             wanted = _in_states(DECISIVE, other_than=SKIPPED) | {"id": {"not_any_": seen}}
-            page = await self.prefect.runs(open_ones, wanted, sort=_NEWEST_ENDED)
+            page = await ask(open_ones, wanted, sort=_NEWEST_ENDED)
             for run in page.entries:
                 deployment, fact = _deployment(run), ended_fact(run)
                 if deployment in open_ones:
@@ -124,21 +140,43 @@ class PrefectReader:
                         open_ones.discard(deployment)
             if not page.full:
                 break
-        return {deployment: tuple(runs.values()) for deployment, runs in found.items()}
+        return found
 
     async def _all(self, deployments: Collection[UUID], wanted: Json, sort: str) -> AsyncIterator[Json]:
         """Yield at least the first run of each deployment, in the order of `sort`.
 
         Asks for the runs of all deployments together, drops those that were seen, and asks again.
         """
-        remaining = set(deployments)
-        while remaining:
-            page = await self.prefect.runs(remaining, wanted, sort=sort)
-            for run in page.entries:
-                yield run
-            if not page.full:
-                return
-            remaining -= {_deployment(run) for run in page.entries}
+        for ask, these in self._asked(deployments):
+            remaining = set(these)
+            while remaining:
+                page = await ask(remaining, wanted, sort=sort)
+                for run in page.entries:
+                    yield run
+                if not page.full:
+                    break
+                remaining -= {_deployment(run) for run in page.entries}
+
+    def _asked(self, deployments: Collection[UUID]) -> "Iterator[tuple[_Ask, Collection[UUID]]]":
+        """Yield these deployments, and the former ones of theirs, which may be gone, each with the way to ask."""
+        yield self.prefect.runs, deployments
+        if former := {former for former, now in self.former.items() if now in set(deployments)}:
+            yield self.prefect.runs_bearing, former
+
+    def _deployment(self, run: Json) -> UUID:
+        own = _deployment(run)
+        return self.former.get(own, own)
+
+
+def _deployment(run: Json) -> UUID:
+    return UUID(run["deployment_id"])  # runs are only ever asked for by their deployment
+
+
+def _upto_completed(runs: Iterable[RunFact]) -> tuple[RunFact, ...]:
+    """Return runs, the newest first, up to the last one that completed."""
+    newest_first = sorted(runs, key=_moment, reverse=True)
+    completed = next((place for place, run in enumerate(newest_first) if run.state is RunState.COMPLETED), ENOUGH)
+    return tuple(newest_first[: completed + 1])
 
 
 def _moment(run: RunFact) -> dt.datetime:
@@ -148,10 +186,6 @@ def _moment(run: RunFact) -> dt.datetime:
 def _in_states(states: Iterable[RunState], *, other_than: str | None = None) -> dict[str, Any]:
     state: dict[str, Any] = {"type": {"any_": [state.value for state in states]}}
     return {"state": state | ({"name": {"not_any_": [other_than]}} if other_than is not None else {})}
-
-
-def _deployment(run: Json) -> UUID:
-    return UUID(run["deployment_id"])  # runs are only ever asked for by their deployment
 
 
 def _state(run: Json) -> Json:

@@ -1,8 +1,9 @@
 """One reading of the world: the facts of a few flows, and of all that their judgement looks at."""
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from uuid import UUID
 
 from flows.integrations.prefect_api import PrefectError
 from flows.reading.deployment_reader import deployments_with_ids
@@ -33,6 +34,7 @@ async def read_world(
     """
     records = repository.surroundings(starts)
     ids = {record.deployment_id for record in records if record.deployment_id}
+    reader = reader.counting(former_deployments(records))
     deciding_on = set(starts) if deciding else set()
     own = {record.deployment_id for record in records if record.flow_id in deciding_on and record.deployment_id}
     try:
@@ -59,6 +61,16 @@ async def read_world(
     champions = {flow_id: version for flow_id, version in versions.items() if version is not None}
     trained_on = ledger.trained_on(champions) if champions else {}
     return world | {flow_id: replace(world[flow_id], trained_on=known) for flow_id, known in trained_on.items()}
+
+
+def former_deployments(records: Iterable[FlowRecord]) -> dict[UUID, UUID]:
+    """Return the present deployments of flows by those that they had under former names."""
+    return {
+        former: record.deployment_id
+        for record in records
+        if record.deployment_id is not None
+        for former in record.former_deployments
+    }
 
 
 def _facts(record: FlowRecord) -> FlowFacts:

@@ -96,6 +96,10 @@ class _Run:
     def label(self) -> str:
         return f"{self.flow.instance}.{self.flow.kind}"
 
+    def under(self, instance: str) -> "_Run":
+        """Return the same run, of an instance that may be called otherwise by now."""
+        return replace(self, flow=replace(self.flow, instance=instance))
+
     @property
     def on_stale(self) -> OnStale:
         return self.options.on_stale or self.flow.settings.on_stale
@@ -132,10 +136,12 @@ async def guarded_run(
         run = await _identify(services, kind, instance, options)
         standing = services.ledger.standing_order(run.run_id)
         if standing is not None:
+            run = run.under(instance)  # as it was called when the order was written
             told = "another attempt of it, with the inputs and the configuration that its guard has written down"
             get_run_logger().info("%s: %s", run.label, told)
             return await _worked(run, standing, work, recording)
         checked, order = await _check(run)
+        run = run.under(checked.flow.instance)
         admission = _record_guard(run, checked, order)
         get_run_logger().info("%s: %s. %s", run.label, admission, checked.report.why or "all inputs are ready")
         match admission:
@@ -157,7 +163,9 @@ async def _identify(services: Services, kind: FlowKind, instance: str, options: 
     if current is None or current.deployment_id is None:
         raise NotThroughDeployment(f"{instance}.{kind}", "no deployment")
     flow = services.repository.flow_of_deployment(current.deployment_id)
-    if flow is None or (flow.instance, flow.kind) != (instance, kind):
+    # A run of before its instance was renamed knows it by a former name.
+    known_as = {instance, flow.instance} if flow and current.deployment_id in flow.former_deployments else {instance}
+    if flow is None or flow.instance not in known_as or flow.kind is not kind:
         whose = f"the deployment of {flow.instance}.{flow.kind}" if flow else "a deployment that bootstrap did not make"
         raise NotThroughDeployment(f"{instance}.{kind}", whose)
     expected = current.expected_start_time if current.run_count <= 1 else None
@@ -173,7 +181,7 @@ async def _check(run: _Run) -> tuple[GuardFinding, WorkOrder | None]:
     while True:
         checked = await check_upstream_freshness(run.flow.flow_id, run.clock.now(), run.services)
         facts, pins = checked.flow, checked.report.pins
-        names = {run.flow.instance, *(pin.instance for pin in pins)}
+        names = {facts.instance, *(pin.instance for pin in pins)}
         config_hash, applied = run.services.repository.configuration(run.flow.flow_id, names)
         if config_hash != facts.config_hash or names != applied.keys():
             continue
@@ -289,7 +297,7 @@ def _record(run: _Run, order: WorkOrder, outcome: Outcome, recording: Recording)
     services.ledger.require_flow(run.run_id)
     with (
         held(services.engine, Lock.RECORD, of=one_flow),
-        recording(services, run.flow.instance, _on_top(run, order, outcome)) as left,
+        recording(services, order.instances[run.flow.instance].kept_as, _on_top(run, order, outcome)) as left,
     ):
         services.ledger.record_outcome(run.run_id, left, run.clock.now())
     return left

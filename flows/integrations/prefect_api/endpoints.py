@@ -164,6 +164,11 @@ class PrefectApi(PrefectHttp):
         these = {"id": {"any_": [str(each) for each in deployments]}}
         return await self._page("flow_runs", {"deployments": these, "flow_runs": wanted, "sort": sort})
 
+    async def runs_bearing(self, deployments: Iterable[UUID], wanted: Json, *, sort: str) -> Page:
+        """Return what `runs` does, of deployments that may be gone."""
+        these = {"deployment_id": {"any_": [str(each) for each in deployments]}}
+        return await self._page("flow_runs", {"flow_runs": {**wanted, **these}, "sort": sort})
+
     async def runs_with_ids(self, ids: Iterable[UUID]) -> list[Json]:
         """Return those of these runs that are there, whatever has become of their deployments."""
         return await with_values(lambda few: self._page("flow_runs", {"flow_runs": {"id": {"any_": few}}}), ids)
