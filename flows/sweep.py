@@ -12,6 +12,7 @@ from flows.drawing.lineage_layout import lay_out_lineage
 from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.prefect_api import PrefectApi
 from flows.integrations.services import Services, opened
+from flows.planning.resources.instance_renames import clear_leftovers
 from flows.reading.run_reader import PrefectReader
 from flows.reading.server_clock import server_clock, server_now
 from flows.reading.standstill_reader import SWEEP, swept_message
@@ -80,6 +81,7 @@ async def sweep_once(services: Services, patience: StuckTimeouts) -> CascadeResu
     for overdue in await emit_overdue(prefect, world.values(), now):
         logger.warning("overdue: %s: %s", overdue.flow.label, overdue.missed.reason)
     _withdraw(services, world)
+    await clear_leftovers(services)
     looked = await start_due_in(world, services, [flow.flow_id for flow in flows], now)
     await save_lineage(prefect, lay_out_lineage(looked.world, now))
     log_decisions(replace(looked, decisions=tuple(d for d in looked.decisions if isinstance(d, Start))), logger)

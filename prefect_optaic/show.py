@@ -26,7 +26,12 @@ from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
 from instances.world.wording import about, moment, short
 from prefect_optaic.actions import PauseChange, RunSnapshot, Withdrawal
 
-SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
+SIGNS = {
+    Action.RENAME: (">", "cyan"),
+    Action.CREATE: ("+", "green"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.DELETE: ("-", "red"),
+}
 _GAP = "  "  # between the columns of the board
 _REASON = 40  # letters that a reason needs beside the other columns at least
 NOT_PREFECTS_READY = (

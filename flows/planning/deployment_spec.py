@@ -189,6 +189,51 @@ def flow_schema(kind: FlowKind) -> dict[str, Any]:
     return parameter_schema(flow_function(kind)).model_dump_for_openapi()
 
 
+def successor_fields(fields: Fields, former: str, name: str) -> Fields:
+    """Return what the fields of a deployment are under a new name of its instance, when it is copied."""
+    schedules = {_successor_text(slug, former, name): each for slug, each in fields["schedules"].items()}
+    parameters = {**fields["parameters"], "instance": name}
+    description = fields["description"].replace(f"`optaic why {former} ", f"`optaic why {name} ")
+    return fields | {"schedules": schedules, "parameters": parameters, "description": description}
+
+
+def _successor_text(slug: str, former: str, name: str) -> str:
+    return f"{name}-{slug.removeprefix(f'{former}-')}" if slug.startswith(f"{former}-") else slug
+
+
+async def create_successor(prefect: PrefectApi, former: Json, name: str) -> UUID:
+    """Copy a deployment under a new name: with all that it is and all that is paused of it. Look before, what has it.
+
+    Prefect can't rename one.
+    """
+    was = former["name"]
+    copied = (
+        *("version", "entrypoint", "tags", "parameter_openapi_schema", "enforce_parameter_schema", "paused"),
+        *("work_pool_name", "work_queue_name", "job_variables", "path", "pull_steps"),
+    )
+    set_up = ("schedule", "active", "parameters", "max_scheduled_runs")
+    fields = successor_fields(
+        {"schedules": {}, "parameters": former["parameters"], "description": former["description"] or ""}, was, name
+    )
+    limit, options = former["global_concurrency_limit"], former["concurrency_options"]
+    return await prefect.create_deployment(
+        UUID(former["flow_id"]),
+        name,
+        {
+            **{field: former[field] for field in copied},
+            "parameters": fields["parameters"],
+            "description": fields["description"],
+            "concurrency_limit": limit["limit"] if limit else None,
+            "concurrency_options": options,
+            "schedules": [
+                {field: each[field] for field in set_up}
+                | ({"slug": _successor_text(each["slug"], was, name)} if each["slug"] else {})
+                for each in former["schedules"]
+            ],
+        },
+    )
+
+
 async def create_deployment(prefect: PrefectApi, desired: DesiredDeployment, flow_id: UUID) -> UUID:
     """Create a deployment; overwrites one of that name, so look first."""
     schedules = [_schedule(desired) | {"active": True}] if desired.schedule else []

@@ -19,10 +19,11 @@ from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
 from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
+from instances.plans.renames import find_renames, former_references, kept_names, present_names
 from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import ResolvedInstance, resolution
 from instances.specification.specs import AnySpec
-from instances.specification.types import PARTS, part_name, part_names
+from instances.specification.types import PARTS, followed, part_name, part_names
 from instances.storage.row_fields import recorded_rows
 from instances.world.wording import listed
 
@@ -58,15 +59,25 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     `InvalidSpec` with every problem found where that can't be, as with a deletion that was asked for, and where
     the scope asks for all or nothing.
     """
-    blocks = await read_blocks(services.prefect)
-    record = Record(recorded_rows(services.engine), services.repository.flows())
-    described = blocks.merged(scope.specs, without=scope.broken)
+    before = await read_blocks(services.prefect)
+    names, rows = services.repository.names(), recorded_rows(services.engine)
+    in_file = {spec.name for spec in scope.specs} | scope.broken
+    everything = before.merged(scope.specs, without=scope.broken)
+    renames = find_renames(everything, in_file, rows, names, adopt=scope.adopt)
+    # All that follows is planned for the world as it is once they are carried out.
+    blocks = before.renamed(renames.names, renames.asked)
+    record = Record(rows, services.repository.flows(), names).renamed(renames)
+    everything = blocks.merged(scope.specs, without=scope.broken)
+    present = present_names(record.names, {spec.name for spec in everything} | scope.broken)
+    behind = former_references(everything, present)
+    scope = scope.followed(present)
+    described = tuple(followed(spec, present) for spec in everything)
     leaving, kept = _leaving(scope, blocks, described, record.rows)
     unreadable = _unreadable(blocks, record.rows, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
     gone = blocks_gone(kept, [spec for spec in described if spec.name not in leaving])
     refused: list[str] = [
         *_protected(leaving, described, record.rows),
-        *_still_used(leaving, described, record, services),
+        *_still_used(leaving, described, record, services, renames.names),
     ]
     going = leaving - named_in(refused) - needed(named_in(refused), record).keys()
     staying = [spec for spec in described if spec.name not in going]
@@ -76,8 +87,16 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         resources=services.resources,
         sources={spec.name for spec in scope.specs},
         broken=scope.broken | unreadable.keys() | gone.keys(),
+        kept_as=kept_names(record.names, (spec.name for spec in staying)),
     )
-    wrong = [*scope.problems, *blocks.problems, *unreadable.values(), *gone.values(), *resolved.problems]
+    wrong = [
+        *scope.problems,
+        *renames.problems,
+        *blocks.problems,
+        *unreadable.values(),
+        *gone.values(),
+        *resolved.problems,
+    ]
     if not scope.adopt:
         wrong += _of_other_projects(scope.specs, blocks, record.rows)
     state = DesiredState(
@@ -89,6 +108,8 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         data=scope.data,
         cancel=scope.cancel,
         record=record,
+        renames=renames,
+        blocks_before=before,
     )
     proposed = await _proposals(state, services)
     found = _problems(proposed)
@@ -103,7 +124,8 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         raise InvalidSpec(list(dict.fromkeys([*wrong, *refused])))
     state, proposed = await _without_problems(state, proposed, staying, wrong, services, destroyed=scope.destroy)
     planned = {instance.spec.name for instance in state.instances}
-    warnings = (*(warning for each in proposed for warning in each.warnings), *advice(state.instances, now))
+    said = (*(warning for each in proposed for warning in each.warnings), *advice(state.instances, now))
+    warnings = (*renames.warnings, *behind, *said)
     if scope.prune and scope.problems:
         warnings = (*warnings, "what of the file can't be read may describe anything, so --prune deletes nothing")
     plan = Plan(
@@ -251,12 +273,16 @@ def _protected(
 
 
 def _still_used(
-    leaving: Collection[str], described: Sequence[AnySpec], record: Record, services: Services
+    leaving: Collection[str],
+    described: Sequence[AnySpec],
+    record: Record,
+    services: Services,
+    renamed: Collection[str],
 ) -> list[Problem]:
     """Return why some of what is to go can't: an instance that stays, described or on record, needs it."""
     if not leaving:
         return []
-    names = {spec.name for spec in described}
+    names = {spec.name for spec in described} | set(renamed)
     by_record = (spec for spec in services.repository.specs() if spec.name not in names)
     staying = [spec for spec in (*described, *by_record) if spec.name not in leaving]
     return still_used(leaving, staying, without_block=record.rows.keys() - names)

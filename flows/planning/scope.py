@@ -1,9 +1,11 @@
 """Scope: what a plan is asked for."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from instances.errors import OptaicError
 from instances.specification.specs import AnySpec
+from instances.specification.types import followed
 
 
 class NothingDescribed(OptaicError):
@@ -43,6 +45,12 @@ class Scope:
     @property
     def specs(self) -> tuple[AnySpec, ...]:
         return self.manifest or ()
+
+    def followed(self, present: Mapping[str, str]) -> "Scope":
+        """Return the same with the present names of what its specs refer to by former ones."""
+        if self.manifest is None:
+            return self
+        return replace(self, manifest=tuple(followed(spec, present) for spec in self.manifest))
 
     @property
     def projects(self) -> set[str] | None:

@@ -4,7 +4,7 @@ They are read as JSON, in whole lists: a thousand instances take a few dozen req
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from flows.integrations.prefect_api import Json, PrefectApi
 from instances.errors import OptaicError, Problem
 from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
-from instances.specification.types import TYPES, part_name
+from instances.specification.types import TYPES, followed, in_place, part_name
 from instances.world.wording import a
 from research.errors import shown
 
@@ -43,6 +43,16 @@ class SavedBlock:
     document_id: UUID
     spec: AnySpec
     parts: tuple[ComponentSpec, ...] = ()
+
+    def renamed(self, name: str, names: Mapping[str, str], asked: Collection[str]) -> "SavedBlock":
+        """Return the same block with the new names of what it refers to, and with its own where it has one."""
+        spec, new = followed(self.spec, names), names.get(name)
+        if new is None:
+            return replace(self, spec=spec)
+        inside = in_place(self.spec, {part.name: part for part in self.parts})
+        own = {field: part.model_copy(update={"name": part_name(new, part.type)}) for field, part in inside.items()}
+        fields = {field: part.name for field, part in own.items()} | ({"renamed_from": name} if new in asked else {})
+        return replace(self, spec=spec.model_copy(update={"name": new, **fields}), parts=tuple(own.values()))
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,21 @@ class SavedBlocks:
         names = {spec.name for spec in specs} | set(without)
         kept = [saved for name, saved in self.by_name.items() if name not in names]
         return (*specs, *(described for saved in kept for described in (*saved.parts, saved.spec)))
+
+    def renamed(self, names: Mapping[str, str], asked: Collection[str]) -> "SavedBlocks":
+        """Return what the blocks are once these instances are renamed: all that refers to them follows.
+
+        One that has a block under its new name already is described by that. `asked` are the new names of those whose
+        description says so itself.
+        """
+        there = self.ids.keys()
+        found = {
+            names.get(name, name): saved.renamed(name, names, asked)
+            for name, saved in self.by_name.items()
+            if names.get(name) not in there
+        }
+        unreadable = {name: saved for name, saved in self.unreadable.items() if name not in names}
+        return SavedBlocks(found, unreadable, self.problems)
 
 
 async def read_blocks(prefect: PrefectApi) -> SavedBlocks:

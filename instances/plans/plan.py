@@ -32,6 +32,7 @@ class Action(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    RENAME = "rename"
     UNCHANGED = "unchanged"
 
 
@@ -103,6 +104,8 @@ class Plan:
     def summary(self) -> str:
         """The plan in a line: '3 to create, 1 to update, 0 to delete, 12 unchanged'."""
         verbs = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.DELETE: "to delete"}
+        if self.count(Action.RENAME):
+            verbs = {Action.RENAME: "to rename", **verbs}
         counted = [f"{self.count(action)} {words}" for action, words in verbs.items()]
         counted.append(f"{self.count(Action.UNCHANGED)} unchanged")
         return ", ".join([*counted, *(["something left out"] if self.problems else [])])

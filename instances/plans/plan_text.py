@@ -71,6 +71,8 @@ def step_text(step: Step) -> str:
             about = ", ".join(_main(step.after))
         case Action.DELETE:
             about = ", ".join(_LEFT[change.field](change.before) for change in step.changes if change.field in _LEFT)
+        case Action.RENAME:
+            return " ".join(f"{change.before} -> {change.after}: renamed" for change in step.changes)
         case Action.UPDATE | Action.UNCHANGED:
             about = ""
     return f"{step.label}: {about}" if about else step.label

@@ -108,6 +108,13 @@ class InstanceFields(BaseModel):
     )
     description: str = Field(default="", description="What the instance is for, in a sentence.")
     protect: bool = Field(default=False, description="Whether the instance must not be deleted.")
+    renamed_from: Name | None = Field(
+        default=None,
+        description=(
+            "The name that the instance had before: it keeps its rows, its history and all that belongs to it. "
+            "Once that is applied, it does no more, and can be left out."
+        ),
+    )
 
 
 class DefinedFields(BaseModel):

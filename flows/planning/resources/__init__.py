@@ -9,6 +9,7 @@ from flows.planning.resources.deployments import Deployments
 from flows.planning.resources.evidently_projects import Projects
 from flows.planning.resources.instance_blocks import Blocks
 from flows.planning.resources.instance_data import Data
+from flows.planning.resources.instance_renames import InstanceRenames
 from flows.planning.resources.instance_rows import Flows, Rows
 from flows.planning.resources.mlflow_experiments import Experiments
 from flows.planning.resources.model_resources import ModelResource, PerModel
@@ -18,6 +19,7 @@ MODEL_RESOURCES: tuple[ModelResource, ...] = (Experiments(), Projects())
 
 # In this order they are made; they are deleted in the reverse one.
 RESOURCE_KINDS: tuple[ResourceKind, ...] = (
+    InstanceRenames(),
     Blocks(),
     Rows(),
     Flows(),

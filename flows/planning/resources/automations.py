@@ -36,6 +36,11 @@ def retraining_name(model: str) -> str:
     return f"optaic: retrain {model} on drift"
 
 
+def renamed_automation(name: str, names: Mapping[str, str]) -> str:
+    """Return the name that an automation has once these instances are renamed."""
+    return {retraining_name(old): retraining_name(new) for old, new in names.items()}.get(name, name)
+
+
 def common_automations() -> Mapping[str, AutomationCore]:
     """Return the automations that are for all instances together, by name."""
     ours = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.optaic"}
@@ -99,7 +104,8 @@ class Automations:
     kind = "automation"
 
     async def plan(self, state: DesiredState, services: Services) -> Proposal:
-        recorded, wishes = services.repository.automations(), desired_automations(state)
+        wishes, names = desired_automations(state), state.renames.names
+        recorded = {renamed_automation(name, names): each for name, each in services.repository.automations().items()}
         actual = {
             name: _fields(automation, wishes.get(name, automation)) | {"on_record": recorded.get(name) == automation.id}
             for name, automation in (await _ours(services, _names(state, recorded), recorded)).items()

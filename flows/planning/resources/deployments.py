@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from uuid import UUID
 
 from definitions.contract import FlowKind
 from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
-from flows.planning.deployment_spec import DesiredDeployment, create_deployment, desired_deployment, update_deployment
+from flows.planning.deployment_spec import (
+    DesiredDeployment,
+    create_deployment,
+    desired_deployment,
+    successor_fields,
+    update_deployment,
+)
 from flows.planning.resources.live_runs import free_of_runs, live_runs
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
 from flows.reading.deployment_reader import DeploymentSnapshot, deployments_named, deployments_with_ids
@@ -40,9 +47,9 @@ class Deployments:
             name for name in actual if name.partition("/")[2] in known
         ]  # also of a flow that is called for no more
         steps = compare(self.kind, desired, actual, deleted=deleted)
-        going = {found.ours[s.name].deployment_id: s.name for s in steps if s.action is Action.DELETE}
-        names = {of: name.partition("/")[2] for of, name in going.items()}
-        at_work = [(names[of], f"{names[of]}: {what}") for of, what in await live_runs(services.prefect, going)]
+        going = {found.ours[s.name].deployment_id: s.instance for s in steps if s.action is Action.DELETE}
+        going |= {of: name for of, name in services.repository.leftover_deployments().items() if name in state.deleted}
+        at_work = [(going[of], f"{going[of]}: {what}") for of, what in await live_runs(services.prefect, going)]
         problems = (*_foreign(found), *await _nowhere(wishes, services))
         if state.cancel:
             cancelled = (f"{told}, and is cancelled" for _, told in at_work)
@@ -62,12 +69,16 @@ class Deployments:
         made = [step.name for step in steps if step.action is not Action.DELETE and step.name not in found.ours]
         maker, clock = _Maker(services, found, made), await server_clock(services.prefect)
 
+        leftovers = repository.leftover_deployments()
+
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
                 if step.name in found.ours:
                     await free_of_runs(services.prefect, step, found.ours[step.name].deployment_id, cancel=state.cancel)
-                    with suppress(NotInPrefect):  # somebody was faster
-                        await services.prefect.delete_deployment(found.ours[step.name].deployment_id)
+                    await _delete(services, found.ours[step.name].deployment_id)
+                for former in (of for of, name in leftovers.items() if name == step.instance):
+                    await free_of_runs(services.prefect, step, former, cancel=state.cancel)
+                    await _delete(services, former)
             else:
                 deployment = await maker.make(step, desired[step.name])
                 # Prefect schedules no tick from before now.
@@ -78,6 +89,11 @@ class Deployments:
             done(step)
 
         await run_concurrently(one, steps)
+
+
+async def _delete(services: Services, deployment_id: UUID) -> None:
+    with suppress(NotInPrefect):  # somebody was faster
+        await services.prefect.delete_deployment(deployment_id)
 
 
 class _Maker:
@@ -146,7 +162,11 @@ async def _found(state: DesiredState, services: Services, flows: Iterable[FlowRe
     ids = {flow.deployment_id: f"{flow.kind}/{flow.instance}" for flow in flows if flow.deployment_id}
     found = _ExistingDeployments(ids, services.owner_tag)
     for deployment in await deployments_with_ids(services.prefect, ids):
-        found.add(ids[deployment.deployment_id], deployment)
+        flow_name, _, instance = ids[deployment.deployment_id].partition("/")
+        if deployment.name != instance:  # its instance is renamed first, with a copy of it
+            fields = successor_fields(deployment.fields, deployment.name, instance)
+            deployment = replace(deployment, name=instance, fields=fields)
+        found.add(f"{flow_name}/{instance}", deployment)
     called_for = {f"{flow.kind}/{flow.instance}" for instance in state.instances for flow in instance.flows}
     for name, deployment in (await deployments_named(services.prefect, called_for - found.ours.keys())).items():
         found.add(name, deployment)

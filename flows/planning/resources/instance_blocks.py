@@ -7,6 +7,7 @@ from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
 from flows.planning.block_writer import BlockWriter, named_parts
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
+from flows.reading.block_reader import read_blocks
 from instances.errors import Problem
 from instances.plans.plan import Action, Fields, Step, compare
 from instances.specification.specs import AnySpec, ComponentSpec
@@ -35,12 +36,14 @@ class Blocks:
     ) -> None:
         specs = {spec.name: spec for spec in state.to_save}
         inside = {name: specs[name] for name in _inside(state)}
-        writer = BlockWriter(services.prefect, state.blocks)
+        # Those of renamed instances are other ones than when the plan was made.
+        there = await read_blocks(services.prefect) if state.renames.names else state.blocks
+        writer = BlockWriter(services.prefect, there)
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
                 with suppress(NotInPrefect):  # somebody was faster
-                    await services.prefect.delete_block(state.blocks.ids[step.name])
+                    await services.prefect.delete_block(there.ids[step.name])
             else:
                 spec = specs[step.name]
                 own = in_place(spec, inside)

@@ -68,29 +68,34 @@ class PerModel:
         self.resource = resource
 
     async def plan(self, state: DesiredState, services: Services) -> Proposal:
-        models = [instance.spec.name for instance in state.instances if isinstance(instance.spec, ModelSpec)]
+        models = {each.spec.name: each.kept_as for each in state.instances if isinstance(each.spec, ModelSpec)}
         if not models:  # what is not needed is not asked either
             return Proposal(())
         try:
-            return await asyncio.to_thread(self._compared, models, services)
+            return await asyncio.to_thread(self._compared, models, state, services)
         except OptaicError as error:
             return Proposal((), tuple(Problem(name, f"{', '.join(models)}: {error}") for name in models))
 
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
+        kept_as = {instance.spec.name: instance.kept_as for instance in state.instances}
+
         async def one(step: Step) -> None:
             try:
-                await asyncio.to_thread(self._make, step.name, services)
+                await asyncio.to_thread(self._make, step.name, kept_as[step.name], services)
             except OptaicError as error:  # of this model: the others go on
                 raise StepsRefused([Refusal(step, str(error), by=self.resource.server)]) from error
             done(step)
 
         await run_concurrently(one, steps)
 
-    def _compared(self, models: Sequence[str], services: Services) -> Proposal:
-        existing, applied = self.resource.existing(services), services.repository.applied(models, readable=True)
-        recorded = {name: each.handles.get(self.resource.handle) for name, each in applied.items()}
+    def _compared(self, models: Mapping[str, str], state: DesiredState, services: Services) -> Proposal:
+        kept, names = self.resource.existing(services), state.renames.names
+        existing = {name: kept[kept_as] for name, kept_as in models.items() if kept_as in kept}
+        on_record = {*models, *(old for old, new in names.items() if new in models)}
+        applied = services.repository.applied(on_record, readable=True)
+        recorded = {names.get(name, name): each.handles.get(self.resource.handle) for name, each in applied.items()}
         desired = {name: self.resource.state | {"id_in_row": True} for name in models}
         actual = {
             name: existing[name].fields | {"id_in_row": recorded.get(name) == existing[name].id}
@@ -99,9 +104,9 @@ class PerModel:
         }
         new = [name for name in models if name not in existing]
         with ThreadPoolExecutor(CONCURRENCY) as threads:
-            taken = zip(new, threads.map(lambda name: self.resource.taken(services, name), new), strict=True)
+            taken = zip(new, threads.map(lambda name: self.resource.taken(services, models[name]), new), strict=True)
             problems = tuple(Problem(name, f"{name}: {why}") for name, why in taken if why)
         return Proposal(compare(self.kind, desired, actual), problems)
 
-    def _make(self, name: str, services: Services) -> None:
-        services.writer.set_handle(name, self.resource.handle, self.resource.ensure(services, name))
+    def _make(self, name: str, kept_as: str, services: Services) -> None:
+        services.writer.set_handle(name, self.resource.handle, self.resource.ensure(services, kept_as))

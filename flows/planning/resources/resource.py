@@ -12,7 +12,8 @@ from flows.planning.deployment_spec import Storage
 from flows.reading.block_reader import SavedBlocks
 from instances.errors import OptaicError
 from instances.plans.plan import Fields, Step
-from instances.specification.applied import FlowRecord
+from instances.plans.renames import Renames, renamed_flows, renamed_names
+from instances.specification.applied import FlowRecord, RecordedName
 from instances.specification.resolution import FlowKey, ResolvedInstance
 from instances.specification.specs import AnySpec
 
@@ -21,10 +22,16 @@ CONCURRENCY = 4  # requests; more are slower: the server is the bottleneck
 
 @dataclass(frozen=True)
 class Record:
-    """What Postgres has on record when a plan is made: what the rows of all instances hold, by name, and all flows."""
+    """What Postgres has on record when a plan is made: the rows by name, all flows, and all names."""
 
     rows: Mapping[str, Fields] = field(default_factory=dict)
     flows: tuple[FlowRecord, ...] = ()
+    names: tuple[RecordedName, ...] = ()
+
+    def renamed(self, renames: Renames) -> "Record":
+        """Return what is on record once these instances are renamed."""
+        names = renames.names
+        return Record(renames.rows(self.rows), renamed_flows(self.flows, names), renamed_names(self.names, names))
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,9 @@ class DesiredState:
     have left goes too, and with `cancel` runs of theirs that are at work are cancelled. `record` is for
     planning: an apply writes what it says. `left_out` are instances that are not to be touched, whatever
     describes them: something is wrong with them, or with what they read.
+
+    `renames` are to be carried out first: all else here is as the world is then. `blocks_before` are the blocks as
+    they are until then.
     """
 
     instances: tuple[ResolvedInstance, ...]
@@ -46,6 +56,8 @@ class DesiredState:
     cancel: bool = False
     record: Record = field(default_factory=Record)
     left_out: frozenset[str] = frozenset()
+    renames: Renames = field(default_factory=Renames)
+    blocks_before: SavedBlocks = field(default_factory=lambda: SavedBlocks({}))
 
     @cached_property
     def surplus_flows(self) -> tuple[FlowKey, ...]:
