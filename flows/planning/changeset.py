@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from flows.planning.resources import DesiredState
 from instances.errors import OptaicError
 from instances.plans.plan import Plan
+from instances.plans.renames import look_alikes
 from instances.specification.types import PARTS, part_name
+from instances.storage.row_fields import recorded_spec
 from instances.world.wording import listed
 
 
@@ -44,6 +46,18 @@ class WouldRemoveAll(OptaicError):
         )
 
 
+class WouldReplace(OptaicError):
+    """An instance that goes, and one that is made, the same but for the name: that is mostly a rename."""
+
+    def __init__(self, pairs: Mapping[str, str]) -> None:
+        told = listed([f"{old!r} and create {new!r}" for old, new in pairs.items()])
+        said = listed([f"`renamed_from: {old}` in {new}" for old, new in pairs.items()])
+        super().__init__(
+            f"this would delete {told}, the same but for the name: history and rows would not go over. To rename, say "
+            f"{said}; to delete and create, say --yes."
+        )
+
+
 @dataclass(frozen=True)
 class Changeset:
     """A plan, with what it is to bring about; `members` has all instances, described or on record, with projects."""
@@ -51,6 +65,14 @@ class Changeset:
     plan: Plan
     state: DesiredState
     members: Mapping[str, str]
+
+    def check_replaced(self) -> None:
+        """Raise `WouldReplace` when an instance would go for one that is the same but for the name."""
+        on_record = self.state.record.rows
+        going = (recorded_spec(name, on_record[name]) for name in self.state.deleted if name in on_record)
+        coming = (each.spec for each in self.state.instances if each.spec.name not in on_record)
+        if pairs := look_alikes((spec for spec in going if spec is not None), coming):
+            raise WouldReplace(pairs)
 
     def check_fuse(self) -> None:
         """Raise `WouldRemoveMost` when more than half of one project's instances would go.

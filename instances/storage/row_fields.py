@@ -12,6 +12,7 @@ from definitions.contract import FlowKind
 from instances.plans.plan import Fields
 from instances.specification.fields import FlowSettings
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
+from instances.specification.specs import AnySpec, spec_adapter
 from instances.storage.tables import DEFINED, EdgeRow, FlowRow, InstanceRow
 
 
@@ -56,6 +57,15 @@ def readable_settings(stored: object) -> FlowSettings | None:
     """Return the settings of a flow as its row has them; None where they can't be read."""
     try:
         return FlowSettings.model_validate(stored)
+    except ValidationError:
+        return None
+
+
+def recorded_spec(name: str, fields: Fields) -> AnySpec | None:
+    """Return the spec of an instance as its row has it; None where that can't be read."""
+    own = {field: value for field, value in fields.items() if field not in {"flows", "applied_version"}}
+    try:
+        return spec_adapter.validate_python(own | {"name": name})
     except ValidationError:
         return None
 

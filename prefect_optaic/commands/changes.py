@@ -26,7 +26,7 @@ AllOrNothing = Annotated[
 ]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take instances over that belong to other projects.")]
 Cancel = Annotated[bool, typer.Option("--cancel", help="Cancel runs that are at work of what is deleted.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project's instances.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than half of a project, and what looks renamed.")]
 
 
 @app.command()
@@ -193,10 +193,11 @@ async def apply_in(
 
 def _doubt(changeset: "Changeset", *, named: bool) -> "OptaicError | None":
     """Return why a person should say that a plan is what is wanted; None where nobody need be asked."""
-    from flows.planning.changeset import WouldRemoveAll, WouldRemoveMost
+    from flows.planning.changeset import WouldRemoveAll, WouldRemoveMost, WouldReplace
 
     try:
+        changeset.check_replaced()
         changeset.check_emptied() if named else changeset.check_fuse()
-    except (WouldRemoveAll, WouldRemoveMost) as error:
+    except (WouldRemoveAll, WouldRemoveMost, WouldReplace) as error:
         return error
     return None
