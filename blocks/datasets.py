@@ -5,14 +5,21 @@ from pydantic import BaseModel, Field
 from blocks.base import InstanceBlock
 from blocks.components import AccessorInstance, PipelineInstance, StoreInstance
 from instances.specification.fields import FlowFields, RunnableFields, SignalFields
+from instances.specification.types import DELTA, SIMPLE
 
 
 class PartFields(BaseModel):
     """The parts of a dataset, as blocks of their own; its spec has their names."""
 
     pipeline_instance: PipelineInstance = Field(description="Where the rows come from.")
-    store_instance: StoreInstance = Field(description="Where the versions of the rows are kept.")
-    accessor_instance: AccessorInstance = Field(description="How the rows are read by others.")
+    store_instance: StoreInstance = Field(
+        default_factory=lambda: StoreInstance(definition=DELTA),
+        description="Where the versions of the rows are kept; delta when left out.",
+    )
+    accessor_instance: AccessorInstance = Field(
+        default_factory=lambda: AccessorInstance(definition=SIMPLE),
+        description="How the rows are read by others; simple when left out.",
+    )
 
 
 class DatasetInstance(FlowFields, RunnableFields, InstanceBlock, PartFields):
@@ -46,14 +53,12 @@ class SignalInstance(SignalFields, DatasetInstance):
     )
     _code_example = """
 ```python
-from blocks import AccessorInstance, PipelineInstance, SignalInstance, StoreInstance
+from blocks import PipelineInstance, SignalInstance
 
 SignalInstance(
     pipeline_instance=PipelineInstance(
         definition="expression", config={"expression": "REF(close, 21) / REF(close, 252) - 1"}
     ),
-    store_instance=StoreInstance(definition="delta"),
-    accessor_instance=AccessorInstance(definition="simple"),
     upstream_refs=[{"instance": "prices"}],
     signal_spec={"min": -1, "max": 20},
 ).save("momentum")

@@ -1,6 +1,6 @@
 """Errors of the control plane: what, which value, and the remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from research.errors import nearest, shown
@@ -24,6 +24,13 @@ class Problem(str):
         problem = super().__new__(cls, text)
         problem.instance = instance
         return problem
+
+
+def located(problem: Problem, places: Mapping[str, str]) -> Problem:
+    """Return a problem with the place where its instance is described, as it is where that is not known or told."""
+    place = places.get(problem.instance)
+    told = place is None or not place or place in problem
+    return problem if told else Problem(problem.instance, f"{problem} ({place})")
 
 
 class InvalidSpec(OptaicError):

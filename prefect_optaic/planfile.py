@@ -1,6 +1,7 @@
 """Plan files: what `optaic plan --out` keeps and `optaic apply PLAN` carries out, if the world is still the same."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ class _SavedPlan(BaseModel):
     problems: tuple[tuple[str, str], ...] = ()  # of what the manifest describes in a way that can't be read
     broken: frozenset[str] = frozenset()
     adopt: bool = False
+    places: Mapping[str, str] = {}
 
 
 def is_plan(path: Path) -> bool:
@@ -76,6 +78,7 @@ def write_plan(path: Path, scope: "Scope", changeset: "Changeset") -> None:
         problems=tuple((problem.instance, problem) for problem in scope.problems if isinstance(problem, Problem)),
         broken=scope.broken,
         adopt=scope.adopt,
+        places=scope.places,
     )
     write(path, (kept.model_dump_json(indent=2) + "\n").encode())
 
@@ -103,6 +106,7 @@ def read_scope(path: Path) -> "Scope":
         problems=problems,
         broken=kept.broken,
         adopt=kept.adopt,
+        places=kept.places,
     )
 
 

@@ -19,7 +19,7 @@ from instances.specification.applied import FlowRecord
 from instances.specification.fields import SignalSpec
 from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
-from instances.specification.types import PARTS, part_name
+from instances.specification.types import DEFAULT_PARTS, PARTS, part_name
 from instances.specification.values import Name
 from instances.world.clock import next_tick
 from instances.world.wording import a, moment
@@ -61,8 +61,7 @@ def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tu
             "definition_version": experiment.definition_version,
             "config": experiment.config,
         },
-        "store_instance": {"definition": "delta"},
-        "accessor_instance": {"definition": "simple"},
+        **{field: dict(part) for field, part in DEFAULT_PARTS.items()},
     }
     named = {field: part_name(name, type_) for field, type_ in PARTS.items()}
     column = str(experiment.config.get("value_column", signal_spec.value_column))

@@ -12,6 +12,7 @@ from flows.reading.deployment_reader import deployments_named
 from instances.errors import UnknownInstance
 from instances.specification.specs import AnySpec
 from instances.specification.types import in_place, part_names, type_of
+from instances.storage.row_fields import recorded_rows
 
 
 async def adopt(services: Services, names: Collection[str] = ()) -> list[str]:
@@ -21,7 +22,7 @@ async def adopt(services: Services, names: Collection[str] = ()) -> list[str]:
     makes it match. An instance on record whose block is gone gets its block again, with its parts as they were
     applied; a block whose parts alone are gone is joined with them again. Raises `UnknownInstance`.
     """
-    blocks = await read_blocks(services.prefect)
+    blocks = (await read_blocks(services.prefect)).beside(recorded_rows(services.engine))
     lost = _lost(services.repository.specs(), blocks, names)
     adopted = await _adopt_deployments(services, names, blocks, lost.on_record)
     writer = BlockWriter(services.prefect, blocks)

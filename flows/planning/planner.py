@@ -16,7 +16,7 @@ from flows.planning.resources import RESOURCE_KINDS, DesiredState
 from flows.planning.resources.resource import Proposal, Record, Refusal, StepsRefused
 from flows.planning.scope import Scope
 from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
-from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance
+from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance, located
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
 from instances.plans.renames import find_renames, former_references, kept_names, present_names
@@ -59,8 +59,8 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     `InvalidSpec` with every problem found where that can't be, as with a deletion that was asked for, and where
     the scope asks for all or nothing.
     """
-    before = await read_blocks(services.prefect)
     names, rows = services.repository.names(), recorded_rows(services.engine)
+    before = (await read_blocks(services.prefect)).beside(rows)
     in_file = {spec.name for spec in scope.specs} | scope.broken
     everything = before.merged(scope.specs, without=scope.broken)
     renames = find_renames(everything, in_file, rows, names, adopt=scope.adopt)
@@ -89,16 +89,16 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
         broken=scope.broken | unreadable.keys() | gone.keys(),
         kept_as=kept_names(record.names, (spec.name for spec in staying)),
     )
+    of_specs = [*gone.values(), *resolved.problems]
+    if not scope.adopt:
+        of_specs += _of_other_projects(scope.specs, blocks, record.rows)
     wrong = [
         *scope.problems,
         *renames.problems,
         *blocks.problems,
         *unreadable.values(),
-        *gone.values(),
-        *resolved.problems,
+        *(located(each, scope.places) for each in of_specs),
     ]
-    if not scope.adopt:
-        wrong += _of_other_projects(scope.specs, blocks, record.rows)
     state = DesiredState(
         resolved.instances,
         storage,

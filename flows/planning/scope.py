@@ -1,7 +1,7 @@
 """Scope: what a plan is asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from instances.errors import OptaicError
 from instances.specification.specs import AnySpec
@@ -28,7 +28,8 @@ class Scope:
     described any more go: of the manifest's projects where there is one. `destroy` names instances that go
     although they are described; with `data` what they have left goes too, and with `cancel` runs of theirs that are
     at work are cancelled. With `all_or_nothing` one problem stops all. With `adopt` the manifest may take over
-    instances of other projects.
+    instances of other projects. `places` says, by name, where in a manifest of several files or lists an instance is
+    described, for what is wrong with it.
     """
 
     manifest: tuple[AnySpec, ...] | None = None
@@ -41,6 +42,7 @@ class Scope:
     all_or_nothing: bool = False
     adopt: bool = False
     cancel: bool = False
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def specs(self) -> tuple[AnySpec, ...]:

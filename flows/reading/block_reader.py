@@ -13,7 +13,7 @@ from flows.integrations.prefect_api import Json, PrefectApi
 from instances.errors import OptaicError, Problem
 from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
-from instances.specification.types import TYPES, followed, in_place, part_name
+from instances.specification.types import DEFAULT_PARTS, TYPES, followed, in_place, part_name
 from instances.world.wording import a
 from research.errors import shown
 
@@ -23,6 +23,7 @@ def block_slug(type_: str) -> str:
     return f"optaic-{type_.replace('_', '-')}-instance"
 
 
+_PLUGIN = {"definition", "definition_version", "config"}  # what of a part's fields says what it does
 TYPE_WITH_SLUG: Mapping[str, str] = {block_slug(type_): type_ for type_ in TYPES}
 
 
@@ -38,11 +39,29 @@ class BlocksNotRegistered(OptaicError):
 
 @dataclass(frozen=True)
 class SavedBlock:
-    """One block document with the spec that it describes; `parts` are those described in place."""
+    """One block document with the spec that it describes; `parts` are those described in place.
+
+    `unsaid` are the fields of parts that it says nothing of: those are the default ones.
+    """
 
     document_id: UUID
     spec: AnySpec
+    block_name: str  # of its block type, as people see it
     parts: tuple[ComponentSpec, ...] = ()
+    unsaid: tuple[str, ...] = ()
+
+    def lost(self, rows: Mapping[str, Json]) -> tuple[str, ...]:
+        """Return the fields of `unsaid` whose parts were others when it was applied, as the `rows` have them."""
+        before = rows.get(self.spec.name, {})
+        if before.get("type") != self.spec.type:
+            return ()
+        now = {part.name: part.model_dump(include=_PLUGIN) for part in self.parts}
+        applied = {field: rows.get(str(before.get(field)), {}) for field in self.unsaid}
+        return tuple(
+            field
+            for field, part in applied.items()
+            if before.get(field) != (name := getattr(self.spec, field)) or not now[name].items() <= part.items()
+        )
 
     def renamed(self, name: str, names: Mapping[str, str], asked: Collection[str]) -> "SavedBlock":
         """Return the same block with the new names of what it refers to, and with its own where it has one."""
@@ -57,10 +76,7 @@ class SavedBlock:
 
 @dataclass(frozen=True)
 class UnreadableBlock:
-    """One block document that describes nothing valid, and why; `lost` are the fields of parts that it has not.
-
-    Prefect takes a reference out of a block when what it referred to is deleted.
-    """
+    """One block document that describes nothing valid, and why; `lost` are the fields of parts that it has not."""
 
     document_id: UUID
     type: str
@@ -122,6 +138,20 @@ class SavedBlocks:
         unreadable = {name: saved for name, saved in self.unreadable.items() if name not in names}
         return SavedBlocks(found, unreadable, self.problems)
 
+    def beside(self, rows: Mapping[str, Json]) -> "SavedBlocks":
+        """Return the same beside the rows of what was applied: a part that a block says nothing of, and had, is lost.
+
+        Prefect takes the reference to a block that is deleted out of those that refer to it.
+        """
+        lost = {name: fields for name, saved in self.by_name.items() if (fields := saved.lost(rows))}
+        unreadable = dict(self.unreadable)
+        for name, fields in lost.items():
+            saved, problem = self.by_name[name], "; ".join(f"{field}: is missing" for field in fields)
+            unreadable[name] = UnreadableBlock(saved.document_id, saved.spec.type, saved.block_name, problem, fields)
+        return replace(
+            self, by_name={n: saved for n, saved in self.by_name.items() if n not in lost}, unreadable=unreadable
+        )
+
 
 async def read_blocks(prefect: PrefectApi) -> SavedBlocks:
     """Return what the instance blocks describe. Raises `BlocksNotRegistered`."""
@@ -144,14 +174,15 @@ def described(documents: Sequence[Json]) -> SavedBlocks:
             told = f"{name}: is the name of {a(other)} and of {a(own_type)} block; delete one of them"
             problems.append(Problem(name, told))
             continue
+        block_name = document["block_type"]["name"]
         try:
             spec, parts = specs_of(own_type, name, document["data"], _referred(document))
         except BlockMistakes as error:
-            block_name = document["block_type"]["name"]
             lost = tuple(part for part in TYPES[own_type].parts if part not in document["data"])
             unreadable[name] = UnreadableBlock(document_id, own_type, block_name, str(error), lost)
         else:
-            found[name] = SavedBlock(document_id, spec, parts)
+            unsaid = tuple(part for part in TYPES[own_type].parts if part not in document["data"])
+            found[name] = SavedBlock(document_id, spec, block_name, parts, unsaid)
     return SavedBlocks(found, unreadable, tuple(problems))
 
 
@@ -174,9 +205,12 @@ def specs_of(
     """Return what the data of a block describes under a name, and the parts that it describes in place.
 
     `part_names` has, for each field of a part, the name of the block that it refers to; a part without one was
-    described in place, and is named after this instance. Raises `BlockMistakes`.
+    described in place, and is named after this instance. One that nothing is said of is the default one, in the
+    instance's own project. Raises `BlockMistakes`.
     """
     types = TYPES[type_].parts
+    shared = {"project": data["project"]} if "project" in data else {}
+    data = {field: {**shared, **DEFAULT_PARTS[field]} for field in types if field in DEFAULT_PARTS} | dict(data)
     names = {at: part_names.get(at) or part_name(name, part_type) for at, part_type in types.items()}
     spec, mistakes = _parsed(type_, name, {**data, **names})
     mistakes += [f"{at}: is missing" for at in types if at not in data]

@@ -25,8 +25,13 @@ from instances.specification.specs import (
 )
 
 PIPELINE_PART = "pipeline_instance"
+DELTA, SIMPLE = "delta", "simple"
 PARTS: Mapping[str, str] = MappingProxyType(
     {PIPELINE_PART: "pipeline", "store_instance": "store", "accessor_instance": "accessor"}
+)
+# What the parts of a dataset are where nothing is said of them.
+DEFAULT_PARTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"store_instance": {"definition": DELTA}, "accessor_instance": {"definition": SIMPLE}}
 )
 BACKTEST_ROLES = (
     Role("assets"),

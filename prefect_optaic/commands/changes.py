@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 Manifest = Annotated[
-    Path | None, typer.Argument(help="A YAML file that describes instances; without one, their blocks do.")
+    Path | None,
+    typer.Argument(help="A YAML file or a folder of them; without one, blocks describe what there is to be."),
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete instances that are not described any more.")]
 AllOrNothing = Annotated[
@@ -68,7 +69,8 @@ def plan(
 @app.command()
 def apply(
     file: Annotated[
-        Path | None, typer.Argument(help="A manifest, or a plan that was kept; without one, the blocks describe.")
+        Path | None,
+        typer.Argument(help="A manifest, a folder of them, or a plan that was kept; without one, blocks describe."),
     ] = None,
     prune: Prune = False,
     adopt: Adopt = False,
@@ -142,7 +144,7 @@ def _scope(manifest: Path | None, *, prune: bool, adopt: bool = False) -> "Scope
     if manifest is None:
         return Scope(prune=prune)
     found = look_through(manifest)
-    return Scope(found.specs, prune, project=found.project, problems=found.problems, broken=found.broken, adopt=adopt)
+    return replace(found.scope, prune=prune, adopt=adopt)
 
 
 def _waiting(message: str) -> None:

@@ -37,6 +37,7 @@ from instances.specification.specs import (
     PortfolioOptimizerSpec,
     SignalInstanceSpec,
 )
+from instances.specification.types import DEFAULT_PARTS
 from tests.blocks.addresses import DOCS_URL, addresses, importing_blocks
 
 RESOURCE_KINDS: list[type[Block]] = [getattr(blocks, name) for name in blocks.__all__]
@@ -188,7 +189,7 @@ def test_it_has_the_fields_of_its_spec(block: type[InstanceBlock]) -> None:
 def test_it_requires_what_its_spec_requires(block: type[InstanceBlock]) -> None:
     in_block = {name for name, field in own_fields(block).items() if field.is_required()}
     in_spec = {name for name, field in SPECS[block].model_fields.items() if field.is_required()}
-    assert in_block == in_spec - {"name", "type"}
+    assert in_block == in_spec - {"name", "type", *DEFAULT_PARTS}  # a spec names them, whoever chose them
 
 
 @pytest.mark.parametrize("block", COMPONENTS)
@@ -286,7 +287,18 @@ def test_a_block_document_gives_back_the_block() -> None:
 
 def test_a_document_from_before_a_field_was_there_still_loads() -> None:
     required = {name for name, field in own_fields(SignalInstance).items() if field.is_required()}
-    assert required == {"pipeline_instance", "store_instance", "accessor_instance"}
+    assert required == {"pipeline_instance"}
+
+
+@pytest.mark.parametrize("block", [DatasetInstance, SignalInstance])
+def test_a_dataset_has_delta_and_simple_where_nothing_is_said(block: type[DatasetInstance]) -> None:
+    pipeline = PipelineInstance(definition="csv")
+    said = block(
+        pipeline_instance=pipeline,
+        store_instance=StoreInstance(definition="delta"),
+        accessor_instance=AccessorInstance(definition="simple"),
+    )
+    assert described(block(pipeline_instance=pipeline)) == described(said)
 
 
 def test_a_form_with_a_mistake_says_what_is_wrong() -> None:

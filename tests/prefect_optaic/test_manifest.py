@@ -80,7 +80,7 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
         """,
     )
     assert len(found) == 5
-    assert found[0].endswith("unknown key 'owner'; there are: project, instances")
+    assert found[0].endswith("unknown key 'owner'; there are: project, defaults, instances")
     assert found[1] == "instance 1: is not a mapping but 'prices'"
     assert found[2] == (
         "Prices!: name: must be of lowercase letters, digits and dashes, 63 at most, and end in no dash, not 'Prices!'"

@@ -82,7 +82,7 @@ def test_keys_that_are_no_fields_count_for_nothing() -> None:
     [
         (parts(on_stale="perhaps"), "on_stale: must be one of 'block', 'refresh' or 'warn', not 'perhaps'"),
         (parts(source_retry=15), "source_retry: a duration needs a unit: write '15m', '2h' or '7d'"),
-        (parts(store_instance=...), "store_instance: is missing"),
+        (parts(pipeline_instance=...), "pipeline_instance: is missing"),
         (parts(store_instance=None), "store_instance: must be a mapping of fields, not None"),
         (parts(store_instance={}), "store_instance.definition: is missing"),
         (
@@ -103,6 +103,36 @@ def test_a_part_with_mistakes_makes_what_refers_to_it_unreadable_too() -> None:
     broken = parts(pipeline_instance={"definition": "csv", "config": 1})
     found = described([document("dataset", "prices", broken, {"pipeline_instance": "shared"})])
     assert problem_of(found) == "pipeline_instance.config: must be a mapping of fields, not 1"
+
+
+def test_what_is_not_said_of_store_and_accessor_is_delta_and_simple() -> None:
+    said, unsaid = (
+        described([document("dataset", "prices", data)]).by_name["prices"]
+        for data in (parts(), parts(store_instance=..., accessor_instance=...))
+    )
+    assert (unsaid.spec, unsaid.parts) == (said.spec, said.parts)
+    assert (said.unsaid, unsaid.unsaid) == ((), ("store_instance", "accessor_instance"))
+
+
+@pytest.mark.parametrize(
+    ("applied", "lost"),
+    [
+        ({}, ()),  # never applied
+        ({"prices-store": {"definition": "delta", "definition_version": None, "config": {}}}, ()),
+        ({"prices-store": {"definition": "other", "definition_version": None, "config": {}}}, ("store_instance",)),
+        ({"shared": {"definition": "delta", "definition_version": None, "config": {}}}, ("store_instance",)),
+    ],
+)
+def test_a_store_that_an_applied_block_had_and_says_nothing_of_is_lost(applied: Json, lost: tuple[str, ...]) -> None:
+    rows = {**applied, "prices": {"type": "dataset", "store_instance": next(iter(applied))}} if applied else {}
+    found = described([document("dataset", "prices", parts(store_instance=...))]).beside(rows)
+    assert found.names >= {"prices"}
+    assert [block.lost for block in found.unreadable.values()] == ([lost] if lost else [])
+    assert ("prices" in found.by_name) is not bool(lost)
+    if lost:
+        assert str(found.unreadable["prices"]) == (
+            "its Dataset Instance block can't be read: store_instance: is missing"
+        )
 
 
 def test_of_two_blocks_with_one_name_the_first_counts() -> None:
