@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from definitions.errors import InvalidConfig
+from definitions.status_aggregation import DEFAULT_CONTRACT, Aggregation, aggregation_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,25 +55,6 @@ class Role:
     name: str
     required: bool = True
     many: bool = False
-
-
-DEFAULT_PRIORITY = (
-    "ERROR",
-    "UNKNOWN",
-    "NOT_INITIALIZED",
-    "STALE",
-    "STALE_SOURCE_DELAYED",
-    "RUNNING",
-    "READY",
-)
-
-
-@dataclass(frozen=True)
-class Aggregation:
-    """How an instance's status follows from those of its flows, the most severe status first."""
-
-    aggregation_method: str = "min_severity"
-    status_priority: tuple[str, ...] = DEFAULT_PRIORITY
 
 
 class Credentials(Protocol):
@@ -279,6 +261,8 @@ class Definition:
     `factory(parameters, resources)` makes the plugin: a `Pipeline`, a `Store`, ... according to `kind`.
     `uses(parameters)` names what else decides what the plugin computes, like the operators of an expression.
     `packages` are those that what it makes needs wherever it is loaded again, beside scikit-learn and NumPy.
+    `status_aggregation_contract` says how the status of an instance follows from those of its flows:
+    `{"aggregation_method": "min_severity", "status_priority": [...]}`. Raises `InvalidContract` for a wrong one.
     """
 
     kind: Kind
@@ -289,13 +273,20 @@ class Definition:
     factory: Factory
     flows: tuple[FlowKind, ...] = ()
     roles: tuple[Role, ...] = ()
-    aggregation: Aggregation = field(default_factory=Aggregation)
+    status_aggregation_contract: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_CONTRACT, hash=False)
     uses: Callable[[Any], tuple[str, ...]] = field(default=lambda parameters: ())
     packages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        aggregation_of(self.status_aggregation_contract, self.ref)
 
     @property
     def ref(self) -> str:
         return f"{self.kind} {self.name}@{self.version}"
+
+    @cached_property
+    def aggregation(self) -> Aggregation:
+        return aggregation_of(self.status_aggregation_contract, self.ref)
 
     @property
     def requirements(self) -> tuple[str, ...]:

@@ -17,12 +17,13 @@ class DefinitionError(Exception):
 class UnknownDefinition(DefinitionError):
     """No installed package brings a definition of that kind and name."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], broken: Iterable[str] = ()) -> None:
         names = sorted(known)
         super().__init__(
             f"there is no {kind} definition named {shown(name)}.{did_you_mean(name, names)} "
             f"Installed: {', '.join(names) or 'none'}. "
-            "Install the package that brings it (entry point group 'optaic.definitions'), or correct the name."
+            + "".join(f"It may be of a package that is broken: {each} " for each in broken)
+            + "Install the package that brings it (entry point group 'optaic.definitions'), or correct the name."
         )
 
 

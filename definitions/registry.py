@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from definitions.contract import Definition, Kind
-from definitions.errors import BrokenPackage, DefinitionConflict, UnknownDefinition, UnknownVersion
+from definitions.errors import BrokenPackage, DefinitionConflict, DefinitionError, UnknownDefinition, UnknownVersion
 
 GROUP = "optaic.definitions"
 
@@ -13,8 +13,12 @@ GROUP = "optaic.definitions"
 class Registry:
     """Definitions by kind, name and version; never changes once made."""
 
-    def __init__(self, definitions: Iterable[Definition]) -> None:
-        """Raises `DefinitionConflict` when two different contents claim one version."""
+    def __init__(self, definitions: Iterable[Definition], broken: Iterable[BrokenPackage] = ()) -> None:
+        """Raises `DefinitionConflict` when two different contents claim one version.
+
+        `broken` says which installed packages bring nothing, for they can't be loaded.
+        """
+        self.broken = tuple(broken)
         self._by_name: dict[tuple[Kind, str], dict[int, Definition]] = {}
         for definition in definitions:
             versions = self._by_name.setdefault((definition.kind, definition.name), {})
@@ -26,7 +30,8 @@ class Registry:
         """Return that version, the newest when it is None. Raises `UnknownDefinition` or `UnknownVersion`."""
         versions = self._by_name.get((kind, name))
         if versions is None:
-            raise UnknownDefinition(kind, name, (other for of_kind, other in self._by_name if of_kind is kind))
+            known = (other for of_kind, other in self._by_name if of_kind is kind)
+            raise UnknownDefinition(kind, name, known, map(str, self.broken))
         if version is None:
             return versions[max(versions)]
         if version not in versions:
@@ -48,17 +53,24 @@ class Registry:
 def default_registry() -> Registry:
     """Return the definitions of all installed packages, through the entry points of `optaic.definitions`.
 
-    Raises `BrokenPackage` when an entry point can't be loaded, `DefinitionConflict` as `Registry` does.
+    A package that can't be loaded is `broken`, and stops no other. Raises `DefinitionConflict` as `Registry` does.
     """
-    return Registry(
-        definition for entry_point in sorted(entry_points(group=GROUP)) for definition in _load(entry_point)
-    )
+    definitions: list[Definition] = []
+    broken: list[BrokenPackage] = []
+    for entry_point in sorted(entry_points(group=GROUP)):
+        try:
+            definitions += _load(entry_point)
+        except BrokenPackage as error:
+            broken.append(error)
+    return Registry(definitions, broken)
 
 
 def _load(entry_point: EntryPoint) -> tuple[Definition, ...]:
     package = entry_point.dist.name if entry_point.dist else "an unnamed package"
     try:
         definitions = tuple(entry_point.load()())
+    except DefinitionError as error:  # a definition refuses what it is made of, in words for people
+        raise BrokenPackage(package, entry_point.name, entry_point.value, str(error)) from error
     except Exception as error:  # it is code of others: whatever it raises, the user must learn whose it is
         raise BrokenPackage(package, entry_point.name, entry_point.value, repr(error)) from error
     for definition in definitions:

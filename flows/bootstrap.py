@@ -4,6 +4,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from prefect import State, flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
@@ -15,7 +16,7 @@ from flows.drawing.lineage_svg import save_lineage
 from flows.integrations.services import opened
 from flows.planning.planner import BOOTSTRAP, apply_plan, make_plan, storage_of_bootstrap
 from flows.planning.scope import Scope
-from flows.reading.status_reader import read_all_flows
+from flows.reading.status_reader import aggregation_of, read_all_flows
 from flows.running.frame import FORESEEN
 from flows.running.run_names import housekeeping_name
 from instances.errors import held_text
@@ -64,7 +65,7 @@ async def _bootstrap(prune: bool) -> BootstrapResult:
         if changeset.plan.changes:
             now = dt.datetime.now(dt.UTC)
             _, world = await read_all_flows(services, now)
-            await save_lineage(services.prefect, lay_out_lineage(world, now))
+            await save_lineage(services.prefect, lay_out_lineage(world, partial(aggregation_of, services), now))
     changeset.plan.check_whole()
     counts = Counter(step.action for step in changeset.plan.steps)
     logger.info(changeset.plan.summary)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from prefect import State, flow, get_run_logger
@@ -16,7 +17,7 @@ from flows.planning.resources.instance_renames import clear_leftovers
 from flows.reading.run_reader import PrefectReader
 from flows.reading.server_clock import server_clock, server_now
 from flows.reading.standstill_reader import SWEEP, swept_message
-from flows.reading.status_reader import read_all_flows
+from flows.reading.status_reader import aggregation_of, read_all_flows
 from flows.running.events import emit_overdue
 from flows.running.run_messages import superfluous_sweep_message
 from flows.running.run_names import housekeeping_name
@@ -83,7 +84,7 @@ async def sweep_once(services: Services, patience: StuckTimeouts) -> CascadeResu
     _withdraw(services, world)
     await clear_leftovers(services)
     looked = await start_due_in(world, services, [flow.flow_id for flow in flows], now)
-    await save_lineage(prefect, lay_out_lineage(looked.world, now))
+    await save_lineage(prefect, lay_out_lineage(looked.world, partial(aggregation_of, services), now))
     log_decisions(replace(looked, decisions=tuple(d for d in looked.decisions if isinstance(d, Start))), logger)
     logger.info("looked at %d flows, started %d", len(flows), len(looked.started))
     return looked

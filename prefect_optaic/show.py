@@ -74,7 +74,7 @@ def as_json(lines: Iterable[InstanceStatus]) -> list[dict[str, Any]]:
 
 
 def show_status(console: Console, lines: Iterable[InstanceStatus], now: dt.datetime) -> None:
-    """Print the board with a row for each flow.
+    """Print the board with a row for each flow, and one before them for an instance that has several.
 
     To a file or a pipe each row is one line, as long as it is; on a narrow terminal a reason has lines of its own.
     """
@@ -110,9 +110,10 @@ class _Row:
 
 
 def _status_rows(line: InstanceStatus, now: dt.datetime) -> Iterator[_Row]:
-    """Yield a row for each flow of an instance, and one for an instance that has none yet."""
-    if not line.flows:
-        yield _Row((line.instance, line.type, "", line.status.value, ""), line.status, one_line_reason(line.reason))
+    """Yield a row for each flow of an instance, and one for the instance itself where that is not the same."""
+    if len(line.flows) != 1:
+        since = moment(line.since, now) if line.since else ""
+        yield _Row((line.instance, line.type, "", line.status.value, since), line.status, one_line_reason(line.reason))
     yield from (_status_row(line, flow, now) for flow in line.flows)
 
 

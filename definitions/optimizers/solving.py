@@ -1,6 +1,6 @@
 """Solving: skfolio's answer to a portfolio problem, checked, or the reason why there is none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ from definitions.errors import Infeasible, UnknownEntities
 from definitions.optimizers.constraints import OptimizerParameters
 from definitions.optimizers.estimates import Estimate
 from definitions.optimizers.limits import Limit, broken, cleaned, diagnosis, limits_of, named, net_leverage
+from definitions.status_aggregation import DEFAULT_CONTRACT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,13 +115,14 @@ def optimizer_definition(
     factory: Callable[[P], Optimizer],
     signal_required: bool = False,
     covariance: bool = True,
+    status_aggregation_contract: Mapping[str, Any] = DEFAULT_CONTRACT,
 ) -> Definition:
     """Return the definition of an optimizer: its flow, and the roles that its upstreams can play.
 
     `factory` makes it of its parameters, so the optimizer's class will do.
     `prices` are what its weights are of, `signal` says what to expect of them (or only which of them there
     are to choose from), `covariance` how they move together: a dataset with a row for each entity and a
-    value column for each entity, per day.
+    value column for each entity, per day. Raises `InvalidContract` for a wrong contract.
     """
 
     def made(given: Any, resources: Resources) -> Optimizer:
@@ -138,4 +140,5 @@ def optimizer_definition(
         factory=made,
         flows=(FlowKind.OPTIMIZE,),
         roles=tuple(roles),
+        status_aggregation_contract=status_aggregation_contract,
     )

@@ -3,13 +3,17 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate
+from types import MappingProxyType
 
+from definitions.status_aggregation import Aggregation
 from flows.drawing.layers import LayeredGraph
 from flows.drawing.packing import Rectangle, pack
+from instances.rules.instance_status import statuses_of_instances
 from instances.rules.status import FlowStatus, judge
 from instances.world.facts import Edge, FlowId, World
 from instances.world.lineage import children_of, reachable, topological
@@ -20,6 +24,7 @@ AISLE = 70.0  # between two layers at least; more where many edges go
 APART = 24.0  # between components that no edge joins
 _DUMMY = 2.0  # where an edge passes a layer
 _LETTER = 7.2  # the width of a letter, at 12 pixels
+_SMALL_LETTER = 6.0  # at 9.5 pixels, most of them capitals
 
 
 class EdgeKind(StrEnum):
@@ -39,7 +44,10 @@ class EdgeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Node:
-    """One flow: what its box says, and where the box is; `x` and `y` are of its upper left corner."""
+    """One flow: what its box says, and where the box is; `x` and `y` are of its upper left corner.
+
+    `whole` is the status of its instance, where that has further flows.
+    """
 
     flow_id: FlowId
     label: str
@@ -48,6 +56,12 @@ class Node:
     x: float
     y: float
     width: float
+    whole: FlowStatus | None = None
+
+    @property
+    def status_text(self) -> str:
+        """What the box says of its status."""
+        return _status_text(self.status, self.whole)
 
 
 @dataclass(frozen=True)
@@ -80,27 +94,39 @@ class Graph:
         """Hash of what it shows: equal for two graphs of the same flows, statuses and edges."""
         labels = {node.flow_id: node.label for node in self.nodes}
         links = [[labels[link.upstream], labels[link.downstream], link.kind] for link in self.links]
-        shown = [[[node.label, node.status] for node in self.nodes], links]
+        shown = [[[node.label, node.status_text] for node in self.nodes], links]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
-def lay_out_lineage(world: World, now: dt.datetime) -> Graph:
-    """Return the picture of the flows of `world`, each with its status at `now`."""
-    return lay_out(world, {flow_id: judge(flow, world, now).status for flow_id, flow in world.items()})
+def lay_out_lineage(world: World, aggregation_of: Callable[[str], Aggregation], now: dt.datetime) -> Graph:
+    """Return the picture of the flows of `world`, each with its status at `now` and that of its instance.
+
+    `aggregation_of` returns the contract of an instance by its name.
+    """
+    statuses = {flow_id: judge(flow, world, now).status for flow_id, flow in world.items()}
+    return lay_out(world, statuses, statuses_of_instances(world, aggregation_of, now))
 
 
-def lay_out(world: World, statuses: Mapping[FlowId, FlowStatus]) -> Graph:
+def lay_out(
+    world: World, statuses: Mapping[FlowId, FlowStatus], wholes: Mapping[str, FlowStatus] = MappingProxyType({})
+) -> Graph:
     """Return where each flow and each edge is drawn; an edge to a flow that is not in `world` is left out.
+
+    `wholes` are the statuses of instances, which are drawn where an instance has several flows.
 
     What hangs together is drawn in layers, and these pieces are packed on a page. The same flows are drawn in the
     same way, in whatever order they come.
     """
     edges = _read_edges(world)
     components = _find_components(edges)
-    single = max((_measure_width(world[each[0]].label) for each in components if len(each) == 1), default=0.0)
+    flows = Counter(flow.instance for flow in world.values())
+    boxes = {
+        flow_id: _Box(flow.label, statuses[flow_id], wholes.get(flow.instance) if flows[flow.instance] > 1 else None)
+        for flow_id, flow in world.items()
+    }
+    single = max((boxes[each[0]].width for each in components if len(each) == 1), default=0.0)
     pieces = [
-        _lay_out_component({f: edges[f] for f in each}, world, statuses, single if len(each) == 1 else 0.0)
-        for each in components
+        _lay_out_component({f: edges[f] for f in each}, boxes, single if len(each) == 1 else 0.0) for each in components
     ]
     packing = pack([Rectangle(piece.width, piece.height) for piece in pieces], APART)
     placed = [piece.translate(*corner) for piece, corner in zip(pieces, packing.corners, strict=True)]
@@ -125,10 +151,7 @@ def _find_components(edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]]) -> list[
 
 
 def _lay_out_component(
-    edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]],
-    world: World,
-    statuses: Mapping[FlowId, FlowStatus],
-    least: float,
+    edges: Mapping[FlowId, Mapping[FlowId, EdgeKind]], boxes: Mapping[FlowId, "_Box"], least: float
 ) -> Graph:
     """Return one component in layers, each at least `least` wide."""
     graph = LayeredGraph({flow_id: tuple(of) for flow_id, of in edges.items()})
@@ -137,13 +160,13 @@ def _lay_out_component(
     top = min(middles.values(), default=BOX / 2) - BOX / 2
     middle = {vertex: at - top for vertex, at in middles.items()}
     own = [[flow_id for flow_id, at in layer if graph.layer_of[flow_id] == at] for layer in graph.layers]
-    widths = [max(least, *(_measure_width(world[flow_id].label) for flow_id in flow_ids)) for flow_ids in own]
+    widths = [max(least, *(boxes[flow_id].width for flow_id in flow_ids)) for flow_ids in own]
     busy = [sum(len(graph.after[vertex]) for vertex in layer) for layer in graph.layers]
     aisles = [AISLE + min(count, 130) for count in busy[:-1]] + [0.0]
     lefts = list(accumulate((width + aisle for width, aisle in zip(widths, aisles, strict=False)), initial=0.0))
 
     nodes = tuple(
-        Node(f, world[f].label, statuses[f], at, lefts[at], middle[f, at] - BOX / 2, widths[at])
+        Node(f, boxes[f].label, boxes[f].status, at, lefts[at], middle[f, at] - BOX / 2, widths[at], boxes[f].whole)
         for at, flow_ids in enumerate(own)
         for f in flow_ids
     )
@@ -185,5 +208,19 @@ def _read_edges(world: World) -> dict[FlowId, dict[FlowId, EdgeKind]]:
     }
 
 
-def _measure_width(label: str) -> float:
-    return max(110.0, len(label) * _LETTER + 24)
+@dataclass(frozen=True)
+class _Box:
+    """What the box of a flow says."""
+
+    label: str
+    status: FlowStatus
+    whole: FlowStatus | None
+
+    @property
+    def width(self) -> float:
+        small = len(_status_text(self.status, self.whole)) * _SMALL_LETTER
+        return max(110.0, len(self.label) * _LETTER + 24, small + 24)
+
+
+def _status_text(status: FlowStatus, whole: FlowStatus | None) -> str:
+    return f"{status}" if whole is None else f"{status}, the instance {whole}"

@@ -119,7 +119,7 @@ def _draw_box(node: Node) -> str:
         f'fill="{fill}" stroke="{border}" stroke-width="1.4"/>'
         f'<text x="{middle:.1f}" y="{node.y + 16:.1f}" text-anchor="middle" fill="{_INK}">{escape(node.label)}</text>'
         f'<text x="{middle:.1f}" y="{node.y + 30:.1f}" text-anchor="middle" fill="{border}" font-size="9.5">'
-        f"{node.status}</text>"
+        f"{node.status_text}</text>"
     )
 
 

@@ -2,9 +2,10 @@
 
 import datetime as dt
 from collections.abc import Collection
+from functools import partial
 
-from definitions.contract import Aggregation
 from definitions.errors import DefinitionError
+from definitions.status_aggregation import Aggregation
 from flows.integrations.services import Services
 from flows.reading.left_out import read_flaws
 from flows.reading.run_reader import PrefectReader
@@ -34,10 +35,10 @@ async def statuses_in(
 ) -> tuple[InstanceStatus, ...]:
     """Return the statuses of all instances, with what is wrong with their blocks; `world` is that of all `flows`."""
     flaws = await read_flaws(services)
-    return instance_statuses(flows, world, lambda instance: _aggregation(services, instance), now, flaws)
+    return instance_statuses(flows, world, partial(aggregation_of, services), now, flaws)
 
 
-def _aggregation(services: Services, instance: str) -> Aggregation:
+def aggregation_of(services: Services, instance: str) -> Aggregation:
     """Return by which contract the statuses of an instance's flows become one; rarely asked for, and dear to find."""
     from instances.specification.plugins import defining
 

@@ -6,21 +6,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from uuid import UUID
 
-from definitions.contract import DEFAULT_PRIORITY, Aggregation
-from instances.errors import OptaicError
+from definitions.status_aggregation import DEFAULT_PRIORITY, Aggregation
 from instances.rules.status import FlowStatus, Verdict, judge
 from instances.specification.applied import FlowRecord
 from instances.world.facts import World
-
-
-class UnknownAggregation(OptaicError):
-    """A contract that asks for a method that does not exist."""
-
-    def __init__(self, method: str) -> None:
-        super().__init__(
-            f"there is no aggregation method {method!r}; use 'min_severity', and say by status_priority "
-            "which status is the most severe."
-        )
 
 
 def aggregate(statuses: Iterable[FlowStatus], aggregation: Aggregation) -> FlowStatus:
@@ -29,8 +18,6 @@ def aggregate(statuses: Iterable[FlowStatus], aggregation: Aggregation) -> FlowS
     A status that the contract does not name is more severe than all it names; among several such the
     default order decides. READY only if all are READY, wherever a contract puts it.
     """
-    if aggregation.aggregation_method != "min_severity":
-        raise UnknownAggregation(aggregation.aggregation_method)
     named = aggregation.status_priority
 
     def severity(status: FlowStatus) -> tuple[bool, int]:
@@ -105,6 +92,21 @@ def instance_statuses(
     )
 
 
+def statuses_of_instances(
+    world: World, aggregation_of: Callable[[str], Aggregation], now: dt.datetime
+) -> dict[str, FlowStatus]:
+    """Return the status of each instance that has flows in `world`, by name; `aggregation_of` as above."""
+    by_instance: dict[str, set[FlowStatus]] = {}
+    for facts in world.values():
+        by_instance.setdefault(facts.instance, set()).add(judge(facts, world, now).status)
+    return {name: _aggregated(name, statuses, aggregation_of) for name, statuses in by_instance.items()}
+
+
+def _aggregated(name: str, statuses: set[FlowStatus], aggregation_of: Callable[[str], Aggregation]) -> FlowStatus:
+    decides = len(statuses - {FlowStatus.READY}) > 1
+    return aggregate(statuses, aggregation_of(name) if decides else Aggregation())
+
+
 def _instance_line(
     name: str, records: list[FlowRecord], world: World, aggregation_of: Callable[[str], Aggregation], now: dt.datetime
 ) -> InstanceStatus:
@@ -112,9 +114,7 @@ def _instance_line(
         FlowVerdict(record.kind.value, judge(world[record.flow_id], world, now), record.deployment_id)
         for record in records
     )
-    statuses = {line.verdict.status for line in lines}
-    decides = len(statuses - {FlowStatus.READY}) > 1
-    status = aggregate(statuses, aggregation_of(name) if decides else Aggregation())
+    status = _aggregated(name, {line.verdict.status for line in lines}, aggregation_of)
     deciding = next(line for line in lines if line.verdict.status is status)
     reason = deciding.verdict.reason if len(lines) == 1 else f"{deciding.flow}: {deciding.verdict.reason}"
     return InstanceStatus(name, records[0].type, status, reason, deciding.verdict.since, lines)

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from research.errors import shown
+
+if TYPE_CHECKING:
+    from definitions.contract import Definition
 
 app = typer.Typer()
 
@@ -100,17 +103,36 @@ def definitions(
         str | None, typer.Argument(callback=_known_kind, help="Only those of a kind, like pipeline.")
     ] = None,
 ) -> None:
-    """List the definitions that instances can refer to, with their parameters."""
+    """List the definitions that instances can refer to, with their parameters.
+
+    With the contract by which the status of an instance follows from those of its flows. Exit code 1 when an installed
+    package is broken, and brings none.
+    """
     from rich.console import Console
     from rich.table import Table
 
     from definitions.registry import default_registry
 
     table = Table(box=None, pad_edge=False)
-    for column in ("kind", "name", "version", "parameters", "what it does"):
+    for column in ("kind", "name", "version", "parameters", "what it does", "status_aggregation_contract"):
         table.add_column(column, overflow="fold")
-    for d in default_registry().all():
+    registry = default_registry()
+    for d in registry.all():
         if kind is None or d.kind == kind:
             first_sentence = d.summary.partition(": ")[0].partition(". ")[0].rstrip(".")
-            table.add_row(d.kind, d.name, str(d.version), ", ".join(d.parameters.model_fields), first_sentence)
+            contract = _contract_text(d) if d.flows else ""
+            parameters = ", ".join(d.parameters.model_fields)
+            table.add_row(d.kind, d.name, str(d.version), parameters, first_sentence, contract)
     Console().print(table)
+    for error in registry.broken:
+        typer.echo(f"error: {error}", err=True)
+    if registry.broken:
+        raise typer.Exit(1)
+
+
+def _contract_text(definition: "Definition") -> str:
+    """Return how an instance's status follows, in short where it is as usual."""
+    from definitions.status_aggregation import Aggregation
+
+    own = definition.aggregation
+    return f"{own.aggregation_method}, default order" if own == Aggregation() else str(own)

@@ -1,6 +1,7 @@
 """`optaic graph`: the lineage, flow by flow, on the terminal or as a picture."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,7 @@ def graph(
     from rich.console import Console
 
     from flows.drawing.lineage_layout import lay_out_lineage
+    from flows.reading.status_reader import aggregation_of
     from prefect_optaic import actions
     from prefect_optaic.session import session
 
@@ -40,7 +42,7 @@ def graph(
     async def work() -> "Graph":
         async with session() as services:
             judged = await actions.read_snapshot(services)
-        return lay_out_lineage(judged.world, judged.now)
+            return lay_out_lineage(judged.world, partial(aggregation_of, services), judged.now)
 
     picture = asyncio.run(work())
     console = Console()
@@ -69,7 +71,7 @@ def layer_table(graph: "Graph") -> "Table":
         table.add_column(column, overflow="fold", no_wrap=column in {"flow", "status"})
     layer = -1
     for node in graph.nodes:
-        status = f"[{COLOURS[node.status]}]{node.status}[/]"
+        status = f"[{COLOURS[node.status]}]{node.status}[/]" + node.status_text.removeprefix(node.status)
         first = "" if node.layer == layer else str(node.layer + 1)
         layer = node.layer
         table.add_row(first, escape(node.label), status, ", ".join(reads[node.label]))

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from definitions.contract import Definition, FlowKind, Kind
-from definitions.errors import BrokenPackage, DefinitionConflict, InvalidConfig, UnknownDefinition, UnknownVersion
+from definitions.errors import DefinitionConflict, InvalidConfig, UnknownDefinition, UnknownVersion
 from definitions.registry import Registry, default_registry
 
 
@@ -83,24 +83,38 @@ def install(folder: Path, name: str, code: str) -> None:
 BROKEN = {
     "broken_import": ("import nowhere", "ModuleNotFoundError(\"No module named 'nowhere'\")"),
     "broken_call": ("def definitions(): return 1 / 0", "ZeroDivisionError('division by zero')"),
+    "broken_contract": (
+        "from definitions.modules.module import module_definition\n"
+        "from definitions.modules.ridge import RidgeParameters\n"
+        "def definitions():\n"
+        "    given = dict(name='own', version=1, summary='', parameters=RidgeParameters, factory=RidgeParameters)\n"
+        "    return [module_definition(**given, status_aggregation_contract={'status_priority': ['BAD']})]\n",
+        "status_aggregation_contract of ml_module own@1: 'BAD' is no status. There are: ERROR, UNKNOWN, "
+        "NOT_INITIALIZED, STALE, STALE_SOURCE_DELAYED, RUNNING, READY",
+    ),
     "broken_result": ("def definitions(): return ['csv']", "it gives 'csv', which is not a Definition"),
 }
 
 
 @pytest.mark.usefixtures("fresh_registry")
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_package_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_package_is_named_and_stops_itself_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, problem = BROKEN[name]
     install(tmp_path, name, code)
     monkeypatch.syspath_prepend(tmp_path)
 
-    with pytest.raises(BrokenPackage) as caught:
-        default_registry()
-
-    assert str(caught.value) == (
+    registry = default_registry()
+    told = (
         f"package {name!r} does not load its definitions (entry point 'mine' = {name}:definitions): {problem}. "
         "Repair it or uninstall it."
     )
+    assert list(map(str, registry.broken)) == [told]
+    assert registry.get(Kind.STORE, "delta").name == "delta"
+    with pytest.raises(UnknownDefinition) as caught:
+        registry.get(Kind.ML_MODULE, "own")
+    assert f"It may be of a package that is broken: {told} Install the package" in str(caught.value)
 
 
 MEDIAN = """

@@ -52,6 +52,21 @@ def test_a_reason_is_a_column_on_a_wide_terminal() -> None:
     assert all(line.startswith(" " * len(ROW)) for line in more)
 
 
+def test_an_instance_with_several_flows_has_a_row_of_its_own() -> None:
+    flows = [
+        FlowVerdict(kind, Verdict(status, f"{kind} says so", since=NOW), None)
+        for kind, status in (("train", FlowStatus.READY), ("infer", FlowStatus.STALE))
+    ]
+    line = InstanceStatus("returns", "model", FlowStatus.STALE, "infer: it says so", NOW, tuple(flows))
+    out = io.StringIO()
+    show_status(Console(file=out, width=80, color_system=None), [line], NOW)
+    assert [row.split() for row in out.getvalue().splitlines()[1:]] == [
+        ["returns", "model", "STALE", "18:00", "UTC", "infer:", "it", "says", "so"],
+        ["returns", "model", "train", "READY", "18:00", "UTC", "train", "says", "so"],
+        ["returns", "model", "infer", "STALE", "18:00", "UTC", "infer", "says", "so"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

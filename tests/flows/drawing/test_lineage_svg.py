@@ -9,6 +9,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 
+from definitions.contract import FlowKind
 from flows.drawing.lineage_layout import Graph, lay_out
 from flows.drawing.lineage_svg import COLOURS, KEY, MOST_FLOWS, save_lineage, to_markdown, to_png, to_svg
 from flows.integrations.prefect_api import PrefectApi
@@ -39,6 +40,16 @@ def test_an_svg_names_every_flow_its_status_and_the_kinds_of_edges() -> None:
     ]  # fmt: skip
     dashes = [path.get("stroke-dasharray") for path in root.iter(f"{SVG}path") if "C" in (path.get("d") or "")]
     assert sorted(dashes, key=str) == ["2 4", "7 4", None]
+
+
+def test_the_boxes_of_an_instance_with_several_flows_say_its_status_too() -> None:
+    world = dict(world_of({0: (), 1: (), 2: ()}))
+    world[flow_id(1)] = replace(world[flow_id(1)], instance="i0", kind=FlowKind.TRAIN)
+    statuses = {flow_id(0): FlowStatus.READY, flow_id(1): FlowStatus.STALE, flow_id(2): FlowStatus.ERROR}
+    graph = lay_out(world, statuses, {"i0": FlowStatus.STALE, "i2": FlowStatus.ERROR})
+    words = {element.text for element in ElementTree.fromstring(to_svg(graph)).iter(f"{SVG}text")}
+    assert {"READY, the instance STALE", "STALE, the instance STALE", "ERROR"} <= words
+    assert graph.digest != lay_out(world, statuses, {"i0": FlowStatus.ERROR, "i2": FlowStatus.ERROR}).digest
 
 
 def test_every_status_has_its_colours() -> None:

@@ -1,10 +1,10 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from definitions.contract import DEFAULT_PRIORITY, Aggregation
-from instances.rules.instance_status import UnknownAggregation, aggregate
+from definitions.status_aggregation import DEFAULT_PRIORITY, Aggregation
+from instances.rules.instance_status import aggregate, statuses_of_instances
 from instances.rules.status import FlowStatus
+from tests.instances.sample_world import NOW, completed, failed, flow, world
 
 DEFAULT = Aggregation()
 CONTRACT = Aggregation(status_priority=("ERROR", "STALE", "RUNNING", "READY"))
@@ -53,10 +53,9 @@ def test_the_status_of_an_instance_is_that_of_one_of_its_flows(
     assert aggregate(reversed(of_flows), contract) is aggregate(of_flows, contract)
 
 
-def test_an_unknown_method_is_an_error_with_the_remedy() -> None:
-    with pytest.raises(UnknownAggregation) as caught:
-        aggregate([S.READY], Aggregation(aggregation_method="majority"))
-    assert str(caught.value) == (
-        "there is no aggregation method 'majority'; use 'min_severity', and say by status_priority "
-        "which status is the most severe."
-    )
+def test_the_status_of_each_instance_in_a_world_is_by_its_own_contract() -> None:
+    failing, waiting = flow("returns.train", failed()), flow("returns.infer")
+    found = world(failing, waiting, flow("prices", completed()))
+    initial_first = Aggregation(status_priority=("NOT_INITIALIZED", "ERROR"))
+    assert statuses_of_instances(found, lambda instance: DEFAULT, NOW) == {"returns": S.ERROR, "prices": S.READY}
+    assert statuses_of_instances(found, lambda instance: initial_first, NOW)["returns"] is S.NOT_INITIALIZED
