@@ -6,7 +6,7 @@ A definition is code plus a parameters schema, under a name and a version. An in
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -260,6 +260,9 @@ class Definition:
 
     `factory(parameters, resources)` makes the plugin: a `Pipeline`, a `Store`, ... according to `kind`.
     `uses(parameters)` names what else decides what the plugin computes, like the operators of an expression.
+    `columns(parameters)`, of a pipeline, are those of its rows, or None where that is seen when it has read them;
+    `unfit(parameters, columns)`, of a store or an accessor, says why rows with these columns are not for it, with the
+    remedy, or returns None.
     `packages` are those that what it makes needs wherever it is loaded again, beside scikit-learn and NumPy.
     `status_aggregation_contract` says how the status of an instance follows from those of its flows:
     `{"aggregation_method": "min_severity", "status_priority": [...]}`. Raises `InvalidContract` for a wrong one.
@@ -275,6 +278,8 @@ class Definition:
     roles: tuple[Role, ...] = ()
     status_aggregation_contract: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_CONTRACT, hash=False)
     uses: Callable[[Any], tuple[str, ...]] = field(default=lambda parameters: ())
+    columns: Callable[[Any], tuple[str, ...] | None] = field(default=lambda parameters: None)
+    unfit: Callable[[Any, Collection[str]], str | None] = field(default=lambda parameters, columns: None)
     packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

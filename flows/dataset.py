@@ -1,6 +1,7 @@
 """Flows of datasets and signals: `refresh` brings an instance's rows up to date with their source."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from prefect import State
 
@@ -11,28 +12,39 @@ from definitions.work.signal_description import signal_description
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
 from instances.specification.fields import OnStale
+from instances.specification.plugins import check_columns
 from instances.specification.shapes import SHAPES
 from instances.specification.specs import SignalInstanceSpec
 from research.signals.signal_values import check_signal
+
+if TYPE_CHECKING:
+    import polars as pl
 
 UNCHECKED = SHAPES[FlowKind.REFRESH].for_readers["signal_spec"]
 
 
 def refresh_rows(context: Context) -> Outcome:
     """Read what is new at the source, or compute from the pinned inputs, and commit it to the store."""
-    spec, check, describe = context.applied.spec, None, None
+    spec, describe = context.applied.spec, None
     if isinstance(spec, SignalInstanceSpec):
         describe = partial(signal_description, value_column=spec.signal_spec.value_column)
-        check = partial(check_signal, **spec.signal_spec.model_dump(exclude=UNCHECKED))
     return refreshing.refresh(
         context.pipeline,
         context.store,
         inputs=context.inputs,
         missing=context.missing,
         everything=context.everything,
-        check=check,
+        check=partial(_check_rows, context),
         describe=describe,
     )
+
+
+def _check_rows(context: Context, rows: "pl.DataFrame") -> None:
+    """Raise where rows must not be committed: nobody could read them, or a signal's values are out of bounds."""
+    spec = context.applied.spec
+    check_columns(context.applied, context.services.registry, rows.columns)
+    if isinstance(spec, SignalInstanceSpec):
+        check_signal(rows, **spec.signal_spec.model_dump(exclude=UNCHECKED))
 
 
 @flow_of(FlowKind.REFRESH)

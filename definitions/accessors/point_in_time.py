@@ -1,5 +1,7 @@
 """The `point-in-time` accessor: reads revised data as it was known at a date."""
 
+from collections.abc import Collection
+
 import polars as pl
 
 from definitions.accessors.selection import between, ordered, selected
@@ -18,14 +20,20 @@ class PointInTimeAccessor:
 
     def read(self, store: Store, request: ReadRequest) -> pl.DataFrame:
         rows = selected(store, request)
-        if "knowledge_date" not in rows.collect_schema():
-            raise StoreError(
-                "the table has no knowledge_date, which the accessor 'point-in-time' reads by: "
-                "use the accessor 'simple', or give the pipeline the column that says when a row became known"
-            )
+        if problem := _unfit(NoParameters(), rows.collect_schema()):
+            raise StoreError(problem)
         if request.as_known:
             return ordered(between(as_known(rows, as_of=request.as_of), request))
         return ordered(point_in_time(between(rows, request), as_of=request.as_of))
+
+
+def _unfit(parameters: NoParameters, columns: Collection[str]) -> str | None:
+    if "knowledge_date" in columns:
+        return None
+    return (
+        "the rows have no knowledge_date, which the accessor 'point-in-time' reads by: "
+        "use the accessor 'simple', or give the pipeline the column that says when a row became known"
+    )
 
 
 def _accessor(parameters: NoParameters, resources: Resources) -> PointInTimeAccessor:
@@ -39,4 +47,5 @@ POINT_IN_TIME = Definition(
     summary="Reads revised data as it was known at a date: no look-ahead.",
     parameters=NoParameters,
     factory=_accessor,
+    unfit=_unfit,
 )

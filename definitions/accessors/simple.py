@@ -1,5 +1,7 @@
 """The `simple` accessor: reads a table whose rows are never revised."""
 
+from collections.abc import Collection
+
 import polars as pl
 
 from definitions.accessors.selection import between, ordered, selected
@@ -18,14 +20,20 @@ class SimpleAccessor:
 
     def read(self, store: Store, request: ReadRequest) -> pl.DataFrame:
         rows = selected(store, request)
-        if "knowledge_date" in rows.collect_schema():
-            raise StoreError(
-                "the table has a knowledge_date, so its rows may be revised, and the accessor 'simple' can't say "
-                "which revision to read: use the accessor 'point-in-time'"
-            )
+        if problem := _unfit(NoParameters(), rows.collect_schema()):
+            raise StoreError(problem)
         if request.as_of is not None:
             rows = rows.filter(pl.col("date") <= request.as_of)
         return ordered(between(rows, request))
+
+
+def _unfit(parameters: NoParameters, columns: Collection[str]) -> str | None:
+    if "knowledge_date" not in columns:
+        return None
+    return (
+        "the rows have a knowledge_date, so they may be revised, and the accessor 'simple' can't say "
+        "which revision to read: use the accessor 'point-in-time'"
+    )
 
 
 def _accessor(parameters: NoParameters, resources: Resources) -> SimpleAccessor:
@@ -39,4 +47,5 @@ SIMPLE = Definition(
     summary="Reads a table whose rows are never revised.",
     parameters=NoParameters,
     factory=_accessor,
+    unfit=_unfit,
 )

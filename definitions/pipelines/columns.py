@@ -47,6 +47,17 @@ class ColumnParameters(Parameters):
         return renaming
 
 
+def known_columns(parameters: ColumnParameters) -> tuple[str, ...] | None:
+    """Return the columns of the rows, as far as they matter before the source is read; None where that decides.
+
+    A source may have a column knowledge_date, and it counts then, whether the parameters name one or not.
+    """
+    if parameters.knowledge_date is None:
+        return None
+    values = parameters.values or ()
+    return ("date", "entity", "knowledge_date", *(values.values() if isinstance(values, dict) else values))
+
+
 def _hint(name: str, available: Sequence[str]) -> str:
     near = nearest(name, available)
     mean = f", did you mean {near!r}?" if near is not None else "."

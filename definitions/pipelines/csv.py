@@ -8,7 +8,7 @@ from pydantic import Field
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
 from definitions.frames import long_form
-from definitions.pipelines.columns import ColumnParameters, parsed_dates
+from definitions.pipelines.columns import ColumnParameters, known_columns, parsed_dates
 from definitions.pipelines.files import check_readable, located, translated
 from research.frames.panels import KEYS
 
@@ -132,5 +132,6 @@ CSV = Definition(
     summary="Reads a file of comma-separated values.",
     parameters=CsvParameters,
     factory=_pipeline,
+    columns=known_columns,
     flows=(FlowKind.REFRESH,),
 )

@@ -161,6 +161,7 @@ EXPRESSION = Definition(
     summary="Computes a value from the columns of other instances, with an expression.",
     parameters=ExpressionParameters,
     factory=_pipeline,
+    columns=lambda parameters: ("date", "entity", parameters.value_column),
     flows=(FlowKind.REFRESH, FlowKind.PREVIEW),
     roles=(Role("input", required=True, many=True),),
     uses=_used,

@@ -4,7 +4,7 @@ import polars as pl
 from pydantic import Field
 
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
-from definitions.pipelines.columns import ColumnParameters, typed_rows
+from definitions.pipelines.columns import ColumnParameters, known_columns, typed_rows
 from definitions.pipelines.files import check_readable, located, translated
 
 
@@ -44,5 +44,6 @@ PARQUET = Definition(
     summary="Reads Parquet files.",
     parameters=ParquetParameters,
     factory=_pipeline,
+    columns=known_columns,
     flows=(FlowKind.REFRESH,),
 )

@@ -44,5 +44,6 @@ SP500_INDEX_SAMPLE = Definition(
     summary="Daily closes of the S&P 500 price index, 1990 to 2022, offline: a benchmark.",
     parameters=Sp500IndexSampleParameters,
     factory=_pipeline,
+    columns=lambda parameters: ("date", "entity", "close"),
     flows=(FlowKind.REFRESH,),
 )

@@ -52,5 +52,6 @@ SP500_SAMPLE = Definition(
     summary="Daily closes of 20 S&P 500 stocks, 1990 to 2022, offline.",
     parameters=Sp500SampleParameters,
     factory=_pipeline,
+    columns=lambda parameters: ("date", "entity", "close"),
     flows=(FlowKind.REFRESH,),
 )

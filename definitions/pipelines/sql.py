@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from definitions.addresses import redacted
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
-from definitions.pipelines.columns import ColumnParameters, typed_rows
+from definitions.pipelines.columns import ColumnParameters, known_columns, typed_rows
 from research.errors import first_line
 
 if TYPE_CHECKING:
@@ -181,5 +181,6 @@ SQL = Definition(
     summary="Reads the result of a query, from any database that SQLAlchemy knows.",
     parameters=SqlParameters,
     factory=_pipeline,
+    columns=known_columns,
     flows=(FlowKind.REFRESH,),
 )

@@ -4,6 +4,7 @@ A config is parsed once: what it is parsed to stays beside its definition, and a
 decides on the flows, what counts in their hash, what is logged, what does the work, is asked of the two together.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,11 +12,12 @@ from pydantic import BaseModel
 
 from definitions.accessors.simple import SIMPLE
 from definitions.contract import Accessor, Definition, Kind, Resources, Store
+from definitions.errors import StoreError
 from definitions.stores.delta import DELTA
 from instances.specification.applied import AppliedInstance
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import DefinedSpec
-from instances.specification.types import type_of
+from instances.specification.types import KEEPING, type_of
 
 
 class Definitions(Protocol):
@@ -40,6 +42,15 @@ class ConfiguredDefinition:
     def uses(self) -> tuple[str, ...]:
         """What else decides what the plugin computes, like the operators of an expression."""
         return self.definition.uses(self.parameters)
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns of a pipeline's rows; None where that is seen when it has read them."""
+        return self.definition.columns(self.parameters)
+
+    def unfit(self, columns: Collection[str]) -> str | None:
+        """Return why a store or an accessor is not for rows with these columns, with the remedy; None where it is."""
+        return self.definition.unfit(self.parameters, columns)
 
     def plugin(self, resources: Resources) -> Any:
         """Make what the definition brings: a pipeline, a store, a module, ... Raises `DefinitionError`."""
@@ -88,6 +99,13 @@ def readable(applied: AppliedInstance, definitions: Definitions, resources: Reso
         store=configured(applied.parts["store"], definitions).plugin(own),
         accessor=configured(applied.parts["accessor"], definitions).plugin(own),
     )
+
+
+def check_columns(applied: AppliedInstance, definitions: Definitions, columns: Collection[str]) -> None:
+    """Raise `StoreError` where the store or accessor of a dataset is not for rows with these columns."""
+    for type_ in KEEPING:
+        if type_ in applied.parts and (problem := configured(applied.parts[type_], definitions).unfit(columns)):
+            raise StoreError(problem)
 
 
 def own_store(name: str, resources: Resources) -> Store:

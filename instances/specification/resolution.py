@@ -17,7 +17,7 @@ from instances.specification.fields import UpstreamRef
 from instances.specification.plugins import ConfiguredDefinition, Definitions, configured
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
-from instances.specification.types import part_names, type_of, with_names
+from instances.specification.types import KEEPING, part_names, type_of, with_names
 from instances.world.lineage import find_cycle, topological
 from instances.world.wording import a
 from research.errors import nearest
@@ -218,7 +218,18 @@ def _configured(spec: DefinedSpec, definitions: Definitions, resources: Resource
     return found
 
 
+def _unfit_parts(spec: AnySpec, described: _Descriptions) -> Iterable[str]:
+    """Yield why a part is not for the rows that the pipeline brings, where their columns are known already."""
+    parts = {type_: described.found.get(getattr(spec, field)) for field, type_ in type_of(spec).parts.items()}
+    pipeline = parts.get("pipeline")
+    columns = pipeline.columns if pipeline is not None else None
+    for part in (parts.get(type_) for type_ in KEEPING):
+        if part is not None and columns is not None and (problem := part.unfit(columns)):
+            yield f"{spec.name}: {problem}"
+
+
 def _part_problems(spec: AnySpec, described: _Descriptions) -> Iterable[str]:
+    yield from _unfit_parts(spec, described)
     for field, wanted in type_of(spec).parts.items():
         name = getattr(spec, field)
         part = described.specs.get(name)

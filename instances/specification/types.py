@@ -33,6 +33,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
 DEFAULT_PARTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"store_instance": {"definition": DELTA}, "accessor_instance": {"definition": SIMPLE}}
 )
+KEEPING = ("store", "accessor")  # the parts that must be for what the pipeline brings
 BACKTEST_ROLES = (
     Role("assets"),
     Role("primary", required=False),

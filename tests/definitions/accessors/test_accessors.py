@@ -89,11 +89,11 @@ def test_each_accessor_refuses_the_table_of_the_other(plain: DeltaStore, revised
         POINT_IN_TIME.read(plain, ReadRequest(newest(plain)))
 
     assert str(simple.value) == (
-        "the table has a knowledge_date, so its rows may be revised, and the accessor 'simple' can't say "
+        "the rows have a knowledge_date, so they may be revised, and the accessor 'simple' can't say "
         "which revision to read: use the accessor 'point-in-time'"
     )
     assert str(point_in_time.value) == (
-        "the table has no knowledge_date, which the accessor 'point-in-time' reads by: "
+        "the rows have no knowledge_date, which the accessor 'point-in-time' reads by: "
         "use the accessor 'simple', or give the pipeline the column that says when a row became known"
     )
 
