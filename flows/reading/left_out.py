@@ -9,7 +9,6 @@ from instances.errors import UnreadableRow
 from instances.rules.instance_status import Flaw
 from instances.specification.specs import AnySpec
 from instances.specification.types import in_place
-from instances.storage.row_fields import recorded_rows
 
 NO_BLOCK = "(blocks)"  # of what can't be read of all blocks at once: no instance is called so
 
@@ -20,9 +19,13 @@ async def read_flaws(services: Services) -> dict[str, Flaw]:
     What is as it was applied was sound then, and is not looked through again: a look at statuses is to be quick.
     """
     try:
-        blocks = (await read_blocks(services.prefect)).beside(recorded_rows(services.engine))
+        blocks = await read_blocks(services.prefect)
     except PrefectError as error:
         return {NO_BLOCK: Flaw("", f"the blocks can't be read: {error}")}
+    if any(saved.unsaid for saved in blocks.by_name.values()):
+        from instances.storage.row_fields import recorded_rows  # with all that definitions import
+
+        blocks = blocks.beside(recorded_rows(services.engine))
     found = [(name, f"{name}: {block}") for name, block in blocks.unreadable.items()]
     specs = {spec.name: spec for spec in blocks.specs}
     whole = {part.name: spec.name for spec in specs.values() for part in in_place(spec, specs).values()}
