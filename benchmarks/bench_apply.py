@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
+from unittest.mock import patch
 
-import httpx
 import yaml
 from sqlalchemy import event
 
@@ -64,25 +64,26 @@ def counted(services: Services) -> Iterator[Costs]:
     """Count requests, statements, and what of them writes."""
     costs = Costs()
 
-    async def on_request(request: httpx.Request) -> None:
+    ask, engine = services.prefect._once, services.engine
+
+    async def noted(method: str, path: str, *rest: Any) -> Any:
         costs.requests += 1
-        if request.method != "GET" and not request.url.path.endswith(("/filter", "/count", "/paginate")):
-            costs.writes[f"{request.method} {request.url.path.split('/')[2]}"] += 1
+        if method != "GET" and not path.endswith(("/filter", "/count", "/paginate")):
+            costs.writes[f"{method} {path.split('/')[1]}"] += 1
+        return await ask(method, path, *rest)
 
     def on_statement(_conn: object, _cursor: object, statement: str, *_: object) -> None:
         costs.statements += 1
         costs.sql_writes += statement.startswith(("INSERT", "UPDATE", "DELETE"))
 
-    hooks, engine = services.prefect._client.event_hooks, services.engine
-    services.prefect._client.event_hooks = {**hooks, "request": [*hooks["request"], on_request]}
     event.listen(engine, "before_cursor_execute", on_statement)
     started = time.perf_counter()
     try:
-        yield costs
+        with patch.object(services.prefect, "_once", noted):
+            yield costs
     finally:
         costs.seconds = time.perf_counter() - started
         event.remove(engine, "before_cursor_execute", on_statement)
-        services.prefect._client.event_hooks = hooks
 
 
 def write_manifest(folder: Path, count: int) -> Path:

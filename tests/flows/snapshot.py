@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
-import httpx
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
@@ -39,10 +39,13 @@ def writes(prefect: PrefectApi, engine: Engine) -> Iterator[Written]:
     """Note what is asked and written meanwhile, through this door to Prefect and this engine."""
     written = Written()
 
-    async def on_request(request: httpx.Request) -> None:
+    ask = prefect._once
+
+    async def noted(method: str, path: str, *rest: Any) -> Any:
         written.requests += 1
-        if request.method != "GET" and not request.url.path.endswith(READS):
-            written.api[f"{request.method} {request.url.path.split('/')[2]}"] += 1
+        if method != "GET" and not path.endswith(READS):
+            written.api[f"{method} {path.split('/')[1]}"] += 1
+        return await ask(method, path, *rest)
 
     def on_statement(_conn: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
         verb, *words = statement.split()
@@ -50,14 +53,12 @@ def writes(prefect: PrefectApi, engine: Engine) -> Iterator[Written]:
             table = next(word for word in words if word.startswith("optaic."))
             written.sql[f"{verb} {table}"] += len(parameters) if isinstance(parameters, list) else 1
 
-    hooks = prefect._client.event_hooks
-    prefect._client.event_hooks = {**hooks, "request": [*hooks["request"], on_request]}
     event.listen(engine, "before_cursor_execute", on_statement)
     try:
-        yield written
+        with patch.object(prefect, "_once", noted):
+            yield written
     finally:
         event.remove(engine, "before_cursor_execute", on_statement)
-        prefect._client.event_hooks = hooks
 
 
 @dataclass(frozen=True)
