@@ -201,6 +201,7 @@ def test_a_component_describes_its_spec(block: type[InstanceBlock]) -> None:
         "project": "lab",
         "description": "X.",
         "protect": True,
+        "renamed_from": "former",
     }
     spec, _ = described(block.model_validate(fields))
     assert spec.model_dump() == fields | {"name": "name", "type": block.instance_type}
@@ -234,6 +235,7 @@ FLOW_FIELDS: dict[str, Any] = {
     "work_queue": "urgent",
     "job_variables": {"image": "own:1"},
     "concurrency": 2,
+    "renamed_from": "former",
 }
 SIGNAL_FIELDS: dict[str, Any] = {
     "signal_spec": {

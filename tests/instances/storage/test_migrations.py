@@ -63,7 +63,8 @@ def test_a_second_upgrade_changes_nothing(empty: Engine) -> None:
     with empty.begin() as connection:
         connection.execute(
             text(
-                f"INSERT INTO {SCHEMA}.instance (id, name, type, project, spec) VALUES (:id, 'x', 'store', 'p', '{{}}')"
+                f"INSERT INTO {SCHEMA}.instance (id, name, kept_as, type, project, spec) "
+                "VALUES (:id, 'x', 'x', 'store', 'p', '{}')"
             ),
             {"id": uuid4()},
         )

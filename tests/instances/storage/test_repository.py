@@ -217,8 +217,8 @@ def _many_flows(engine: Engine, upstreams: int) -> FlowId:
     with engine.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO optaic.instance (id, name, type, project, spec) "
-                "SELECT gen_random_uuid(), 'u' || n, 'dataset', 'default', '{}' FROM generate_series(1, :n) n"
+                "INSERT INTO optaic.instance (id, name, kept_as, type, project, spec) "
+                "SELECT gen_random_uuid(), 'u' || n, 'u' || n, 'dataset', 'default', '{}' FROM generate_series(1, :n) n"
             ),
             {"n": upstreams},
         )
