@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +25,10 @@ from instances.errors import InvalidSpec
 from instances.rules.status import FlowStatus
 from instances.specification.specs import AnySpec, spec_adapter
 from prefect_optaic.stack import Target
+from tests.flows.chain import chain
 from tests.flows.lab import Lab, Play
 from tests.flows.planning.described import CRON, Specs, described, said, with_fields
+from tests.flows.recorded import SIGNALS
 
 
 def renamed(lab: Lab, specs: Specs, old: str, new: str, **fields: Any) -> Specs:
@@ -292,5 +295,34 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_written(play: Play, 
                 manifest=with_fields(described(lab, "prices"), "prices", renamed_from=f"{lab.prefix}px")
             )
         assert said((await lab.plan(manifest=specs)).plan) == []
+
+    play(scenario)
+
+
+def test_a_renamed_model_keeps_its_champion_and_who_reads_it(play: Play, stack: Target, tmp_path: Path) -> None:
+    async def scenario(lab: Lab) -> None:
+        flows = ("returns.train", "returns.infer", "returns.monitor")
+        anything = {"promotion": {"metric": "ic_mean", "threshold": -1.0, "must_beat_champion": False}}
+        specs = chain(lab.prefix, tmp_path, (*SIGNALS, "returns", "portfolio"), returns=anything)
+        await lab.bootstrap(manifest=specs)
+        await lab.run("prices")
+        await lab.drain(*SIGNALS, *flows, "portfolio.optimize")
+        before = {flow: await lab.verdict(flow) for flow in (*flows, "portfolio.optimize")}
+        assert {each.status for each in before.values()} == {FlowStatus.READY}
+        registered = lab.services.tracking.champion(lab.prefix + "returns")
+        assert registered is not None
+
+        after = renamed(lab, specs, "returns", "forecast")
+        await lab.bootstrap(manifest=after)
+        assert said((await lab.plan(manifest=after)).plan) == []
+        new = {flow: flow.replace("returns", "forecast") for flow in before}
+        assert {flow: await lab.verdict(new[flow]) for flow in before} == before
+        assert lab.services.tracking.champion(lab.prefix + "returns") == registered
+        assert (await lab.run("forecast.infer", force=True)).type is StateType.COMPLETED
+        trained = await lab.run("forecast.train", force=True)
+        assert trained.message is not None
+        assert trained.message.startswith("Version 2 trained and promoted")
+        await lab.drain("forecast.infer", "forecast.monitor", "portfolio.optimize")
+        assert {(await lab.verdict(name)).status for name in new.values()} == {FlowStatus.READY}
 
     play(scenario)
