@@ -49,7 +49,7 @@ BacktestInstance(
     assets={"instance": "prices"},
     signals={"primary": "momentum", "secondary": "reversal"},
     benchmark="sp500-index",
-    config={"rebalance_frequency": "monthly", "transaction_costs": 5},
+    config={"rebalance_frequency": "monthly", "transaction_costs": 0.0005},
 ).save("momentum-backtest")
 backtest = BacktestInstance.load("momentum-backtest")
 ```"""

@@ -1,10 +1,28 @@
 """Bases of the parameters schemas of the built-in definitions."""
 
-from typing import Self
+import re
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from definitions.numbers import LARGEST
+from research.errors import shown
+
+_DAYS = re.compile(r"\s*(\d{1,6})\s*d\s*")
+_TIME = re.compile(r"\s*\d+(\.\d+)?\s*[a-z]+\s*", re.IGNORECASE)
+
+
+def _trading_days(value: object) -> object:
+    """Turn '21d' into 21; a time in another unit is refused, and anything else left to pydantic."""
+    if isinstance(value, str) and (match := _DAYS.fullmatch(value)):
+        return int(match[1])
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not in trading days: a month has about 21 of them, a year 252")
+    return value
+
+
+TradingDays = Annotated[int, BeforeValidator(_trading_days)]
+"""A number of trading days: 21, or '21d'."""
 
 
 class Parameters(BaseModel):

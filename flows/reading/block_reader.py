@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from flows.integrations.prefect_api import Json, PrefectApi
+from instances.documents.earlier_units import in_todays_units
 from instances.errors import OptaicError, Problem
 from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
@@ -41,7 +42,8 @@ class BlocksNotRegistered(OptaicError):
 class SavedBlock:
     """One block document with the spec that it describes; `parts` are those described in place.
 
-    `unsaid` are the fields of parts that it says nothing of: those are the default ones.
+    `unsaid` are the fields of parts that it says nothing of: those are the default ones. `note` says what of it is read
+    otherwise than it is written, in units of before.
     """
 
     document_id: UUID
@@ -49,6 +51,7 @@ class SavedBlock:
     block_name: str  # of its block type, as people see it
     parts: tuple[ComponentSpec, ...] = ()
     unsaid: tuple[str, ...] = ()
+    note: str | None = None
 
     def lost(self, rows: Mapping[str, Json]) -> tuple[str, ...]:
         """Return the fields of `unsaid` whose parts were others when it was applied, as the `rows` have them."""
@@ -175,14 +178,15 @@ def described(documents: Sequence[Json]) -> SavedBlocks:
             problems.append(Problem(name, told))
             continue
         block_name = document["block_type"]["name"]
+        reading = in_todays_units(own_type, document["data"], document["block_schema"]["fields"])
         try:
-            spec, parts = specs_of(own_type, name, document["data"], _referred(document))
+            spec, parts = specs_of(own_type, name, reading.data, _referred(document))
         except BlockMistakes as error:
             lost = tuple(part for part in TYPES[own_type].parts if part not in document["data"])
             unreadable[name] = UnreadableBlock(document_id, own_type, block_name, str(error), lost)
         else:
             unsaid = tuple(part for part in TYPES[own_type].parts if part not in document["data"])
-            found[name] = SavedBlock(document_id, spec, block_name, parts, unsaid)
+            found[name] = SavedBlock(document_id, spec, block_name, parts, unsaid, reading.note)
     return SavedBlocks(found, unreadable, tuple(problems))
 
 

@@ -27,7 +27,7 @@ class Slippage(StrEnum):
 class Costs:
     """What a trade costs, as a share of its absolute value |x|: transaction costs plus slippage.
 
-    - Transaction costs: `transaction_bps` / 10,000.
+    - Transaction costs: `transaction_share`.
     - Slippage, by `slippage`: none: 0. linear: `linear_bps` / 10,000, like half a quoted spread.
       square_root: `impact` * volatility * sqrt(|x| / daily value), the square-root law of market impact
       (Grinold and Kahn, "Active Portfolio Management", 2nd edition, 2000, chapter 16; B. Toth et al., "Anomalous
@@ -38,7 +38,7 @@ class Costs:
       close of the day of decision, the day before the trade.
     """
 
-    transaction_bps: float
+    transaction_share: float
     slippage: Slippage
     linear_bps: float
     impact: float
@@ -48,7 +48,7 @@ class Costs:
     def rate(self) -> float:
         """The part of the costs that is proportional to the traded value."""
         linear = self.linear_bps if self.slippage is Slippage.LINEAR else 0.0
-        return (self.transaction_bps + linear) * BPS
+        return self.transaction_share + linear * BPS
 
 
 @dataclass(frozen=True)

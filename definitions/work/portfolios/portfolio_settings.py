@@ -4,17 +4,59 @@ The specs of instances embed them.
 """
 
 import datetime as dt
-from typing import Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from definitions.parameters import Parameters
-from research.portfolios.costs import Costs, Slippage
+from definitions.parameters import Parameters, TradingDays
+from research.errors import did_you_mean, shown
+from research.portfolios.costs import BPS, Costs, Slippage
 from research.portfolios.rebalancing import Frequency
 from research.portfolios.score_weights import Selection
 
 TRADES = "trades"
 """The name of the store that holds the trades of a backtest, beside that of its equity curve."""
+
+DEAREST = 0.1  # share of the traded value from which on transaction costs are another unit's
+CHEAPEST_BPS = 0.1  # below it, but for 0, slippage is a share's
+_PER_TRADE = ("commission", "slippage")
+
+
+def _share(value: float) -> float:
+    if value >= DEAREST:
+        raise ValueError(f"this is a share of the traded value: 0.001 is 10 basis points; {value:g} is too much")
+    return value
+
+
+def _basis_points(value: float) -> float:
+    if 0 < value < CHEAPEST_BPS:
+        raise ValueError(f"this is in basis points: 5 is a share of 0.0005; {value:g} is too little")
+    return value
+
+
+def _per_trade(costs: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `transaction_costs: {commission, slippage}` says, as fields of a backtest's config."""
+    if odd := [name for name in costs if name not in _PER_TRADE]:
+        hint = did_you_mean(str(odd[0]), _PER_TRADE)
+        raise ValueError(f"transaction_costs has no {shown(odd[0])}; it is a share, or {{commission, slippage}}.{hint}")
+    fields = {} if costs.get("commission") is None else {"transaction_costs": costs["commission"]}
+    slippage = costs.get("slippage")
+    if slippage is None:
+        return fields
+    if isinstance(slippage, bool) or not isinstance(slippage, int | float) or not 0 <= slippage < DEAREST:
+        raise ValueError(
+            f"transaction_costs.slippage is a share of the traded value, from 0 up to {DEAREST:g}: 0.0005 is 5 basis "
+            f"points; not {shown(slippage)}"
+        )
+    if config.get("slippage_bps") is not None:
+        raise ValueError("transaction_costs.slippage and slippage_bps are the same: leave one of them out")
+    if config.get("slippage_model", Slippage.LINEAR) != Slippage.LINEAR:
+        raise ValueError(
+            f"transaction_costs.slippage is that of the slippage_model linear, not of {config['slippage_model']}: leave "
+            "one of them out"
+        )
+    return fields | {"slippage_bps": float(f"{slippage / BPS:.12g}")}  # 0.0007 is 7, and not 6.999999999999999
 
 
 class DateRange(Parameters):
@@ -40,15 +82,18 @@ class BacktestConfig(Parameters):
         description="How often weights are decided: at the close of the last trading day of each period, "
         "and traded at the next day's close.",
     )
-    transaction_costs: float = Field(
-        default=5.0, ge=0, le=1000, description="Commissions and fees, in basis points of the traded value."
+    transaction_costs: Annotated[float, AfterValidator(_share)] = Field(
+        default=0.0005,
+        ge=0,
+        description="Commissions and fees, as a share of the traded value: 0.001 is 10 basis points.",
+        json_schema_extra={"exclusiveMaximum": DEAREST},
     )
     slippage_model: Slippage = Field(
         default=Slippage.LINEAR,
         description="What trading does to the price: none; linear: slippage_bps of the traded value; square_root: "
         "impact_coefficient * daily volatility * sqrt(traded value / daily traded value) of the traded value.",
     )
-    slippage_bps: float = Field(
+    slippage_bps: Annotated[float, AfterValidator(_basis_points)] = Field(
         default=5.0, ge=0, le=1000, description="Of linear slippage: basis points of the traded value."
     )
     impact_coefficient: float = Field(
@@ -72,10 +117,18 @@ class BacktestConfig(Parameters):
         description="Of a backtest of signals: sell the worst as short as the best are long, half the capital each.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_commission_and_slippage(cls, config: Any) -> Any:
+        costs = config.get("transaction_costs") if isinstance(config, Mapping) else None
+        if not isinstance(costs, Mapping):
+            return config
+        return {name: each for name, each in config.items() if name != "transaction_costs"} | _per_trade(costs, config)
+
     @property
     def costs(self) -> Costs:
         return Costs(
-            transaction_bps=self.transaction_costs,
+            transaction_share=self.transaction_costs,
             slippage=self.slippage_model,
             linear_bps=self.slippage_bps,
             impact=self.impact_coefficient,
@@ -96,7 +149,7 @@ class OptimizationSettings(Parameters):
         default=Frequency.MONTHLY,
         description="How often weights are decided: at the close of the last trading day of each period.",
     )
-    lookback: int = Field(
+    lookback: TradingDays = Field(
         default=252, ge=20, description="How many daily returns, up to that close, the optimizer sees."
     )
     information_coefficient: float = Field(
@@ -106,7 +159,7 @@ class OptimizationSettings(Parameters):
         description="How well the signal is expected to predict: the correlation of its scores with later returns. "
         "It scales the expected returns that the signal stands for.",
     )
-    signal_horizon: int = Field(
-        default=21, ge=1, description="Over how many days those later returns are, as the signal is meant."
+    signal_horizon: TradingDays = Field(
+        default=21, ge=1, description="Over how many trading days those later returns are, as the signal is meant."
     )
     date_range: DateRange = Field(default=DateRange(), description="The dates for which weights are decided.")

@@ -29,7 +29,16 @@ class Blocks:
             for name, saved in state.blocks.by_name.items()
         }
         actual |= {name: {"unreadable": saved.problem} for name, saved in state.blocks.unreadable.items()}
-        return Proposal(compare(self.kind, desired, actual, deleted=state.deleted), _taken_names(state))
+        actual |= {name: actual[name] | {"earlier_unit": note} for name, note in _notes(state).items()}
+        return Proposal(
+            compare(self.kind, desired, actual, deleted=state.deleted),
+            _taken_names(state),
+            tuple(
+                f"{name}: {note}; save its block anew, or apply a file that describes it"
+                for name, note in _notes(state).items()
+                if name not in specs
+            ),
+        )
 
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
@@ -77,6 +86,12 @@ def _taken_names(state: DesiredState) -> tuple[str, ...]:
         for spec in state.to_save
         if types.get(spec.name, spec.type) != spec.type
     )
+
+
+def _notes(state: DesiredState) -> dict[str, str]:
+    """Return what is read otherwise than it is written, by the names of the blocks that stay."""
+    blocks = state.blocks.by_name.items()
+    return {name: saved.note for name, saved in blocks if saved.note is not None and name not in state.deleted}
 
 
 def _inside(state: DesiredState) -> set[str]:

@@ -34,6 +34,7 @@ def document(type_: str, name: str, data: Json, references: Mapping[str, str] | 
         "id": str(uuid4()),
         "name": name,
         "block_type": block_type,
+        "block_schema": {"fields": {}},
         "data": data,
         "block_document_references": blocks,
     }

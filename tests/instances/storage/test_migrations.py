@@ -1,9 +1,11 @@
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
@@ -71,6 +73,44 @@ def test_a_second_upgrade_changes_nothing(empty: Engine) -> None:
     upgrade(empty)
     with empty.connect() as connection:
         assert connection.scalar(text(f"SELECT name FROM {SCHEMA}.instance")) == "x"
+
+
+def test_costs_in_basis_points_become_shares(empty: Engine) -> None:
+    with empty.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+        command.upgrade(config(connection), "0007")
+        backtest = {"type": "backtest", "name": "b", "config": {"transaction_costs": 5.0, "slippage_bps": 5.0}}
+        other = {"type": "dataset", "name": "d", "config": {"transaction_costs": 5.0}}
+        flow, run = uuid4(), uuid4()
+        for spec in (backtest, other):
+            connection.execute(
+                text(
+                    f"INSERT INTO {SCHEMA}.instance (id, name, type, project, spec) VALUES (:id, :name, :type, 'p', :spec)"
+                ),
+                {"id": uuid4(), "name": spec["name"], "type": spec["type"], "spec": json.dumps(spec)},
+            )
+        connection.execute(
+            text(
+                f"INSERT INTO {SCHEMA}.flow (id, instance_id, kind, config_hash, settings) "
+                f"SELECT :id, id, 'backtest', 'x', '{{}}' FROM {SCHEMA}.instance WHERE name = 'b'"
+            ),
+            {"id": flow},
+        )
+        order = {"pins": [], "instances": {"b": {"spec": backtest}, "d": {"spec": other}}}
+        connection.execute(
+            text(
+                f"INSERT INTO {SCHEMA}.run (prefect_run_id, flow_id, kind, config_hash, fingerprint, admission, report, "
+                "guarded_at, work_order) VALUES (:id, :flow, 'BacktestRun', 'x', 'x', 'x', '{}', now(), :order)"
+            ),
+            {"id": run, "flow": flow, "order": json.dumps(order)},
+        )
+    upgrade(empty)
+    with empty.connect() as connection:
+        specs = dict(connection.execute(text(f"SELECT name, spec FROM {SCHEMA}.instance")).tuples().all())
+        kept = connection.scalar(text(f"SELECT work_order FROM {SCHEMA}.run"))
+    today = backtest | {"config": {"transaction_costs": 0.0005, "slippage_bps": 5.0}}
+    assert specs == {"b": today, "d": other}
+    assert kept == {"pins": [], "instances": {"b": {"spec": today}, "d": {"spec": other}}}
 
 
 def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Engine) -> None:

@@ -48,7 +48,7 @@ def simulated(
         if today - 1 in decided:
             target, held = decided[today - 1], quantities * price
             before = cash + held.sum()
-            rate, impact = costs.transaction_bps / 10_000, np.zeros(len(price))
+            rate, impact = costs.transaction_share, np.zeros(len(price))
             if costs.slippage is Slippage.LINEAR:
                 rate += costs.linear_bps / 10_000
             if costs.slippage is Slippage.SQUARE_ROOT:
@@ -71,7 +71,7 @@ def simulated(
 def charged(**fields: Any) -> Costs:
     """Return costs that are nothing but for these."""
     free: dict[str, Any] = {
-        "transaction_bps": 0.0,
+        "transaction_share": 0.0,
         "slippage": Slippage.NONE,
         "linear_bps": 5.0,
         "impact": 1.0,
@@ -82,9 +82,9 @@ def charged(**fields: Any) -> Costs:
 
 ALL_COSTS = [
     charged(),
-    charged(transaction_bps=20),
-    charged(transaction_bps=5, slippage=Slippage.LINEAR, linear_bps=10),
-    charged(transaction_bps=5, slippage=Slippage.SQUARE_ROOT, depth=20),
+    charged(transaction_share=0.002),
+    charged(transaction_share=0.0005, slippage=Slippage.LINEAR, linear_bps=10),
+    charged(transaction_share=0.0005, slippage=Slippage.SQUARE_ROOT, depth=20),
     charged(slippage=Slippage.SQUARE_ROOT, impact=3, depth=1),
 ]
 
@@ -112,7 +112,7 @@ def test_equity_is_that_of_a_plain_simulation_with_volumes() -> None:
     weights = targets(prices, Frequency.WEEKLY)
     shares = np.random.default_rng(3).uniform(1e4, 1e6, prices.shape)
     volumes = pd.DataFrame(shares, index=prices.index, columns=prices.columns)
-    costs = charged(transaction_bps=3, slippage=Slippage.SQUARE_ROOT)
+    costs = charged(transaction_share=0.0003, slippage=Slippage.SQUARE_ROOT)
 
     result = run_backtest(prices, weights, initial_capital=CAPITAL, costs=costs, volumes=volumes)
 
@@ -152,7 +152,7 @@ def test_what_comes_after_a_day_changes_nothing_up_to_it(seed: int) -> None:
     prices = stocks("2007", "2010")
     day = prices.index[600 + 40 * seed]
     mixed = shuffled_after(prices, day, seed)
-    costs = charged(transaction_bps=10, slippage=Slippage.SQUARE_ROOT)
+    costs = charged(transaction_share=0.001, slippage=Slippage.SQUARE_ROOT)
 
     seen, other = (
         run_backtest(given, targets(given, Frequency.WEEKLY), initial_capital=CAPITAL, costs=costs)
@@ -232,7 +232,7 @@ def test_costs_that_take_all_of_the_capital_are_refused() -> None:
     weights = pd.DataFrame({"AAPL": [1.0, 0.0]}, index=prices.index[[5, 10]])
 
     with pytest.raises(ResearchError, match="trading costs would take all of the capital"):
-        run_backtest(prices, weights, initial_capital=CAPITAL, costs=charged(transaction_bps=10_000))
+        run_backtest(prices, weights, initial_capital=CAPITAL, costs=charged(transaction_share=1.0))
 
 
 def test_the_benchmark_is_bought_with_the_portfolio() -> None:

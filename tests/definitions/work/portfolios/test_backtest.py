@@ -124,6 +124,46 @@ def test_weights_are_followed(stores: tuple[DeltaStore, DeltaStore], prices: Inp
     assert first_july["value"][0] == pytest.approx(-2 * first_july["value"][1])
 
 
+def test_a_share_of_a_thousandth_is_a_thousandth_of_each_trade(stores: tuple[DeltaStore, DeltaStore]) -> None:
+    """By hand: half of a million is put into A at 100, which goes to 110, and is sold at 120."""
+    days = [dt.date(2024, 1, day) for day in (2, 3, 4, 5)]
+    frame = pl.DataFrame({"date": days, "entity": ["A"] * 4, "close": [90.0, 100.0, 110.0, 120.0]})
+    weights = pl.DataFrame({"date": [days[0], days[2]], "entity": ["A", "A"], "weight": [0.5, 0.0]})
+    config = BacktestConfig.model_validate(
+        {"rebalance_frequency": "daily", "transaction_costs": 0.001, "slippage_model": "none"}
+    )
+    backtest(
+        *stores,
+        prices=Input("prices", "assets", frame),
+        weights=Input("w", "weights", weights.vstack(weights[:1].with_columns(date=days[1])).sort("date")),
+        config=config,
+    )
+
+    # Half of what is left after the costs is bought: after = 1,000,000 - 0.001 * after / 2.
+    after = 1_000_000 / 1.0005
+    bought = after / 2
+    # The next day half is A again: of value = bought * 1.1 + after / 2, by a sale x with half of what is left.
+    value = bought * 1.1 + after / 2
+    left = (value - 0.001 * bought * 1.1) / (1 - 0.001 / 2)  # left = value - 0.001 * (bought * 1.1 - left / 2)
+    sold = bought * 1.1 - left / 2
+    last = left / 2 * 120 / 110
+    trades, equity = rows(stores[1]).sort("date"), rows(stores[0]).sort("date")
+    assert trades["value"].to_list() == pytest.approx([bought, -sold, -last], rel=1e-12)
+    assert trades["cost"].to_list() == pytest.approx([0.001 * bought, 0.001 * sold, 0.001 * last], rel=1e-12)
+    assert trades["cost"].to_list() == pytest.approx((trades["value"].abs() / 1000).to_list(), rel=1e-12)
+    assert equity["equity"].to_list() == pytest.approx([1e6, after, left, left / 2 + last * 0.999], rel=1e-12)
+
+
+def test_linear_slippage_comes_on_top(stores: tuple[DeltaStore, DeltaStore], prices: Input) -> None:
+    frame = pl.DataFrame({"date": [dt.date(2008, 1, 31)], "entity": ["AAPL"], "weight": [1.0]})
+    config = BacktestConfig.model_validate({"transaction_costs": {"commission": 0.001, "slippage": 0.0007}})
+
+    backtest(*stores, prices=prices, weights=Input("w", "weights", frame), config=config)
+
+    trades = rows(stores[1])
+    assert trades["cost"].to_list() == pytest.approx((trades["value"].abs() * 0.0017).to_list(), rel=1e-12)
+
+
 def test_a_range_of_dates_is_kept(stores: tuple[DeltaStore, DeltaStore], prices: Input) -> None:
     span = DateRange(start=dt.date(2008, 1, 1), end=dt.date(2009, 6, 15))
 
