@@ -1,17 +1,31 @@
 """Constraints on weights, as an optimizer's parameters give them; each optimizer takes those that it can honour."""
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from definitions.parameters import Parameters
+
+GREATEST = 10.0  # times the capital: what is more is most likely a percentage
+
+
+def _of_capital(value: float) -> float:
+    if abs(value) > GREATEST:
+        raise ValueError(
+            f"this is a multiple of the capital: 0.2 is 20 %, 1.5 is 150 %; {value:g} is more than {GREATEST:g} times it"
+        )
+    return value
+
+
+Multiple = Annotated[float, AfterValidator(_of_capital)]
+"""A multiple of the capital, at most ten times of it, long or short."""
 
 
 class GroupLimit(Parameters):
     """The least and the greatest sum of the weights in a group."""
 
-    min: float | None = Field(default=None, description="The least sum of the group's weights; none: any.")
-    max: float | None = Field(default=None, description="The greatest sum of the group's weights; none: any.")
+    min: Multiple | None = Field(default=None, description="The least sum of the group's weights; none: any.")
+    max: Multiple | None = Field(default=None, description="The greatest sum of the group's weights; none: any.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -44,8 +58,8 @@ class OptimizerParameters(Parameters):
 class Bounds(OptimizerParameters):
     """Limits of each weight."""
 
-    min_weight: float = Field(default=0.0, description="The least weight of each entity; below 0: sold short.")
-    max_weight: float = Field(default=1.0, description="The greatest weight of each entity.")
+    min_weight: Multiple = Field(default=0.0, description="The least weight of each entity; below 0: sold short.")
+    max_weight: Multiple = Field(default=1.0, description="The greatest weight of each entity.")
 
     @model_validator(mode="after")
     def _ordered_weights(self) -> Self:
@@ -63,11 +77,11 @@ class LongOnly(Bounds):
     max_weight: float = Field(default=1.0, gt=0, le=1, description="The greatest weight of each entity.")
 
 
-class Leverage(OptimizerParameters):
-    """Limits of the sums of weights, short positions allowed."""
+class Leverage(Bounds):
+    """Limits of each weight and of their sums, short positions allowed."""
 
-    net_leverage: float = Field(default=1.0, description="The sum of all weights; the rest of capital is cash.")
-    gross_leverage: float | None = Field(
+    net_leverage: Multiple = Field(default=1.0, description="The sum of all weights; the rest of capital is cash.")
+    gross_leverage: Multiple | None = Field(
         default=None, gt=0, description="The greatest sum of all absolute weights; none: any."
     )
 
@@ -77,6 +91,17 @@ class Leverage(OptimizerParameters):
             raise ValueError(
                 f"gross_leverage, {self.gross_leverage:g}, is less than net_leverage, {self.net_leverage:g}: raise it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _more_than_the_capital_takes_leverage(self) -> Self:
+        for name in ("min_weight", "max_weight"):
+            weight = abs(getattr(self, name))
+            if weight > 1 and (self.gross_leverage is None or weight > self.gross_leverage):
+                raise ValueError(
+                    f"{name} is a share of the capital, 0.2 is 20 %, and {weight:g} of it in one entity takes a "
+                    f"gross_leverage of at least {weight:g}: give that too, or lower {name}"
+                )
         return self
 
 
@@ -109,7 +134,7 @@ class Groups(OptimizerParameters):
 class Turnover(OptimizerParameters):
     """A limit of what is traded."""
 
-    max_turnover: float | None = Field(
+    max_turnover: Multiple | None = Field(
         default=None,
         gt=0,
         description="The greatest turnover: half the sum of the absolute changes from the weights that are held, also "

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from definitions.contract import Allocation, AllocationRequest
-from definitions.optimizers.constraints import Bounds, Groups, Leverage, Turnover
+from definitions.optimizers.constraints import Groups, Leverage, Turnover
 from definitions.optimizers.estimates import Estimation, estimate
 from definitions.optimizers.limits import Limit
 from definitions.optimizers.solving import Problem, constrained, optimizer_definition
@@ -23,7 +23,7 @@ class Objective(StrEnum):
     MAXIMUM_RATIO = "maximum-ratio"
 
 
-class MeanVarianceParameters(Estimation, Turnover, Groups, Leverage, Bounds):
+class MeanVarianceParameters(Estimation, Turnover, Groups, Leverage):
     objective: Objective = Field(
         default=Objective.MAXIMUM_UTILITY,
         description="minimum-variance; maximum-utility: expected return - risk_aversion * variance; "

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from definitions.contract import Allocation, AllocationRequest
 from definitions.errors import DefinitionError
-from definitions.optimizers.constraints import Bounds, Groups, Leverage, Turnover
+from definitions.optimizers.constraints import Groups, Leverage, Turnover
 from definitions.optimizers.estimates import CovarianceEstimator, estimate
 from definitions.optimizers.limits import Limit
 from definitions.optimizers.solving import Problem, constrained, optimizer_definition
@@ -15,7 +15,7 @@ from definitions.optimizers.solving import Problem, constrained, optimizer_defin
 NAME = "minimum-cvar"
 
 
-class MinimumCvarParameters(Turnover, Groups, Leverage, Bounds):
+class MinimumCvarParameters(Turnover, Groups, Leverage):
     confidence: float = Field(
         default=0.95, ge=0.5, le=0.999, description="The share of days that are not counted among the worst."
     )

@@ -22,6 +22,11 @@ HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
 )
 """The metrics that models can be compared by; the others say how spread out or how many."""
 
+BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"r2": (-math.inf, 1), "ic_mean": (-1, 1), "ic_positive_share": (0, 1)}
+)
+"""Between what the metrics lie that do not lie anywhere."""
+
 
 def model_metrics(rows: "pl.DataFrame") -> dict[str, float]:
     """Return the metrics of `rows`: `date`, `entity`, `prediction` and `target` (Float64).

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from research.errors import ResearchError, shown
-from research.models.model_metrics import HIGHER_IS_BETTER, model_metrics
+from research.models.model_metrics import BOUNDS, HIGHER_IS_BETTER, model_metrics
 
 if TYPE_CHECKING:  # it is the settings of models that are looked at most often, without any rows
     import polars as pl
@@ -36,6 +36,12 @@ class PromotionRule:
             raise UnknownMetric(self.metric)
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise ResearchError(f"the threshold of {self.metric} is {self.threshold}: give a number, or none")
+        least, most = BOUNDS.get(self.metric, (-math.inf, math.inf))
+        if self.threshold is not None and not least <= self.threshold <= most:
+            raise ResearchError(
+                f"the threshold of {self.metric} is {self.threshold:g}, and {self.metric} lies between {least:g} and "
+                f"{most:g}: 0.02 is 2 %"
+            )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from definitions.parameters import Parameters
+from definitions.parameters import Parameters, TradingDays
 from research.models.labels import TargetSpec
 from research.models.promotion_rule import PromotionRule
 from research.models.walk_forward import Validation
@@ -16,7 +16,9 @@ from research.models.walk_forward import Validation
 class Target(Parameters):
     """What a model learns to predict: the forward return of a price."""
 
-    horizon: int = Field(default=21, ge=1, description="Over how many rows of the entity the return is, 21: a month.")
+    horizon: TradingDays = Field(
+        default=21, ge=1, description="Over how many trading days, rows of the entity, the return is; 21: a month."
+    )
     column: str = Field(default="close", min_length=1, description="The column of the prices.")
 
     @property
@@ -27,11 +29,11 @@ class Target(Parameters):
 class WalkForward(Parameters):
     """How a model is validated: on the days after those that it learned from, again and again."""
 
-    train_days: int = Field(
+    train_days: TradingDays = Field(
         default=756, ge=1, description="The length of the first training window, in trading days; 756: three years."
     )
-    test_days: int = Field(default=252, ge=1, description="The length of each test window, in trading days.")
-    embargo_days: int = Field(
+    test_days: TradingDays = Field(default=252, ge=1, description="The length of each test window, in trading days.")
+    embargo_days: TradingDays = Field(
         default=0, ge=0, description="Days left out between the last day of the training labels and the test window."
     )
     expanding: bool = Field(
@@ -64,12 +66,13 @@ class Promotion(Parameters):
 class DriftSettings(Parameters):
     """What is compared with the training's own test rows, and when it counts as drift."""
 
-    window_days: int = Field(
+    window_days: TradingDays = Field(
         default=252, ge=20, description="How many of the newest days are compared with the training reference."
     )
     column_threshold: float = Field(
         default=0.5,
         gt=0,
+        le=10,
         description="A column has drifted from this Wasserstein distance on, in standard deviations of the reference.",
     )
     share: float = Field(default=0.5, gt=0, le=1, description="Which share of the features must have drifted.")

@@ -164,6 +164,10 @@ def test_the_first_weights_are_free_of_turnover() -> None:
         ("hierarchical-risk-parity", {"max_turnover": 0.1}, "max_turnover can't be honoured: the method splits"),
         ("hierarchical-risk-parity", {"groups": TECH}, "groups can't be honoured: the method splits capital"),
         ("hierarchical-risk-parity", {"net_leverage": 1.0}, "net_leverage can't be honoured: the method holds long"),
+        ("mean-variance", {"max_weight": 20}, "this is a multiple of the capital: 0.2 is 20 %, 1.5 is 150 %; 20 is more"),
+        ("mean-variance", {"max_weight": 5}, "max_weight is a share of the capital, 0.2 is 20 %, and 5 of it in one"),
+        ("minimum-cvar", {"gross_leverage": 150}, "this is a multiple of the capital: 0.2 is 20 %"),
+        ("hierarchical-risk-parity", {"max_weight": 20}, "max_weight: Input should be less than or equal to 1 (got 20)"),
         ("risk-budgeting", {"gross_leverage": 2}, "gross_leverage can't be honoured: it holds long positions"),
         ("risk-budgeting", {"min_weight": -0.1}, "greater than or equal to 0"),
         ("mean-variance", {"min_weight": 0.3, "max_weight": 0.2}, "min_weight, 0.3, is greater than max_weight, 0.2"),
@@ -187,7 +191,11 @@ def test_minimum_variance_equals_its_closed_form() -> None:
     covariance = returns().cov()
     inverse = np.linalg.inv(covariance.to_numpy())
     expected = inverse.sum(axis=1) / inverse.sum()
-    config = {"objective": "minimum-variance", "min_weight": -5, "max_weight": 5, "covariance_estimator": "sample"}
+    config = {
+        "objective": "minimum-variance",
+        "covariance_estimator": "sample",
+        **{"min_weight": -5, "max_weight": 5, "gross_leverage": 10},
+    }
 
     found = allocate("mean-variance", config)
     given = allocate("mean-variance", config | {"covariance_estimator": "ledoit-wolf"}, request(covariance=covariance))
@@ -201,7 +209,7 @@ def test_maximum_utility_and_ratio_follow_the_expected_returns() -> None:
     covariance = pd.DataFrame(np.eye(20) * 1e-4, index=returns().columns, columns=returns().columns)
     expected = pd.Series(np.linspace(1, 20, 20) * 1e-5, index=returns().columns)
     given = request(expected_returns=expected, covariance=covariance)
-    wide = {"min_weight": -9, "max_weight": 9}
+    wide = {"min_weight": -9, "max_weight": 9, "gross_leverage": 10}
 
     ratio = allocate("mean-variance", {"objective": "maximum-ratio", **wide}, given)
     utility = allocate("mean-variance", {"risk_aversion": 2, **wide}, given)
