@@ -21,6 +21,7 @@ def preview_expression(context: Context) -> Outcome:
         missing=context.missing,
         start=spec.date_range.start,
         end=spec.date_range.end,
+        universe=spec.universe,
     )
 
 

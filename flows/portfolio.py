@@ -1,5 +1,6 @@
 """Flows of portfolios: `optimize` decides on weights, `backtest` follows weights or signals through the past."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -13,7 +14,7 @@ from definitions.work.portfolios import optimization
 from definitions.work.portfolios.portfolio_settings import TRADES
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
-from instances.specification.fields import Assets, OnStale
+from instances.specification.fields import Assets, Benchmark, OnStale
 from instances.specification.specs import BacktestSpec, PortfolioOptimizerSpec
 
 
@@ -25,7 +26,7 @@ def optimize_portfolio(context: Context) -> Outcome:
         context.optimizer,
         context.store,
         prices=context.needed("prices"),
-        signal=context.only("signal"),
+        signals=context.in_role("signal"),
         covariance=context.only("covariance"),
         settings=spec.settings,
     )
@@ -41,24 +42,32 @@ def backtest_portfolio(context: Context) -> Outcome:
         prices=_chosen(context.needed("assets"), spec.assets),
         config=spec.config,
         primary=context.only("primary"),
-        secondary=context.only("secondary"),
+        secondary=context.in_role("secondary"),
         weights=context.only("weights"),
-        benchmark=context.only("benchmark"),
+        benchmark=_benchmark(context.only("benchmark"), spec.benchmark),
         date_range=spec.date_range,
     )
 
 
+def _benchmark(prices: Input | None, benchmark: Benchmark | None) -> Input | None:
+    """Return the prices of what is compared with. Raises `DefinitionError` for an entity without any."""
+    if prices is None or benchmark is None or benchmark.entity is None:
+        return prices
+    return _of(prices, (benchmark.entity,), "Correct the entity of `benchmark`.")
+
+
 def _chosen(prices: Input, assets: Assets) -> Input:
     """Return the prices of the entities that are to be traded. Raises `DefinitionError` for one without any."""
-    if not assets.entities:
-        return prices
+    return _of(prices, assets.entities, "Correct the entities of `assets`.") if assets.entities else prices
+
+
+def _of(prices: Input, entities: Sequence[str], remedy: str) -> Input:
     there = set(prices.frame["entity"].unique())
-    if unknown := [name for name in assets.entities if name not in there]:
+    if unknown := [name for name in entities if name not in there]:
         raise DefinitionError(
-            f"{prices.instance} has no prices of {', '.join(unknown)}; it has: {', '.join(sorted(there))}. "
-            "Correct the entities of `assets`."
+            f"{prices.instance} has no prices of {', '.join(unknown)}; it has: {', '.join(sorted(there))}. {remedy}"
         )
-    return replace(prices, frame=prices.frame.filter(pl.col("entity").is_in(assets.entities)))
+    return replace(prices, frame=prices.frame.filter(pl.col("entity").is_in(entities)))
 
 
 @flow_of(FlowKind.OPTIMIZE)

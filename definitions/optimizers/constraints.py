@@ -12,7 +12,8 @@ GREATEST = 10.0  # times the capital: what is more is most likely a percentage
 def _of_capital(value: float) -> float:
     if abs(value) > GREATEST:
         raise ValueError(
-            f"this is a multiple of the capital: 0.2 is 20 %, 1.5 is 150 %; {value:g} is more than {GREATEST:g} times it"
+            f"this is a multiple of the capital: 0.2 is 20 %, 1.5 is 150 %; {value:g} is more than "
+            f"{GREATEST:g} times it"
         )
     return value
 

@@ -10,7 +10,7 @@ from definitions.contract import Allocation, AllocationRequest
 from definitions.optimizers.constraints import LongOnly
 from definitions.optimizers.estimates import Estimation, estimate
 from definitions.optimizers.limits import Limit, limits_of
-from definitions.optimizers.solving import CLOSED_FORM, Problem, optimizer_definition
+from definitions.optimizers.solving import CLOSED_FORM, Problem, optimizer_definitions
 
 NAME = "hierarchical-risk-parity"
 LONG_ONLY = "the method holds long positions that add up to 1"
@@ -78,9 +78,9 @@ class HierarchicalRiskParity:
         return problem.solve(build)
 
 
-HIERARCHICAL_RISK_PARITY = optimizer_definition(
+HIERARCHICAL_RISK_PARITY = optimizer_definitions(
     name=NAME,
-    version=1,
+    versions=(1, 2),
     summary="Long weights by the risk of groups of entities that move alike, down a tree.",
     parameters=HierarchicalRiskParityParameters,
     factory=HierarchicalRiskParity,

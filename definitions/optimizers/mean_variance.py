@@ -10,7 +10,7 @@ from definitions.contract import Allocation, AllocationRequest
 from definitions.optimizers.constraints import Groups, Leverage, Turnover
 from definitions.optimizers.estimates import Estimation, estimate
 from definitions.optimizers.limits import Limit
-from definitions.optimizers.solving import Problem, constrained, optimizer_definition
+from definitions.optimizers.solving import Problem, constrained, optimizer_definitions
 
 NAME = "mean-variance"
 
@@ -82,9 +82,9 @@ class MeanVariance:
         return problem.solve(build)
 
 
-MEAN_VARIANCE = optimizer_definition(
+MEAN_VARIANCE = optimizer_definitions(
     name=NAME,
-    version=1,
+    versions=(1, 2),
     summary="Weights that balance expected return against variance.",
     parameters=MeanVarianceParameters,
     factory=MeanVariance,

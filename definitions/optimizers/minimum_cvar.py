@@ -10,7 +10,7 @@ from definitions.errors import DefinitionError
 from definitions.optimizers.constraints import Groups, Leverage, Turnover
 from definitions.optimizers.estimates import CovarianceEstimator, estimate
 from definitions.optimizers.limits import Limit
-from definitions.optimizers.solving import Problem, constrained, optimizer_definition
+from definitions.optimizers.solving import Problem, constrained, optimizer_definitions
 
 NAME = "minimum-cvar"
 
@@ -61,9 +61,9 @@ class MinimumCvar:
         return problem.solve(build)
 
 
-MINIMUM_CVAR = optimizer_definition(
+MINIMUM_CVAR = optimizer_definitions(
     name=NAME,
-    version=1,
+    versions=(1, 2),
     summary="Weights with the least expected loss on the worst days.",
     parameters=MinimumCvarParameters,
     factory=MinimumCvar,

@@ -9,7 +9,7 @@ from definitions.contract import Allocation, AllocationRequest
 from definitions.optimizers.constraints import Groups, LongOnly, Turnover
 from definitions.optimizers.estimates import Estimation, estimate
 from definitions.optimizers.limits import Limit
-from definitions.optimizers.solving import Problem, constrained, optimizer_definition
+from definitions.optimizers.solving import Problem, constrained, optimizer_definitions
 
 NAME = "risk-budgeting"
 LONG_ONLY = "it holds long positions that add up to 1"
@@ -68,9 +68,9 @@ class RiskBudgeting:
         return problem.solve(build)
 
 
-RISK_BUDGETING = optimizer_definition(
+RISK_BUDGETING = optimizer_definitions(
     name=NAME,
-    version=1,
+    versions=(1, 2),
     summary="Long weights of which each brings its share of the risk.",
     parameters=RiskBudgetingParameters,
     factory=RiskBudgeting,

@@ -106,6 +106,11 @@ def constrained(limits: Sequence[Limit], parameters: OptimizerParameters, *, sca
     return added
 
 
+def optimizer_definitions(*, versions: Sequence[int], **described: Any) -> tuple[Definition, ...]:
+    """Return the definition of an optimizer in each of its versions: see `optimizer_definition`."""
+    return tuple(optimizer_definition(version=version, **described) for version in versions)
+
+
 def optimizer_definition(
     *,
     name: str,
@@ -122,13 +127,14 @@ def optimizer_definition(
     `factory` makes it of its parameters, so the optimizer's class will do.
     `prices` are what its weights are of, `signal` says what to expect of them (or only which of them there
     are to choose from), `covariance` how they move together: a dataset with a row for each entity and a
-    value column for each entity, per day. Raises `InvalidContract` for a wrong contract.
+    value column for each entity, per day. Since version 2 there may be several signals.
+    Raises `InvalidContract` for a wrong contract.
     """
 
     def made(given: Any, resources: Resources) -> Optimizer:
         return factory(given)
 
-    roles = [Role("prices"), Role("signal", required=signal_required)]
+    roles = [Role("prices"), Role("signal", required=signal_required, many=version > 1)]
     if covariance:
         roles.append(Role("covariance", required=False))
     return Definition(

@@ -44,8 +44,11 @@ def preview(
     missing: Sequence[str] = (),
     start: dt.date | None = None,
     end: dt.date | None = None,
+    universe: Sequence[str] = (),
 ) -> Outcome:
     """Describe the values that a pipeline gives from `start` to `end` (inclusive), and keep nothing.
+
+    With a `universe` only those of its entities are shown; they are computed beside all others.
 
     The inputs are read in whole, so that windows have their history. Rows without a value count too, also
     where a refresh would leave them out. The metrics are those of `research.signals.column_statistics.Statistics`;
@@ -55,6 +58,8 @@ def preview(
     request = ExtractRequest(inputs=tuple(inputs), missing=tuple(missing))
     rows = pipeline.computed(request) if isinstance(pipeline, ExpressionPreview) else pipeline.extract(request)
     columns = _number_columns(rows)
+    if universe:
+        rows = _of(rows, universe)
     shown = rows.filter(*_within(start, end)).sort("date", "entity")
     found = {name: statistics(shown, name) for name in columns}
     pictures = (distribution(shown, name) for name in columns)
@@ -71,6 +76,17 @@ def preview(
         summary="\n".join(summary),
         pictures=tuple(picture for picture in pictures if picture is not None),
     )
+
+
+def _of(rows: pl.DataFrame, universe: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of some entities. Raises `SourceError` for one that has none."""
+    there = set(rows["entity"].unique())
+    if unknown := [name for name in universe if name not in there]:
+        raise SourceError(
+            f"there are no rows of {', '.join(unknown)}, which the universe names: correct its entities, or leave "
+            "it out"
+        )
+    return rows.filter(pl.col("entity").is_in(universe))
 
 
 def _number_columns(rows: pl.DataFrame) -> list[str]:

@@ -274,7 +274,9 @@ async def _worked(run: _Run, order: WorkOrder, work: Work, recording: Recording)
     async def step() -> Outcome:
         return await asyncio.to_thread(work_in_thread)
 
-    patient = step.with_options(retries=retry.max_retries, retry_delay_seconds=retry.backoff.total_seconds())
+    patient = step.with_options(
+        retries=retry.max_retries, retry_delay_seconds=[wait.total_seconds() for wait in retry.waits]
+    )
     try:
         outcome = await asyncio.to_thread(_record, run, order, await patient(), recording)
     except FORESEEN as error:  # its message says all that a person needs; anything else keeps its traceback

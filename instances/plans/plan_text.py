@@ -99,9 +99,8 @@ def _reads(fields: Fields) -> Iterator[str]:
     for field in spec.naming if spec is not None and issubclass(spec, RunnableSpec) else ():
         found: Any = fields
         for name in field.split("."):
-            found = (found or {}).get(name)
-        if found:
-            yield found
+            found = found.get(name) if isinstance(found, Mapping) else found  # of before: a name alone
+        yield from (found,) if isinstance(found, str) else found or ()
     for ref in fields.get("upstream_refs") or ():
         yield ref["instance"]
 

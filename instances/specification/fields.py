@@ -7,7 +7,7 @@ come first.
 import datetime as dt
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from definitions.contract import FlowKind
 from definitions.work.models.model_settings import DriftSettings, Promotion, Target, WalkForward
@@ -95,9 +95,24 @@ class Signals(Spec):
     """The signals that a backtest follows."""
 
     primary: Name = Field(description="The instance whose scores choose what is held.")
-    secondary: Name | None = Field(
-        default=None, description="An instance that vetoes: what is not above its neutral value in it is not held."
+    secondary: tuple[Name, ...] = Field(
+        default=(),
+        description="Instances that veto: what is not above its neutral value in each of them is not held.",
     )
+
+    @field_validator("secondary", mode="before")
+    @classmethod
+    def _one_alone(cls, value: object) -> object:
+        if value is None:
+            return ()
+        return (value,) if isinstance(value, str) else value
+
+
+class Benchmark(Spec):
+    """What a backtest is compared with."""
+
+    instance: Name = Field(description="The dataset that has it, like an index.")
+    entity: str | None = Field(default=None, description="Which of its entities; none: the only one.")
 
 
 class InstanceFields(BaseModel):
@@ -199,6 +214,7 @@ class ExperimentFields(BaseModel):
 
     definition: str = Field(default="expression", description="The pipeline definition that computes it.")
     date_range: DateRange = Field(default=DateRange(), description="The dates that the preview shows.")
+    universe: tuple[str, ...] = Field(default=(), description="The entities that the preview shows; none: all.")
 
 
 class ModelFields(BaseModel):
@@ -241,10 +257,15 @@ class BacktestFields(BaseModel):
     optimizer: Name | None = Field(
         default=None, description="The instance whose weights it follows, such as an optimizer; or give signals."
     )
-    benchmark: Name | None = Field(
-        default=None, description="The dataset, of one entity, that it is compared with, like an index."
+    benchmark: Benchmark | None = Field(
+        default=None, description="What it is compared with: a dataset of one entity, or {instance, entity}."
     )
     date_range: DateRange = Field(default=DateRange(), description="The dates over which it trades.")
     config: BacktestConfig = Field(
         default=BacktestConfig(), description="How often it trades, what that costs, and the capital at the start."
     )
+
+    @field_validator("benchmark", mode="before")
+    @classmethod
+    def _dataset_alone(cls, value: object) -> object:
+        return {"instance": value} if isinstance(value, str) else value

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from instances.specification.values import LONGEST, Duration, Spec
 from research.errors import shown
 
+_FIRST_WAIT, _LONGEST_WAIT = dt.timedelta(seconds=30), dt.timedelta(hours=1)
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
@@ -19,11 +20,18 @@ class RetryPolicy(Spec):
     """How often, and after how long, failed work is tried again within its run."""
 
     max_retries: int = Field(default=0, ge=0, le=20, description="How often failed work is tried again.")
-    backoff: Duration = Field(
+    backoff: Duration | Literal["exponential"] = Field(
         default=dt.timedelta(seconds=30),
         json_schema_extra={"default": "30s"},
-        description="How long after, like 30s or 5m.",
+        description="How long after, like 30s or 5m; exponential: 30s, then twice as long each time, an hour at most.",
     )
+
+    @property
+    def waits(self) -> tuple[dt.timedelta, ...]:
+        """How long it waits before each of its retries."""
+        if isinstance(self.backoff, dt.timedelta):
+            return (self.backoff,) * self.max_retries
+        return tuple(min(_FIRST_WAIT * 2**retry, _LONGEST_WAIT) for retry in range(self.max_retries))
 
 
 def _ambiguous(cron: str) -> str:

@@ -69,7 +69,7 @@ SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
             computed_from=("signal_spec",),
             for_readers=MappingProxyType({"signal_spec": {"neutral"}}),
         ),
-        FlowKind.PREVIEW: FlowShape("PreviewRun", Output.NOTHING, computed_from=("date_range",)),
+        FlowKind.PREVIEW: FlowShape("PreviewRun", Output.NOTHING, computed_from=("date_range", "universe")),
         FlowKind.TRAIN: FlowShape(
             "TrainingRun",
             Output.MODEL,
@@ -96,7 +96,7 @@ SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
         FlowKind.BACKTEST: FlowShape(
             "BacktestRun",
             Output.ROWS,
-            computed_from=("assets", "date_range", "config"),
+            computed_from=("assets", "benchmark", "date_range", "config"),
             neutral_of=frozenset({"secondary"}),
             second_stores=(TRADES,),
         ),

@@ -48,7 +48,7 @@ class ComponentSpec(DefinedSpec):
     type: ComponentType
 
 
-def _at(spec: Spec, field: str) -> str | None:
+def _at(spec: Spec, field: str) -> str | tuple[str, ...] | None:
     found: Any = spec
     for name in field.split("."):
         found = None if found is None else getattr(found, name)
@@ -68,7 +68,11 @@ class RunnableSpec(RunnableFields, InstanceSpec):
     def references_by_field(self) -> tuple[tuple[str, UpstreamRef], ...]:
         """Return all that it reads of other instances, each beside the field that says so, like 'signals.primary'."""
         named = ((field, _at(self, field), role) for field, role in self.naming.items())
-        own = ((field, UpstreamRef(instance=name, role=role)) for field, name, role in named if name is not None)
+        own = (
+            (field, UpstreamRef(instance=name, role=role))
+            for field, found, role in named
+            for name in ((found,) if isinstance(found, str) else found or ())
+        )
         return (*own, *(("upstream_refs", ref) for ref in self.upstream_refs))
 
     @abstractmethod
@@ -131,7 +135,7 @@ class BacktestSpec(BacktestFields, OneFlowSpec):
         "signals.primary": "primary",
         "signals.secondary": "secondary",
         "optimizer": "weights",
-        "benchmark": "benchmark",
+        "benchmark.instance": "benchmark",
     }
 
     type: Literal["backtest"] = "backtest"

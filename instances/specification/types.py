@@ -37,7 +37,7 @@ KEEPING = ("store", "accessor")  # the parts that must be for what the pipeline 
 BACKTEST_ROLES = (
     Role("assets"),
     Role("primary", required=False),
-    Role("secondary", required=False),
+    Role("secondary", required=False, many=True),
     Role("weights", required=False),
     Role("benchmark", required=False),
 )

@@ -1,6 +1,7 @@
 """Selection: target weights from the scores of one or two signals."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,22 +19,25 @@ class Selection:
     long_short: bool
 
 
+@dataclass(frozen=True)
+class Veto:
+    """A secondary signal: its scores by date and entity, and the value of it that says nothing."""
+
+    scores: "pd.DataFrame"
+    neutral: float = 0.0
+
+
 def selected_weights(
-    primary: "pd.DataFrame",
-    secondary: "pd.DataFrame | None",
-    decisions: "pd.DatetimeIndex",
-    selection: Selection,
-    *,
-    neutral: float = 0.0,
+    primary: "pd.DataFrame", vetoes: Sequence[Veto], decisions: "pd.DatetimeIndex", selection: Selection
 ) -> "pd.DataFrame":
     """Return target weights, a row for each of `decisions` and a column for each entity, 0 where nothing is held.
 
     On each day the n entities with a primary score that day are ranked by it, ties by name; the best
     k = max(1, round up(top_fraction * n)) get a slot of 1 / k of capital each. A slot is filled only where
-    the secondary signal, if there is one, is above `neutral` that day; it stays in cash
+    each secondary signal of `vetoes` is above its neutral value that day; it stays in cash
     otherwise, as in M. Faber, "A Quantitative Approach to Tactical Asset Allocation" (2007).
     Long-short, the best k get slots of 1 / 2k and the worst k slots of -1 / 2k, with k at most n / 2; the
-    worst are held only where the secondary signal is below it. So gross exposure is at most 1 either way.
+    worst are held only where each is below it. So gross exposure is at most 1 either way.
     A day without any score gives an empty portfolio. Raises `ResearchError` when no day has a score.
     """
     import pandas as pd
@@ -44,12 +48,12 @@ def selected_weights(
             "the primary signal has no score on any day of decision: give it values on the last trading day of each "
             "period, or rebalance daily"
         )
-    second = None if secondary is None else secondary.reindex(index=decisions, columns=scores.columns)
+    seconds = [(each.scores.reindex(index=decisions, columns=scores.columns), each.neutral) for each in vetoes]
     weights = pd.DataFrame(0.0, index=decisions, columns=scores.columns)
     for day in decisions:
         ranked = _ranked(scores.loc[day])
         best, worst = _chosen(ranked, selection)
-        if second is not None:
+        for second, neutral in seconds:
             best = [name for name in best if second.at[day, name] > neutral]
             worst = [name for name in worst if second.at[day, name] < neutral]
         slot = _slot(len(ranked), selection)

@@ -174,6 +174,6 @@ def test_what_is_wrong_with_a_config_as_a_whole_has_no_place() -> None:
     with pytest.raises(InvalidConfig) as caught:
         optimizer.parse({"objective": "minimum-variance", "risk_aversion": 2})
     assert str(caught.value).startswith(
-        "the config does not fit portfolio_optimizer mean-variance@1: risk_aversion has no part in minimum-variance: "
+        "the config does not fit portfolio_optimizer mean-variance@2: risk_aversion has no part in minimum-variance: "
         "leave it out, or choose maximum-utility (got {"
     )

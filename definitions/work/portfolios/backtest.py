@@ -1,6 +1,6 @@
 """The work of a backtest: from prices and signals, or weights, to equity and trades."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from research.frames.panels import carried, panel, panel_rows, value_column
 from research.portfolios.backtest_metrics import METRICS, drawdown, performance, relative_performance, trading
 from research.portfolios.portfolio_pictures import drawdown_picture, equity_picture, weights_picture
 from research.portfolios.rebalancing import rebalance_dates
-from research.portfolios.score_weights import selected_weights, weights_in_force
+from research.portfolios.score_weights import Veto, selected_weights, weights_in_force
 from research.portfolios.simulation import BacktestResult, benchmark_equity, run_backtest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def backtest(
     prices: Input,
     config: BacktestConfig,
     primary: Input | None = None,
-    secondary: Input | None = None,
+    secondary: Sequence[Input] = (),
     weights: Input | None = None,
     benchmark: Input | None = None,
     date_range: DateRange | None = None,
@@ -107,13 +107,13 @@ def _targets(
     config: BacktestConfig,
     *,
     primary: Input | None,
-    secondary: Input | None,
+    secondary: Sequence[Input],
     weights: Input | None,
     prices: "pd.DataFrame",
 ) -> "pd.DataFrame":
     """Return target weights by day of decision, from the first day on that has any."""
     if weights is not None:
-        if primary is not None or secondary is not None:
+        if primary is not None or secondary:
             raise ResearchError("a backtest follows weights or signals, not both: leave one of them out")
         return weights_in_force(panel(weights.frame, _weight_column(weights)), decisions)
     if primary is None:
@@ -121,9 +121,8 @@ def _targets(
     # What has a score but no price can't be bought.
     scores = _scores(primary)
     scores = scores.where(carried(prices).reindex(index=scores.index, columns=scores.columns).notna())
-    second = None if secondary is None else _scores(secondary)
-    neutral = 0.0 if secondary is None else secondary.neutral
-    targets = selected_weights(scores, second, decisions, config.selection, neutral=neutral)
+    vetoes = [Veto(_scores(each), each.neutral) for each in secondary]
+    targets = selected_weights(scores, vetoes, decisions, config.selection)
     return targets.loc[targets.index >= scores.dropna(how="all").index[0]]
 
 

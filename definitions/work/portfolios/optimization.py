@@ -1,7 +1,7 @@
 """The work of an optimization: weights over time, each set decided on what was known at its day's close."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def optimize(
     *,
     prices: Input,
     settings: OptimizationSettings,
-    signal: Input | None = None,
+    signals: Sequence[Input] = (),
     covariance: Input | None = None,
 ) -> Outcome:
     """Decide on weights at the close of the last trading day of each period, and keep them all.
@@ -54,11 +54,12 @@ def optimize(
     The store then holds exactly `date`, `entity`, `weight` (a share of capital): a row for each date of
     decision and each entity that there was to choose from. Those are the entities with a price (the
     column `close`, or the only one) on each day of the lookback, gaps of up to 5 days aside, whose returns
-    vary; of these only those with a score of the signal that day, if there is a signal, and with a variance in
+    vary; of these only those with a score of each signal that day, if there is a signal, and with a variance in
     the covariance, if there is one. A date with none is left out: the weights before it stay in force.
     Which dates are the last of their periods says `research.portfolios.rebalancing.rebalance_dates`: later data add
     dates, and change no weights before.
 
+    Several signals are combined: the weighted sum of their z-scores, by `signal_weights`, equal by default.
     The signal stands for expected returns by R. Grinold's rule, "Alpha is Volatility Times IC Times Score"
     (1994): information_coefficient * the volatility of the entity's daily returns in the lookback * its
     z-score among the entities that day / sqrt(signal_horizon), per day. So they are relative to the
@@ -68,12 +69,12 @@ def optimize(
     The optimizer gets the weights that are held: those decided before, moved with the prices since.
     Raises `Infeasible`, which says the date, and `ResearchError`; then nothing is written.
     """
-    known = _known(prices, signal, covariance)
+    known = _known(prices, _combined(signals, settings.signal_weights), covariance)
     decisions = list(_decisions(optimizer, known, settings))
     if not decisions:
         raise ResearchError(
             f"there is no date to decide on weights: it takes {settings.lookback} returns of some entity"
-            f"{' with a score that day' if signal else ''}, up to the end of a period within the range of dates. "
+            f"{' with a score that day' if signals else ''}, up to the end of a period within the range of dates. "
             "Shorten the lookback, or lengthen the prices"
         )
     frame = pl.concat(_rows(decision) for decision in decisions)
@@ -84,16 +85,42 @@ def optimize(
         rows_left(written),
         metrics=metrics,
         facts={"solver_status": statuses},
-        summary=_summary(decisions, metrics, statuses, relative=signal is not None),
+        summary=_summary(decisions, metrics, statuses, relative=bool(signals)),
         pictures=(weights_picture(panel(frame, "weight").fillna(0.0)),),
     )
 
 
-def _known(prices: Input, signal: Input | None, covariance: Input | None) -> _KnownPanels:
+def _combined(signals: Sequence[Input], weights: Mapping[str, float]) -> "pd.DataFrame | None":
+    """Return the scores by date and entity: of several signals the weighted sum of their z-scores of each day.
+
+    An entity has one where each signal has a score of it. Raises `ResearchError` for weights of other signals.
+    """
+    if unknown := sorted(weights.keys() - {signal.instance for signal in signals}):
+        raise ResearchError(
+            f"signal_weights names {', '.join(unknown)}, which is no signal of this optimizer; its signals are: "
+            f"{', '.join(signal.instance for signal in signals) or 'none'}"
+        )
+    scores = [
+        panel(each.frame, value_column(each.frame, "value", what=f"the signal {each.instance}")) for each in signals
+    ]
+    if len(scores) <= 1:
+        return scores[0] if scores else None
+    parts = [_standard(frame) * weights.get(each.instance, 1.0) for frame, each in zip(scores, signals, strict=True)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part  # what one of them has no score of has none
+    return total
+
+
+def _standard(scores: "pd.DataFrame") -> "pd.DataFrame":
+    """Return z-scores among the entities of each day; 0 on a day on which they don't differ."""
+    spread = scores.std(axis=1, ddof=0)
+    centred = scores.sub(scores.mean(axis=1), axis=0)
+    return centred.div(spread.where(spread > 0, 1.0), axis=0)
+
+
+def _known(prices: Input, scores: "pd.DataFrame | None", covariance: Input | None) -> _KnownPanels:
     closes = carried(panel(prices.frame, value_column(prices.frame, "close", what=f"the prices ({prices.instance})")))
-    scores = None
-    if signal is not None:
-        scores = panel(signal.frame, value_column(signal.frame, "value", what=f"the signal {signal.instance}"))
     return _KnownPanels(
         prices=closes,
         returns=closes.pct_change(fill_method=None),

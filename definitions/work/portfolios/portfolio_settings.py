@@ -53,8 +53,8 @@ def _per_trade(costs: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str,
         raise ValueError("transaction_costs.slippage and slippage_bps are the same: leave one of them out")
     if config.get("slippage_model", Slippage.LINEAR) != Slippage.LINEAR:
         raise ValueError(
-            f"transaction_costs.slippage is that of the slippage_model linear, not of {config['slippage_model']}: leave "
-            "one of them out"
+            f"transaction_costs.slippage is that of the slippage_model linear, not of {config['slippage_model']}: "
+            "leave one of them out"
         )
     return fields | {"slippage_bps": float(f"{slippage / BPS:.12g}")}  # 0.0007 is 7, and not 6.999999999999999
 
@@ -161,5 +161,8 @@ class OptimizationSettings(Parameters):
     )
     signal_horizon: TradingDays = Field(
         default=21, ge=1, description="Over how many trading days those later returns are, as the signal is meant."
+    )
+    signal_weights: dict[str, float] = Field(
+        default={}, description='Of several signals: how much each counts, like {"momentum": 2}; one without counts 1.'
     )
     date_range: DateRange = Field(default=DateRange(), description="The dates for which weights are decided.")

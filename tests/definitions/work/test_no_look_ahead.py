@@ -56,7 +56,7 @@ def run_chain(frame: pl.DataFrame, folder: Path) -> Chain:
         optimizer,
         stores["weights"],
         prices=prices,
-        signal=Input("returns", "signal", _rows(stores["predictions"])),
+        signals=[Input("returns", "signal", _rows(stores["predictions"]))],
         settings=OptimizationSettings(lookback=126),
     )
     weights = Input("portfolio", "weights", _rows(stores["weights"]))

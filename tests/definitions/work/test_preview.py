@@ -78,6 +78,15 @@ def test_rows_without_a_value_count_whether_a_refresh_keeps_them_or_not() -> Non
         assert "| 2024-01-03 | A |" not in outcome.summary
 
 
+def test_a_universe_shows_its_entities_alone() -> None:
+    close = make(Kind.PIPELINE, "expression", {"expression": "RANK(close)"})
+    entity = PRICES["entity"][0]
+    whole, outcome = preview(close, inputs=INPUTS), preview(close, inputs=INPUTS, universe=[entity])
+    assert outcome.row_count == PRICES.filter(entity=entity).height < (whole.row_count or 0)
+    with pytest.raises(SourceError, match="there are no rows of Z, which the universe names: correct its entities"):
+        preview(close, inputs=INPUTS, universe=["Z"])
+
+
 def test_an_empty_range_says_where_rows_are() -> None:
     close = make(Kind.PIPELINE, "expression", {"expression": "close"})
 

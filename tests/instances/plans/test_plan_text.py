@@ -54,18 +54,19 @@ def test_what_is_made_is_said_with_what_it_mainly_is() -> None:
 def test_a_backtest_is_said_with_all_that_it_reads() -> None:
     own = {"assets": {"instance": "prices"}, "benchmark": "index"}
     signals = BacktestSpec.model_validate(
-        {"name": "b", **own, "signals": {"primary": "momentum", "secondary": "trend"}}
+        {"name": "b", **own, "signals": {"primary": "momentum", "secondary": ["trend"]}}
     )
     weights = BacktestSpec.model_validate({"name": "b", **own, "optimizer": "prices"})
     assert created("block", **signals.model_dump(mode="json")) == (
         "block x: backtest, reads prices, momentum, trend and index"
     )
     assert created("block", **weights.model_dump(mode="json")) == "block x: backtest, reads prices and index"
+    assert created("block", type="backtest", **own) == "block x: backtest, reads prices and index"
     assert [(field, ref.role) for field, ref in signals.references_by_field()] == [
         ("assets.instance", "assets"),
         ("signals.primary", "primary"),
         ("signals.secondary", "secondary"),
-        ("benchmark", "benchmark"),
+        ("benchmark.instance", "benchmark"),
     ]
 
 

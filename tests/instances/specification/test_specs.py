@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from definitions.contract import FlowKind
 from instances.specification.fields import FlowSettings, SignalSpec, UpstreamRef
 from instances.specification.schedules import RetryPolicy, Schedule
+from instances.specification.specs import spec_adapter
 from instances.specification.values import Duration
 from tests.instances.catalogue import component, dataset
 from tests.instances.sample_world import days, hours, minutes
@@ -192,6 +193,22 @@ def test_an_upstream_is_required_and_strict_where_nothing_is_said() -> None:
 def test_signal_bounds_are_in_order() -> None:
     assert problem(SignalSpec, min=1, max=0) == "Value error, min 1.0 is greater than max 0.0"
     assert SignalSpec(min=0, max=0).min == 0
+
+
+def test_retries_wait_as_long_each_time_or_twice_as_long() -> None:
+    def waits(**policy: Any) -> list[float]:
+        return [wait.total_seconds() for wait in RetryPolicy.model_validate(policy).waits]
+
+    assert waits(max_retries=2, backoff="5m") == [300, 300]
+    assert waits(max_retries=8, backoff="exponential") == [30, 60, 120, 240, 480, 960, 1920, 3600]
+    assert waits(backoff="exponential") == []
+
+
+def test_a_name_alone_is_a_benchmark_and_a_secondary_signal() -> None:
+    given = {"name": "b", "type": "backtest", "assets": {"instance": "p"}}
+    short = given | {"signals": {"primary": "m", "secondary": "r"}, "benchmark": "index"}
+    long = given | {"signals": {"primary": "m", "secondary": ["r"]}, "benchmark": {"instance": "index", "entity": None}}
+    assert spec_adapter.validate_python(short) == spec_adapter.validate_python(long)
 
 
 def test_unknown_fields_are_rejected() -> None:

@@ -85,7 +85,8 @@ def test_costs_in_basis_points_become_shares(empty: Engine) -> None:
         for spec in (backtest, other):
             connection.execute(
                 text(
-                    f"INSERT INTO {SCHEMA}.instance (id, name, type, project, spec) VALUES (:id, :name, :type, 'p', :spec)"
+                    f"INSERT INTO {SCHEMA}.instance (id, name, type, project, spec) "
+                    "VALUES (:id, :name, :type, 'p', :spec)"
                 ),
                 {"id": uuid4(), "name": spec["name"], "type": spec["type"], "spec": json.dumps(spec)},
             )
@@ -99,8 +100,8 @@ def test_costs_in_basis_points_become_shares(empty: Engine) -> None:
         order = {"pins": [], "instances": {"b": {"spec": backtest}, "d": {"spec": other}}}
         connection.execute(
             text(
-                f"INSERT INTO {SCHEMA}.run (prefect_run_id, flow_id, kind, config_hash, fingerprint, admission, report, "
-                "guarded_at, work_order) VALUES (:id, :flow, 'BacktestRun', 'x', 'x', 'x', '{}', now(), :order)"
+                f"INSERT INTO {SCHEMA}.run (prefect_run_id, flow_id, kind, config_hash, fingerprint, admission, "
+                "report, guarded_at, work_order) VALUES (:id, :flow, 'BacktestRun', 'x', 'x', 'x', '{}', now(), :order)"
             ),
             {"id": run, "flow": flow, "order": json.dumps(order)},
         )

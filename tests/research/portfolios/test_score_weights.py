@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from research.errors import ResearchError
-from research.portfolios.score_weights import Selection, selected_weights, weights_in_force
+from research.portfolios.score_weights import Selection, Veto, selected_weights, weights_in_force
 
 DAY = pd.Timestamp("2024-01-31")
 DAYS = pd.DatetimeIndex([DAY])
@@ -15,7 +15,7 @@ def scores(**values: float) -> pd.DataFrame:
 
 def chosen(primary: pd.DataFrame, secondary: pd.DataFrame | None = None, **rule: float | bool) -> dict[str, float]:
     selection = Selection(**({"top_fraction": 0.2, "long_short": False} | rule))  # type: ignore[arg-type]
-    weights = selected_weights(primary, secondary, DAYS, selection)
+    weights = selected_weights(primary, [Veto(secondary)] if secondary is not None else [], DAYS, selection)
     return {str(name): weight for name, weight in weights.loc[DAY].items() if weight}
 
 
@@ -48,8 +48,15 @@ def test_slots_that_the_secondary_signal_does_not_confirm_stay_in_cash() -> None
 def test_the_secondary_signal_confirms_above_its_neutral_value() -> None:
     primary, secondary = scores(a=4, b=3, c=2, d=1), scores(a=0.5, b=0.6, c=0.4, d=0.2)
     rule = Selection(top_fraction=0.5, long_short=True)
-    weights = selected_weights(primary, secondary, DAYS, rule, neutral=0.5).loc[DAY]
+    weights = selected_weights(primary, [Veto(secondary, 0.5)], DAYS, rule).loc[DAY]
     assert weights.to_dict() == {"a": 0.0, "b": 0.25, "c": -0.25, "d": -0.25}
+
+
+def test_each_of_several_secondary_signals_may_veto() -> None:
+    primary, rule = scores(a=4, b=3, c=2, d=1), Selection(top_fraction=0.5, long_short=True)
+    vetoes = [Veto(scores(a=1, b=1, c=-1, d=-1)), Veto(scores(a=1, b=0, c=-1, d=0.5))]
+    weights = selected_weights(primary, vetoes, DAYS, rule).loc[DAY]
+    assert weights.to_dict() == {"a": 0.25, "b": 0.0, "c": -0.25, "d": 0.0}
 
 
 def test_long_short_sells_the_worst_against_the_best() -> None:
@@ -64,11 +71,11 @@ def test_long_short_sells_the_worst_against_the_best() -> None:
 def test_a_day_without_scores_holds_nothing_but_some_day_must_have_one() -> None:
     later = pd.DatetimeIndex([DAY, pd.Timestamp("2024-02-29")])
 
-    weights = selected_weights(scores(a=1, b=2), None, later, Selection(0.5, long_short=False))
+    weights = selected_weights(scores(a=1, b=2), [], later, Selection(0.5, long_short=False))
 
     assert weights.loc[later[1]].abs().sum() == 0
     with pytest.raises(ResearchError, match="the primary signal has no score on any day of decision"):
-        selected_weights(scores(a=1, b=2), None, later[1:], Selection(0.5, long_short=False))
+        selected_weights(scores(a=1, b=2), [], later[1:], Selection(0.5, long_short=False))
 
 
 def test_the_newest_weights_are_in_force() -> None:

@@ -33,7 +33,7 @@ def momentum(prices: "pd.DataFrame") -> "pd.DataFrame":
 
 def targets(prices: "pd.DataFrame", frequency: Frequency, *, long_short: bool = False) -> "pd.DataFrame":
     selection = Selection(top_fraction=0.25, long_short=long_short)
-    return selected_weights(momentum(prices), None, decisions(prices, frequency), selection)
+    return selected_weights(momentum(prices), [], decisions(prices, frequency), selection)
 
 
 def simulated(

@@ -57,7 +57,7 @@ def test_a_backtest_leaves_equity_trades_metrics_and_pictures(
         prices=prices,
         benchmark=index,
         primary=signal(prices, MOMENTUM),
-        secondary=signal(prices, "close / MEAN(close, 200) - 1", role="secondary"),
+        secondary=[signal(prices, "close / MEAN(close, 200) - 1", role="secondary")],
         config=BacktestConfig(),
     )
 
@@ -93,7 +93,7 @@ def test_a_secondary_signal_counts_from_its_neutral_value(stores: tuple[DeltaSto
 
     def held(neutral: float) -> set[str]:
         given = replace(secondary, neutral=neutral)
-        backtest(*stores, prices=prices, primary=primary, secondary=given, config=BacktestConfig())
+        backtest(*stores, prices=prices, primary=primary, secondary=[given], config=BacktestConfig())
         return set(rows(stores[1])["entity"])
 
     assert held(0.0) > held(1.2) > set()
@@ -190,7 +190,7 @@ def test_a_portfolio_that_stays_in_cash_has_no_ratios(stores: tuple[DeltaStore, 
     never = signal(prices, "close * 0 - 1", role="secondary")
 
     outcome = backtest(
-        *stores, prices=prices, primary=signal(prices, MOMENTUM), secondary=never, config=BacktestConfig()
+        *stores, prices=prices, primary=signal(prices, MOMENTUM), secondary=[never], config=BacktestConfig()
     )
 
     assert outcome.metrics["total_return"] == 0

@@ -73,7 +73,7 @@ def test_weights_are_kept_by_date(name: str, store: DeltaStore) -> None:
     wide = stocks("2009", "2011")
 
     outcome = optimize(
-        built(name, {"max_weight": 0.2}), store, prices=prices_of(wide), signal=momentum(wide), settings=settings()
+        built(name, {"max_weight": 0.2}), store, prices=prices_of(wide), signals=[momentum(wide)], settings=settings()
     )
 
     kept = rows(store)
@@ -104,7 +104,7 @@ def test_what_comes_after_a_day_changes_no_weight_up_to_it(name: str, last: str,
     for place, given in enumerate((wide, shuffled_after(wide, day))):
         store = DeltaStore(str(tmp_path / str(place)))
         asked = settings(rebalance_frequency="weekly", lookback=100, date_range={"start": "2010-06-01"})
-        optimize(built(name, config), store, prices=prices_of(given), signal=momentum(given), settings=asked)
+        optimize(built(name, config), store, prices=prices_of(given), signals=[momentum(given)], settings=asked)
         seen.append(rows(store))
 
     before = [frame.filter(pl.col("date") <= day.date()) for frame in seen]
@@ -182,12 +182,41 @@ def test_a_signal_becomes_expected_returns_by_the_rule_of_grinold(store: DeltaSt
     scores = pd.DataFrame(np.tile(np.arange(20.0), (len(wide), 1)), index=wide.index, columns=wide.columns)
     asked = settings(lookback=100, information_coefficient=0.04, signal_horizon=16)
 
-    optimize(recorder, store, prices=prices_of(wide), signal=signal_of(scores), settings=asked)
+    optimize(recorder, store, prices=prices_of(wide), signals=[signal_of(scores)], settings=asked)
 
     request = recorder.asked[0]
     standard = (np.arange(20) - 9.5) / np.sqrt(np.mean((np.arange(20) - 9.5) ** 2))
     assert request.expected_returns is not None
     np.testing.assert_allclose(request.expected_returns, 0.04 * request.returns.std() * standard / 4, rtol=1e-12)
+
+
+def test_several_signals_are_combined_by_their_weights(store: DeltaStore) -> None:
+    wide = stocks("2010", "2010")
+    one = pd.DataFrame(np.tile(np.arange(20.0), (len(wide), 1)), index=wide.index, columns=wide.columns)
+    other = (one - 5) ** 2
+    other["JPM"] = np.nan  # without a score of each it is not chosen from
+    given = [Input("one", "signal", signal_of(one).frame), Input("other", "signal", signal_of(other).frame)]
+
+    def expected(**weights: float) -> tuple[list[str], "np.ndarray[Any, Any]"]:
+        recorder = Recorder()
+        asked = settings(lookback=100, information_coefficient=0.04, signal_horizon=16, signal_weights=weights)
+        optimize(recorder, store, prices=prices_of(wide), signals=given, settings=asked)
+        request = recorder.asked[0]
+        assert request.expected_returns is not None
+        return list(request.returns.columns), (request.expected_returns / request.returns.std()).to_numpy()
+
+    def standard(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        return (values - np.nanmean(values)) / np.nanstd(values)
+
+    alone = [standard(frame.iloc[0].to_numpy()) for frame in (one, other)]
+    kept = wide.columns != "JPM"
+    for weights in ({}, {"other": 3.0}):
+        names, found = expected(**weights)
+        combined = (alone[0] + weights.get("other", 1.0) * alone[1])[kept]
+        assert names == list(wide.columns[kept])
+        np.testing.assert_allclose(found, 0.04 * standard(combined) / 4, rtol=1e-9)
+    with pytest.raises(ResearchError, match="signal_weights names third, which is no signal of this optimizer"):
+        expected(third=1.0)
 
 
 def test_only_entities_with_prices_and_a_score_are_to_choose_from(store: DeltaStore) -> None:
@@ -199,7 +228,7 @@ def test_only_entities_with_prices_and_a_score_are_to_choose_from(store: DeltaSt
     wide.loc["2010-07-05":"2010-07-14", "BAC"] = np.nan  # one of 7 is not
     wide["XOM"] = 50.0  # does not move
 
-    optimize(recorder, store, prices=prices_of(wide), signal=signal_of(scores), settings=settings(lookback=100))
+    optimize(recorder, store, prices=prices_of(wide), signals=[signal_of(scores)], settings=settings(lookback=100))
 
     asked = {str(one.returns.index[-1].date()): set(one.returns.columns) for one in recorder.asked}
     everyone = set(wide.columns)
@@ -261,7 +290,7 @@ def test_many_years_of_months_take_seconds(name: str, last: str, store: DeltaSto
     wide = stocks("2010", last)
 
     began = time.perf_counter()
-    optimize(built(name), store, prices=prices_of(wide), signal=momentum(wide), settings=settings())
+    optimize(built(name), store, prices=prices_of(wide), signals=[momentum(wide)], settings=settings())
     took = time.perf_counter() - began
 
     print(f"{name}: {took:.1f} s")  # noqa: T201
