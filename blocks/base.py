@@ -2,21 +2,27 @@
 
 import os
 from abc import ABC
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from prefect.blocks.core import Block
-from pydantic import HttpUrl, ValidationError
+from prefect.client.schemas.objects import BlockDocument
+from pydantic import HttpUrl, ValidationError, model_validator
 
 from blocks.errors import InvalidDocsUrl
 from definitions.errors import DefinitionError
+from definitions.known_words import unknown_word
+from instances.documents.guide_form import in_our_form
+from instances.documents.guide_words import GUIDE_WORDS
+from instances.documents.spec_errors import problem_texts
 from instances.errors import InvalidSpec
 from instances.specification.fields import InstanceFields
 from instances.specification.plugins import configured
-from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import DefinedSpec, spec_adapter
 from instances.specification.types import TYPES, part_name
+
+PREFECTS_OWN = "block_type_slug"  # a key that Prefect adds to what is nested
 
 
 def logo(name: str) -> HttpUrl | None:
@@ -40,7 +46,38 @@ def _published(place: str) -> HttpUrl | None:
         raise InvalidDocsUrl(address) from error
 
 
-class InstanceBlock(Block, InstanceFields, ABC):
+class OurBlock(Block, ABC):
+    """Base of all our blocks: a field that there is not is refused, where Prefect would save it without a word."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, fields: Any) -> Any:
+        if not isinstance(fields, Mapping):
+            return fields
+        known, said = cls.model_fields, cls._in_our_words(fields)
+        for word in said:
+            if word not in known and word != PREFECTS_OWN:
+                raise ValueError(f"{word}: {unknown_word(word, known, cls._guide_words())}")
+        return said
+
+    @classmethod
+    def _in_our_words(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return fields
+
+    @classmethod
+    def _guide_words(cls) -> Mapping[str, str]:
+        return {}
+
+    @classmethod
+    def _from_block_document(cls, block_document: BlockDocument) -> Self:
+        """Load a block without those fields that it had when it was saved, and that there are no more."""
+        form = block_document.block_schema.fields if block_document.block_schema is not None else {}
+        before = form.get("properties", {}).keys() - cls.model_fields.keys()
+        data = {name: value for name, value in block_document.data.items() if name not in before}
+        return super()._from_block_document(block_document.model_copy(update={"data": data}))
+
+
+class InstanceBlock(OurBlock, InstanceFields, ABC):
     """Base of the blocks: one block document describes one instance, under the same name.
 
     A block inherits its fields from the groups that its spec is made of. Those of the last group stand first in
@@ -49,6 +86,17 @@ class InstanceBlock(Block, InstanceFields, ABC):
     """
 
     instance_type: ClassVar[str]
+
+    @classmethod
+    def _in_our_words(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = in_our_form(cls.instance_type, fields)
+        if found.problems:
+            raise ValueError("; ".join(f"{place}: {what}" for place, what in found.problems))
+        return found.fields
+
+    @classmethod
+    def _guide_words(cls) -> Mapping[str, str]:
+        return GUIDE_WORDS[cls.instance_type]
 
     def __init_subclass__(cls, **settings: Any) -> None:
         """Derive from the type what Prefect shows of its block: names, logo and documentation."""

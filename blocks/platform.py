@@ -1,15 +1,14 @@
 """The platform block: where the extension database, the data, MLflow and Evidently are."""
 
-from prefect.blocks.core import Block
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 from pydantic import ConfigDict, Field, SecretStr, field_validator
 from sqlalchemy import Engine, create_engine, make_url
 
-from blocks.base import documentation, logo
+from blocks.base import OurBlock, documentation, logo
 from instances.specification.platform_settings import PUBLIC, PlatformSettings, require_public
 
 
-class Platform(Block):
+class Platform(OurBlock):
     """What all instances share: the extension database, the data root, MLflow and Evidently."""
 
     _block_type_name = "Platform"

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from definitions.errors import InvalidConfig
+from definitions.errors import InvalidConfig, config_problems
+from definitions.known_words import unknown_fields
 from definitions.status_aggregation import DEFAULT_CONTRACT, Aggregation, aggregation_of
 
 if TYPE_CHECKING:
@@ -314,8 +315,14 @@ class Definition:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def parse(self, config: Mapping[str, Any]) -> BaseModel:
-        """Check `config` against the parameters schema; `InvalidConfig` names each bad field."""
+        """Check `config` against the parameters schema; `InvalidConfig` names each bad field.
+
+        A field that the schema has not is one too, also where the schema itself would pass over it.
+        """
         try:
-            return self.parameters.model_validate(dict(config))
+            parameters = self.parameters.model_validate(dict(config))
         except ValidationError as error:
-            raise InvalidConfig(self.ref, self.parameters, error) from error
+            raise InvalidConfig(self.ref, self.parameters, config_problems(self.parameters, error)) from error
+        if unknown := list(unknown_fields(self.parameters, config)):
+            raise InvalidConfig(self.ref, self.parameters, [f"config.{place}: {what}" for place, what in unknown])
+        return parameters

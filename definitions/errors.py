@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from definitions.known_words import model_at, unknown_word
 from research.errors import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -64,17 +65,24 @@ class InvalidConfig(DefinitionError):
     Bad values are shown, but not those of a model with `hide_input_in_errors`, which may hold secrets.
     """
 
-    def __init__(self, ref: str, parameters: "type[BaseModel]", error: "ValidationError") -> None:
+    def __init__(self, ref: str, parameters: "type[BaseModel]", problems: Iterable[str]) -> None:
         fields = ", ".join(parameters.model_fields) or "none"
-        hidden = parameters.model_config.get("hide_input_in_errors", False)
-        problems = "; ".join(_problem(item, hidden=hidden) for item in error.errors(include_url=False))
+        told = "; ".join(problems)
         # A problem of several lines shows the value and its place itself.
-        tail = "" if "\n" in problems else f". Its parameters are: {fields}."
-        super().__init__(f"the config does not fit {ref}: {problems}{tail}")
+        tail = "" if "\n" in told else f"{'' if told.endswith('?') else '.'} Its parameters are: {fields}."
+        super().__init__(f"the config does not fit {ref}: {told}{tail}")
 
 
-def _problem(item: "ErrorDetails", *, hidden: bool) -> str:
+def config_problems(parameters: "type[BaseModel]", error: "ValidationError") -> list[str]:
+    """Return a sentence for each problem of a config, without values where they may be secret."""
+    hidden = parameters.model_config.get("hide_input_in_errors", False)
+    return [_problem(item, parameters, hidden=hidden) for item in error.errors(include_url=False)]
+
+
+def _problem(item: "ErrorDetails", parameters: "type[BaseModel]", *, hidden: bool) -> str:
     place = ".".join(str(part) for part in ("config", *item["loc"]))
+    if item["type"] == "extra_forbidden" and (model := model_at(parameters, item["loc"][:-1])) is not None:
+        return f"{place}: {unknown_word(item['loc'][-1], model.model_fields)}"
     message = item["msg"].removeprefix("Value error, ")
     got = "" if hidden or "\n" in message or item["type"] == "missing" else f" (got {shown(item['input'])})"
     # What is wrong with a config as a whole has no place to show.

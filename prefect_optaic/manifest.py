@@ -7,20 +7,22 @@
         pipeline_instance: {definition: sp500-sample}
 
 A part is either described in place, or named: then it is an instance of the same manifest or of the server. What may be
-said in short is written out by `manifests.expansion`.
+said in short is written out by `manifests.expansion`. Entries may be in the guide's form too, and the file a list of those
+alone: see docs/platform.md.
 """
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from instances.documents.guide_documents import in_our_words
+from instances.documents.spec_errors import problem_text, spec_problems
 from instances.errors import InvalidSpec, Problem, located
-from instances.specification.spec_errors import problem_text, spec_problems
 from instances.specification.specs import AnySpec, spec_adapter
 from instances.specification.types import DEFAULT_PARTS, PARTS, TYPES, part_name
 from prefect_optaic.manifests.expansion import Entry, expanded
@@ -45,13 +47,21 @@ class Manifest:
     problems: tuple[str, ...]
     broken: frozenset[str]
     places: Mapping[str, str] = dataclass_field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def scope(self) -> "Scope":
         """What a plan is asked for where all that is described is to be there."""
         from flows.planning.scope import Scope
 
-        return Scope(self.specs, project=self.project, problems=self.problems, broken=self.broken, places=self.places)
+        return Scope(
+            self.specs,
+            project=self.project,
+            problems=self.problems,
+            broken=self.broken,
+            places=self.places,
+            notes=self.notes,
+        )
 
 
 def read_manifest(path: Path) -> tuple[AnySpec, ...]:
@@ -76,15 +86,30 @@ def look_through(path: Path) -> Manifest:
 def described(documents: Sequence[Document], environment: Mapping[str, str]) -> Manifest:
     """Return what documents describe together, and what is wrong with it."""
     expansion = expanded(documents, environment)
-    read = [(entry, _read_entry(entry)) for entry in expansion.entries]
+    given = in_our_words([entry.fields for entry in expansion.entries])
+    places = {_name_in(entry.fields, entry.number): entry.place for entry in expansion.entries}
+    entries = [
+        replace(entry, fields=fields)
+        for entry, fields in zip(expansion.entries, given.entries, strict=True)
+        if fields is not None
+    ]
+    read = [(entry, _read_entry(entry)) for entry in entries]
     twice = _twice(read)
     sound = [found for _, found in read if not found.broken and twice.keys().isdisjoint(found.names)]
+    problems = (
+        *expansion.problems,
+        *(located(each, places) for each in given.problems),
+        *(each for _, found in read for each in found.problems),
+        *twice.values(),
+    )
+    broken = frozenset(name for _, found in read if found not in sound for name in found.broken | found.names)
     return Manifest(
         specs=tuple(spec for found in sound for spec in found.specs),
         project=expansion.project,
-        problems=(*expansion.problems, *(each for _, found in read for each in found.problems), *twice.values()),
-        broken=frozenset(name for _, found in read if found not in sound for name in found.broken | found.names),
+        problems=problems,
+        broken=broken | given.broken,
         places={name: entry.place for entry, found in read for name in found.names if entry.place},
+        notes=given.notes,
     )
 
 
@@ -144,8 +169,8 @@ def _problem(instance: str, text: str, entry: Entry) -> Problem:
     return located(Problem(instance, text), {instance: entry.place})
 
 
-def _name_in(fields: Mapping[str, Any], otherwise: str) -> str:
-    name = fields.get("name")
+def _name_in(fields: object, otherwise: str) -> str:
+    name = fields.get("name") if isinstance(fields, Mapping) else None
     return name if isinstance(name, str) and name else otherwise
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from instances.documents.spec_errors import problem_texts
 from instances.errors import InvalidSpec, OptaicError, Problem
-from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import AnySpec
 
 if TYPE_CHECKING:

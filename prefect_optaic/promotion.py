@@ -12,12 +12,12 @@ from flows.planning.scope import Scope
 from flows.reading.block_reader import read_blocks
 from flows.running.champion import promote_by_hand
 from flows.running.run_starter import CascadeResult, start_due
+from instances.documents.spec_errors import problem_texts
 from instances.errors import InvalidSpec, OptaicError, UnknownFlow
 from instances.rules.cascade import Hold
 from instances.rules.readiness import assess
 from instances.specification.applied import FlowRecord
 from instances.specification.fields import SignalSpec
-from instances.specification.spec_errors import problem_texts
 from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
 from instances.specification.types import DEFAULT_PARTS, PARTS, part_name
 from instances.specification.values import Name

@@ -12,9 +12,9 @@ from sqlalchemy.exc import ArgumentError
 
 from definitions.errors import MissingSecret
 from flows.integrations.prefect_api import Json, PrefectAddress, PrefectApi
+from instances.documents.spec_errors import spec_problems
 from instances.errors import OptaicError
 from instances.specification.platform_settings import PLATFORM, PlatformSettings
-from instances.specification.spec_errors import spec_problems
 
 # The slugs of the types of blocks that are read here.
 PLATFORM_TYPE, CONNECTOR_TYPE, SECRET_TYPE = "optaic-platform", "sqlalchemy-connector", "secret"

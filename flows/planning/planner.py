@@ -125,7 +125,7 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     state, proposed = await _without_problems(state, proposed, staying, wrong, services, destroyed=scope.destroy)
     planned = {instance.spec.name for instance in state.instances}
     said = (*(warning for each in proposed for warning in each.warnings), *advice(state.instances, now))
-    warnings = (*renames.warnings, *behind, *said)
+    warnings = (*scope.notes, *renames.warnings, *behind, *said)
     if scope.prune and scope.problems:
         warnings = (*warnings, "what of the file can't be read may describe anything, so --prune deletes nothing")
     plan = Plan(

@@ -24,7 +24,8 @@ class Scope:
 
     `manifest` are the specs of a file; without one, which is None, blocks alone describe what is wanted.
     `project` is the one that the file names at its top, `problems` tells what of the file can't be read, and
-    `broken` names the instances that it describes in such a way. With `prune` instances that are not
+    `broken` names the instances that it describes in such a way, and
+    `notes` tell what of it is read otherwise than it is written. With `prune` instances that are not
     described any more go: of the manifest's projects where there is one. `destroy` names instances that go
     although they are described; with `data` what they have left goes too, and with `cancel` runs of theirs that are
     at work are cancelled. With `all_or_nothing` one problem stops all. With `adopt` the manifest may take over
@@ -39,6 +40,7 @@ class Scope:
     project: str | None = None
     problems: tuple[str, ...] = ()
     broken: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
     all_or_nothing: bool = False
     adopt: bool = False
     cancel: bool = False

@@ -5,14 +5,19 @@ They are read as JSON, in whole lists: a thousand instances take a few dozen req
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from definitions.known_words import unknown_word
 from flows.integrations.prefect_api import Json, PrefectApi
 from instances.documents.earlier_units import in_todays_units
+from instances.documents.guide_form import in_our_form
+from instances.documents.guide_words import GUIDE_WORDS
+from instances.documents.spec_errors import spec_problems
 from instances.errors import OptaicError, Problem
-from instances.specification.spec_errors import spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import DEFAULT_PARTS, TYPES, followed, in_place, part_name
 from instances.world.wording import a
@@ -25,6 +30,7 @@ def block_slug(type_: str) -> str:
 
 
 _PLUGIN = {"definition", "definition_version", "config"}  # what of a part's fields says what it does
+PREFECTS_OWN = "block_type_slug"  # a key that Prefect adds to what is nested
 TYPE_WITH_SLUG: Mapping[str, str] = {block_slug(type_): type_ for type_ in TYPES}
 
 
@@ -178,9 +184,10 @@ def described(documents: Sequence[Json]) -> SavedBlocks:
             problems.append(Problem(name, told))
             continue
         block_name = document["block_type"]["name"]
-        reading = in_todays_units(own_type, document["data"], document["block_schema"]["fields"])
+        form = document["block_schema"]["fields"]
+        reading = in_todays_units(own_type, document["data"], form)
         try:
-            spec, parts = specs_of(own_type, name, reading.data, _referred(document))
+            spec, parts = specs_of(own_type, name, reading.data, _referred(document), form)
         except BlockMistakes as error:
             lost = tuple(part for part in TYPES[own_type].parts if part not in document["data"])
             unreadable[name] = UnreadableBlock(document_id, own_type, block_name, str(error), lost)
@@ -204,24 +211,31 @@ class BlockMistakes(OptaicError):
 
 
 def specs_of(
-    type_: str, name: str, data: Json, part_names: Mapping[str, str]
+    type_: str, name: str, data: Json, part_names: Mapping[str, str], form: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[AnySpec, tuple[ComponentSpec, ...]]:
     """Return what the data of a block describes under a name, and the parts that it describes in place.
 
     `part_names` has, for each field of a part, the name of the block that it refers to; a part without one was
     described in place, and is named after this instance. One that nothing is said of is the default one, in the
-    instance's own project. Raises `BlockMistakes`.
+    instance's own project. `form` is the JSON schema under which the block was saved: what was a field then, and is
+    none now, counts for nothing. Raises `BlockMistakes`.
     """
+    data, told = _in_our_words(type_, data)
     types = TYPES[type_].parts
     shared = {"project": data["project"]} if "project" in data else {}
     data = {field: {**shared, **DEFAULT_PARTS[field]} for field in types if field in DEFAULT_PARTS} | dict(data)
     names = {at: part_names.get(at) or part_name(name, part_type) for at, part_type in types.items()}
     spec, mistakes = _parsed(type_, name, {**data, **names})
+    mistakes += told + _unknown(type_, data, form)
     mistakes += [f"{at}: is missing" for at in types if at not in data]
     parts: list[ComponentSpec] = []
     for at, part_type in types.items():
         if at in data:
-            part, wrong = _parsed(part_type, names[at], data[at])
+            inner, told = _in_our_words(part_type, data[at]) if isinstance(data[at], Mapping) else (data[at], [])
+            part, wrong = _parsed(part_type, names[at], inner)
+            wrong += told
+            if at not in part_names:  # else its own document tells of it
+                wrong += _unknown(part_type, inner, _form_inside(form, part_type))
             mistakes += [f"{at}{'.' if ': ' in each else ': '}{each}" for each in wrong]
             if isinstance(part, ComponentSpec) and at not in part_names:
                 parts.append(part)
@@ -230,8 +244,28 @@ def specs_of(
     return spec, tuple(parts)
 
 
+def _in_our_words(type_: str, data: Json) -> tuple[Json, list[str]]:
+    """Return data that may be in the guide's form in ours, and what of it can't be meant."""
+    found = in_our_form(type_, data)
+    return found.fields, [f"{place}: {what}" for place, what in found.problems]
+
+
+def _form_inside(form: Mapping[str, Any], part_type: str) -> Mapping[str, Any]:
+    """Return the form of a part that is described in place, as that of its instance has it."""
+    found: Mapping[str, Any] = form.get("definitions", {}).get(f"{part_type.title()}Instance", {})
+    return found
+
+
+def _unknown(type_: str, data: object, form: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the fields of some data that there are not, and were not when it was saved."""
+    known = {*TYPES[type_].spec.model_fields} - {"name", "type"}
+    before = {*form.get("properties", {}), *TYPES[type_].parts, PREFECTS_OWN}
+    fields = data if isinstance(data, Mapping) else {}
+    return [f"{word}: {unknown_word(word, known, GUIDE_WORDS[type_])}" for word in fields if word not in known | before]
+
+
 def _parsed(type_: str, name: str, data: object) -> tuple[AnySpec | None, list[str]]:
-    """Return the spec that data describes, and what is wrong with it. What is no field, or no more, is left out."""
+    """Return the spec that data describes, and what is wrong with it. What is no field is left out."""
     if not isinstance(data, Mapping):
         return None, [f"must be a mapping of fields, not {shown(data)}"]
     fields = {field: value for field, value in data.items() if field in TYPES[type_].spec.model_fields}

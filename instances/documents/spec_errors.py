@@ -1,11 +1,13 @@
 """Complaints: what pydantic finds wrong with a spec, in words for whoever wrote it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from definitions.known_words import model_at, unknown_word
+from instances.documents.guide_words import GUIDE_WORDS
 from instances.specification.types import TYPES
 from research.errors import shown
 
@@ -53,12 +55,19 @@ def spec_problems(error: ValidationError) -> Iterator[tuple[str, str]]:
     The place is empty where it is the whole that is wrong.
     """
     for item in error.errors(include_url=False):
-        place = [str(part) for part in item["loc"]]
+        place, type_ = list(item["loc"]), None
         if place and place[0] in TYPES:  # the tag of the union
-            del place[0]
+            type_ = str(place.pop(0))
         if item["type"].startswith("union_tag"):
             place = ["type"]
-        yield ".".join(place), f"{_what(item)}{_got(item)}"
+        told = _unknown(type_, place) if item["type"] == "extra_forbidden" and type_ is not None else _what(item)
+        yield ".".join(map(str, place)), f"{told}{_got(item)}"
+
+
+def _unknown(type_: str, place: Sequence[str | int]) -> str:
+    model = model_at(TYPES[type_].spec, place[:-1])
+    others = GUIDE_WORDS[type_] if len(place) == 1 else {}
+    return unknown_word(place[-1], model.model_fields if model is not None else (), others)
 
 
 def problem_texts(name: str, error: ValidationError) -> list[str]:

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select, u
 from sqlalchemy.orm import Session, with_polymorphic
 
 from definitions.contract import FlowKind
+from instances.documents.spec_errors import problem_text, spec_problems
 from instances.errors import UnknownFlow, UnknownInstance, UnreadableRow
 from instances.specification.applied import AppliedInstance, FlowRecord, RecordedName
 from instances.specification.fields import FlowSettings
-from instances.specification.spec_errors import problem_text, spec_problems
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES
 from instances.storage.handles import outside_handles

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from instances.specification.spec_errors import spec_problems
+from instances.documents.spec_errors import spec_problems
 from instances.specification.specs import spec_adapter
 from instances.specification.types import PARTS, TYPES
 from prefect_optaic.manifests.manifest_files import Document

@@ -78,6 +78,8 @@ def _read(file: Path, *, beside: bool) -> Document:
         raise InvalidSpec([f"the manifest {file} cannot be read: {error}"]) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidSpec([f"the manifest {file} is not YAML: {error}"]) from error
+    if isinstance(content, list):  # as the guide has its documents
+        content = {"instances": content}
     common = (
         beside and isinstance(content, dict) and "instances" not in content and {"project", "defaults"} & set(content)
     )

@@ -87,7 +87,7 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
     )
     assert found[3].startswith("other: type: must be one of 'pipeline', 'store', 'accessor', 'dataset', 'signal'")
     assert found[3].endswith(", not 'bag'")
-    assert found[4] == "third: colour: is not a field that there is"
+    assert found[4].startswith("third: colour: is not a field that there is; there are: config, definition, ")
 
 
 def test_a_wrong_project_is_told_once(tmp_path: Path) -> None:

@@ -128,5 +128,7 @@ def test_check_says_when_the_path_is_not_there(path: Path) -> None:
 
 
 def test_an_unknown_parameter_is_refused() -> None:
-    with pytest.raises(InvalidConfig, match=r"config\.seperator: Extra inputs are not permitted"):
+    with pytest.raises(
+        InvalidConfig, match=r"config\.seperator: is not a field that there is; did you mean 'separator'"
+    ):
         pipeline(Path("x"), seperator=";")

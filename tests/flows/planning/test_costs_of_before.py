@@ -15,7 +15,11 @@ from tests.flows.planning.described import changed
 def form_of_before() -> dict[str, Any]:
     form: dict[str, Any] = BacktestInstance.model_json_schema()
     form["definitions"]["BacktestConfig"]["properties"]["transaction_costs"] = {
-        **{"default": 5.0, "maximum": 1000, "minimum": 0, "title": "Transaction Costs", "type": "number"},
+        "default": 5.0,
+        "maximum": 1000,
+        "minimum": 0,
+        "title": "Transaction Costs",
+        "type": "number",
         "description": "Commissions and fees, in basis points of the traded value.",
     }
     return form
@@ -48,7 +52,7 @@ def test_it_is_read_in_basis_points_until_it_is_saved_anew(play: Play) -> None:
 
         (step,) = (await lab.plan(manifest=(spec,))).plan.changes
         assert step.label == f"block {name}"
-        assert changed((await lab.bootstrap(manifest=(spec,)))) == {"earlier_unit": (note, None)}
+        assert changed(await lab.bootstrap(manifest=(spec,))) == {"earlier_unit": (note, None)}
         assert (await read_blocks(lab.services.prefect)).by_name[name].note is None
         assert not (await lab.plan()).plan.changes
 

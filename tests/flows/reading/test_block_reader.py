@@ -68,14 +68,26 @@ def test_parts_are_described_in_place_or_by_the_names_of_their_blocks() -> None:
     )
 
 
-def test_keys_that_are_no_fields_count_for_nothing() -> None:
-    """Those of a field of before stay in a document, and Prefect adds one of its own to what is nested."""
+def test_fields_of_before_count_for_nothing() -> None:
+    """Their form still has them, and Prefect adds one of its own to what is nested."""
     nested = {**CSV, "block_type_slug": "optaic-pipeline-instance", "of_before": 1}
-    found, plain = (
-        described([document("dataset", "prices", data)]).by_name["prices"]
-        for data in (parts(pipeline_instance=nested, of_before=1), parts())
-    )
+    saved = document("dataset", "prices", parts(pipeline_instance=nested, of_before=1))
+    had = {"properties": {"of_before": {"type": "integer"}}}
+    saved["block_schema"] = {"fields": had | {"definitions": {"PipelineInstance": had}}}
+    found, plain = (described([each]).by_name["prices"] for each in (saved, document("dataset", "prices", parts())))
     assert (found.spec, found.parts) == (plain.spec, plain.parts)
+
+
+def test_fields_that_there_never_were_are_told() -> None:
+    """A pin, a schedule or a cost would be lost otherwise."""
+    nested = {**CSV, "definition_versoin": 1}
+    found = described([document("dataset", "prices", parts(pipeline_instance=nested, shedule={"type": "manual"}))])
+    assert problem_of(found) == (
+        "shedule: is not a field that there is; did you mean 'schedule'?; "
+        "pipeline_instance.definition_versoin: is not a field that there is; did you mean 'definition_version'?"
+    )
+    shared = described([document("dataset", "prices", parts(pipeline_instance=nested), {"pipeline_instance": "own"})])
+    assert set(shared.by_name) == {"prices"}  # the document of the part tells of it
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_a_config_that_does_not_fit_names_each_field() -> None:
     assert problems(component("p", "pipeline", "csv", config={"rows": 0, "pth": "x"})) == (
         "p: the config does not fit pipeline csv@2: "
         "config.rows: Input should be greater than or equal to 1 (got 0); "
-        "config.pth: Extra inputs are not permitted (got 'x'). Its parameters are: path, rows.",
+        "config.pth: is not a field that there is; did you mean 'path'? Its parameters are: path, rows.",
     )
 
 

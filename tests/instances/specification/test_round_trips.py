@@ -156,7 +156,7 @@ def test_a_great_limit_of_a_signal_stays_what_it_is(database: Engine, limit: flo
     ],
 )
 def test_what_would_not_come_back_is_refused(value: object, problem: str) -> None:
-    from instances.specification.spec_errors import problem_texts
+    from instances.documents.spec_errors import problem_texts
 
     with pytest.raises(ValidationError) as caught:
         spec_adapter.validate_python({"name": "p", "type": "pipeline", "definition": "csv", "config": {"x": value}})
