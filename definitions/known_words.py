@@ -1,7 +1,8 @@
 """Known words: which fields a spec has at a place, and which word of those was most likely meant."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AliasChoices, AliasPath, BaseModel
 
@@ -58,16 +59,30 @@ def unknown_fields(model: type[BaseModel], data: object, at: str = "") -> Iterat
 
     A model that takes further fields by its own word (`extra="allow"`) has none that is unknown.
     """
-    if isinstance(data, list | tuple):
-        for number, each in enumerate(data):
-            yield from unknown_fields(model, each, f"{at}{number}.")
     if not isinstance(data, Mapping) or model.model_config.get("extra") == "allow":
         return
     by_word = {word: field for name, field in model.model_fields.items() for word in _words(model, name)}
     for word, value in data.items():
         if word not in by_word:
             yield f"{at}{word if isinstance(word, str) else shown(word)}", unknown_word(word, by_word)
-            continue
-        for inner in models_in(by_word[word].annotation):
-            yield from unknown_fields(inner, value, f"{at}{word}.")
-            break
+        else:
+            yield from _unknown_inside(by_word[word].annotation, value, f"{at}{word}.")
+
+
+def _unknown_inside(annotation: Any, value: object, at: str) -> Iterator[tuple[str, str]]:
+    """Yield what `unknown_fields` does of a value of a type that is made of models."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from unknown_fields(annotation, value, at)
+        return
+    of = [argument for argument in get_args(annotation) if any(models_in(argument))]
+    if not of:
+        return
+    origin = get_origin(annotation)
+    if origin is Annotated or origin in (Union, UnionType):
+        yield from min((list(_unknown_inside(each, value, at)) for each in of), key=len)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _unknown_inside(of[-1], each, f"{at}{key}.")
+    elif isinstance(value, list | tuple):
+        for number, each in enumerate(value):
+            yield from _unknown_inside(of[0], each, f"{at}{number}.")

@@ -17,6 +17,7 @@ class OfOthers(BaseModel):
     window: Window = Window()
     windows: tuple[Window, ...] = ()
     free: dict[str, int] = {}
+    by_name: dict[str, Window | None] = {}
     source: str = Field(default="x", alias="from")
 
 
@@ -32,11 +33,13 @@ def test_a_word_is_told_with_the_nearest_one() -> None:
 
 def test_nested_words_are_found() -> None:
     data = {"window": {"dais": 1}, "windows": [{"days": 1}, {"day": 2}], "free": {"any": 1}, "from": "y", "more": 1}
+    data |= {"by_name": {"day": None, "x": {"days": 1}, "y": {"dys": 1}}}
     found = {place: what.partition("; ")[2] for place, what in unknown_fields(OfOthers, data)}
     assert found == {
         "window.dais": "did you mean 'days'?",
         "windows.1.day": "did you mean 'days'?",
-        "more": "there are: free, from, window, windows",
+        "by_name.y.dys": "did you mean 'days'?",
+        "more": "there are: by_name, free, from, window, windows",
     }
     assert list(unknown_fields(Open, {"anything": 1})) == []
 
