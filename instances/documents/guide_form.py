@@ -94,7 +94,8 @@ def in_our_form(
         _definition(reading)
     _schedule(reading)
     _upstreams(reading)
-    _OF_TYPE.get(type_, lambda reading, prices_behind: None)(reading, prices_behind)
+    if type_ in _OF_TYPE:
+        _OF_TYPE[type_](reading, prices_behind)
     return reading
 
 

@@ -71,9 +71,9 @@ def test_parts_are_described_in_place_or_by_the_names_of_their_blocks() -> None:
 def test_fields_of_before_count_for_nothing() -> None:
     """Their form still has them, and Prefect adds one of its own to what is nested."""
     nested = {**CSV, "block_type_slug": "optaic-pipeline-instance", "of_before": 1}
-    saved = document("dataset", "prices", parts(pipeline_instance=nested, of_before=1))
     had = {"properties": {"of_before": {"type": "integer"}}}
-    saved["block_schema"] = {"fields": had | {"definitions": {"PipelineInstance": had}}}
+    form = {"block_schema": {"fields": had | {"definitions": {"PipelineInstance": had}}}}
+    saved = {**document("dataset", "prices", parts(pipeline_instance=nested, of_before=1)), **form}
     found, plain = (described([each]).by_name["prices"] for each in (saved, document("dataset", "prices", parts())))
     assert (found.spec, found.parts) == (plain.spec, plain.parts)
 

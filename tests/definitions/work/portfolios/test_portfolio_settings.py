@@ -22,7 +22,7 @@ def test_costs_are_a_share_or_two() -> None:
 
 
 def test_costs_are_what_they_say() -> None:
-    config = BacktestConfig(transaction_costs={"commission": 0.001, "slippage": 0.0005})  # type: ignore[arg-type]
+    config = BacktestConfig(transaction_costs={"commission": 0.001, "slippage": 0.0005})
     assert config.costs.rate == pytest.approx(0.0015, rel=1e-15)
 
 
