@@ -205,7 +205,7 @@ def test_several_signals_are_combined_by_their_weights(store: DeltaStore) -> Non
         assert request.expected_returns is not None
         return list(request.returns.columns), (request.expected_returns / request.returns.std()).to_numpy()
 
-    def standard(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def standard(values: "np.ndarray[Any, Any]") -> Any:
         return (values - np.nanmean(values)) / np.nanstd(values)
 
     alone = [standard(frame.iloc[0].to_numpy()) for frame in (one, other)]
