@@ -7,8 +7,8 @@
         pipeline_instance: {definition: sp500-sample}
 
 A part is either described in place, or named: then it is an instance of the same manifest or of the server. What may be
-said in short is written out by `manifests.expansion`. Entries may be in the guide's form too, and the file a list of those
-alone: see docs/platform.md.
+said in short is written out by `manifests.expansion`. Entries may be in the guide's form too, and the file a list of
+those alone: see docs/platform.md.
 """
 
 import os
