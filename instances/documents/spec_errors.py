@@ -52,8 +52,9 @@ _WITH_CONTEXT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 def spec_problems(error: ValidationError) -> Iterator[tuple[str, str]]:
     """Yield the place of each problem of a spec, as 'schedule.timezone', and what is wrong there.
 
-    The place is empty where it is the whole that is wrong.
+    The place is empty where it is the whole that is wrong. Of a value that may be one of several things, all are told.
     """
+    found: dict[str, tuple[dict[str, None], str]] = {}
     for item in error.errors(include_url=False):
         place, type_ = list(item["loc"]), None
         if place and place[0] in TYPES:  # the tag of the union
@@ -61,7 +62,10 @@ def spec_problems(error: ValidationError) -> Iterator[tuple[str, str]]:
         if item["type"].startswith("union_tag"):
             place = ["type"]
         told = _unknown(type_, place) if item["type"] == "extra_forbidden" and type_ is not None else _what(item)
-        yield ".".join(map(str, place)), f"{told}{_got(item)}"
+        at = ".".join(str(part) for part in place if "[" not in str(part))  # others name what a value may be
+        found.setdefault(at, ({}, _got(item)))[0][told] = None
+    for at, (wrong, got) in found.items():
+        yield at, f"{' or '.join(wrong)}{got}"
 
 
 def _unknown(type_: str, place: Sequence[str | int]) -> str:
