@@ -20,7 +20,7 @@ def joined(inputs: Sequence[Input], *, missing: Sequence[str] = ()) -> pl.DataFr
     knowledge_date is left out.
     Raises `SourceError` when two columns would have one name, or an input has two rows for one (date, entity).
     """
-    frames = [_values(one, champion_lock=len(inputs) + len(missing) == 1) for one in inputs]
+    frames = [_values(one, alone=len(inputs) + len(missing) == 1) for one in inputs]
     table = frames[0]
     for frame, one in zip(frames[1:], inputs[1:], strict=True):
         if shared := (set(table.columns) & set(frame.columns)) - set(KEYS):
@@ -32,9 +32,9 @@ def joined(inputs: Sequence[Input], *, missing: Sequence[str] = ()) -> pl.DataFr
     return table
 
 
-def _values(one: Input, *, champion_lock: bool) -> pl.DataFrame:
+def _values(one: Input, *, alone: bool) -> pl.DataFrame:
     rows = long_form(one.frame.drop("knowledge_date", strict=False), source=f"input {one.instance!r}")
-    if champion_lock:
+    if alone:
         return rows
     return rows.rename(
         {name: f"{prefix(one.known_as or one.instance)}_{name}" for name in rows.columns if name not in KEYS}
