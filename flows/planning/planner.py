@@ -19,7 +19,7 @@ from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
 from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance, located
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
-from instances.plans.renames import find_renames, former_references, kept_names, present_names
+from instances.plans.renames import find_renames, former_references, kept_names, made_again, present_names
 from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import ResolvedInstance, resolution
 from instances.specification.specs import AnySpec
@@ -125,7 +125,8 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     state, proposed = await _without_problems(state, proposed, staying, wrong, services, destroyed=scope.destroy)
     planned = {instance.spec.name for instance in state.instances}
     said = (*(warning for each in proposed for warning in each.warnings), *advice(state.instances, now))
-    warnings = (*scope.notes, *renames.warnings, *behind, *said)
+    again = made_again(record.names, staying)
+    warnings = (*scope.notes, *renames.warnings, *behind, *again, *said)
     if scope.prune and scope.problems:
         warnings = (*warnings, "what of the file can't be read may describe anything, so --prune deletes nothing")
     plan = Plan(

@@ -10,7 +10,7 @@ from instances.errors import Problem
 from instances.plans.plan import Fields
 from instances.specification.applied import FlowRecord, RecordedName
 from instances.specification.specs import AnySpec
-from instances.specification.types import TYPES, followed, in_place, part_name, refers_to, with_names
+from instances.specification.types import TYPES, followed, in_place, part_name, part_names, refers_to, with_names
 from instances.world.wording import a
 
 
@@ -134,6 +134,23 @@ def former_references(specs: Iterable[AnySpec], present: Mapping[str, str]) -> t
         for spec in specs
         for old, new in present.items()
         if refers_to(spec, {old})
+    )
+
+
+def made_again(recorded: Iterable[RecordedName], described: Iterable[AnySpec]) -> tuple[str, ...]:
+    """Return a warning for each new instance that has the former name of another: an old file may describe it.
+
+    Parts are not told of: they come with their instance.
+    """
+    known, specs = tuple(recorded), tuple(described)
+    parts = {part for spec in specs for part in part_names(spec)}
+    new = {spec.name for spec in specs} - parts - {each.name for each in known}
+    return tuple(
+        f"{name} is new: what had this name is called {each.name!r} now, and keeps its rows. If that is meant, write "
+        f"{each.name!r} in its place"
+        for each in known
+        for name in each.former
+        if name in new
     )
 
 

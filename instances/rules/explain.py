@@ -95,6 +95,8 @@ def _as_things_stand(flow: FlowFacts, expected: _NextStep, standstills: Standsti
 def _next(flow: FlowFacts, verdict: Verdict, report: FreshnessReport, decision: Decision) -> _NextStep:
     if isinstance(decision, Start):
         return _NextStep(f"the cascade or the sweep starts it: {decision.reason}", by_sweep=True)
+    if flow.paused and not runs_under_way(flow):
+        return _NextStep("nothing starts it: its deployment is paused; `optaic resume` resumes it", starts=False)
     waits_for = [up.label for up in report.blockers if up.verdict.status is FlowStatus.RUNNING]
     if waits_for and flow.auto:
         return _NextStep(f"it is looked at again when these have ended: {', '.join(waits_for)}")

@@ -136,14 +136,17 @@ def with_names(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
 
 
 def _named(fields: Any, place: tuple[str, ...], names: Mapping[str, str]) -> Any:
-    """Return fields with another name at a place, where there is one that has another."""
-    first, *inside = place
-    if not isinstance(fields, Mapping) or first not in fields:
+    """Return fields with other names at a place, where there are some that have others.
+
+    There may be a list of names, or a name alone where there may be more fields: `benchmark: index`.
+    """
+    if isinstance(fields, str):
+        return names.get(fields, fields)
+    if isinstance(fields, list | tuple):
+        return [_named(each, place, names) for each in fields]
+    if not place or not isinstance(fields, Mapping) or place[0] not in fields:
         return fields
-    value = fields[first]
-    if inside:
-        return {**fields, first: _named(value, tuple(inside), names)}
-    return {**fields, first: names.get(value, value)} if isinstance(value, str) else fields
+    return {**fields, place[0]: _named(fields[place[0]], place[1:], names)}
 
 
 def refers_to(spec: InstanceSpec, names: Collection[str]) -> bool:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from instances.errors import OptaicError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flows.integrations.services import Services
     from flows.planning.changeset import Changeset
     from flows.planning.scope import Scope
-    from instances.errors import OptaicError
 
 app = typer.Typer()
 
@@ -52,11 +55,13 @@ def plan(
         scope = _scope(manifest, prune=prune, adopt=adopt)
         async with session() as services:
             changeset = await actions.plan(services, scope)
-            standing = show.standstill_lines(await actions.standstills_of(services, changeset.plan))
+            standing = await actions.standstills_of(services, changeset.plan)
+        asked = (f"an apply asks first, or needs --yes: {doubt}" for doubt in _doubts(changeset, named=False))
+        warnings = (*show.standstill_lines(standing), *asked)
         if as_json:
-            typer.echo(json.dumps(show.plan_json(changeset.plan, standing), indent=2))
+            typer.echo(json.dumps(show.plan_json(changeset.plan, warnings), indent=2))
         else:
-            show.show_plan(Console(), changeset.plan, standing)
+            show.show_plan(Console(), changeset.plan, warnings)
         if out is not None:
             write_plan(out, scope, changeset)
         changeset.plan.check_whole()
@@ -176,15 +181,15 @@ async def apply_in(
         changeset = await actions.plan(services, scope)
         if kept is not None:
             check_same(kept, changeset)
-        doubt = None if yes else _doubt(changeset, named=named)
-        if doubt is not None and not sys.stdin.isatty():
-            raise doubt
+        doubt = "" if yes else "\n".join(_doubts(changeset, named=named))
+        if doubt and not sys.stdin.isatty():
+            raise OptaicError(doubt)
         standing = await actions.standstills_of(services, changeset.plan)
         show.show_plan(console, changeset.plan, show.standstill_lines(standing))
         if not changeset.plan.changes:
             changeset.plan.check_whole()
             return
-        if doubt is not None:
+        if doubt:
             typer.confirm(f"{doubt}\nDo it?", abort=True)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("applying", total=len(changeset.plan.changes))
@@ -193,13 +198,12 @@ async def apply_in(
         changeset.plan.check_whole()
 
 
-def _doubt(changeset: "Changeset", *, named: bool) -> "OptaicError | None":
-    """Return why a person should say that a plan is what is wanted; None where nobody need be asked."""
+def _doubts(changeset: "Changeset", *, named: bool) -> "Iterator[str]":
+    """Yield why a person should say that a plan is what is wanted; nothing where nobody need be asked."""
     from flows.planning.changeset import WouldRemoveAll, WouldRemoveMost, WouldReplace
 
-    try:
-        changeset.check_replaced()
-        changeset.check_emptied() if named else changeset.check_fuse()
-    except (WouldRemoveAll, WouldRemoveMost, WouldReplace) as error:
-        return error
-    return None
+    for check in (changeset.check_replaced, changeset.check_emptied if named else changeset.check_fuse):
+        try:
+            check()
+        except (WouldRemoveAll, WouldRemoveMost, WouldReplace) as error:
+            yield str(error)

@@ -9,12 +9,13 @@ from instances.plans.renames import (
     former_references,
     kept_names,
     look_alikes,
+    made_again,
     present_names,
     renamed_names,
 )
 from instances.specification.applied import RecordedName
 from instances.specification.specs import AnySpec, spec_adapter
-from instances.specification.types import PARTS, followed, with_names
+from instances.specification.types import PARTS, followed, refers_to, with_names
 from tests.instances.catalogue import dataset, signal
 
 
@@ -57,6 +58,19 @@ def test_what_never_was_is_made_new_and_told() -> None:
     told = found(whole("prices", renamed_from="px"), ())
     assert told.names == {}
     assert told.warnings == ("prices: renamed_from 'px' names no instance that is on record, so prices is made new",)
+
+
+def test_a_new_instance_with_a_former_name_is_warned_of() -> None:
+    on_record = [
+        RecordedName("prices", "px", ("px",)),
+        RecordedName("prices-pipeline", "px-pipeline", ("px-pipeline",)),
+    ]
+    assert made_again(on_record, whole("px")) == (
+        "px is new: what had this name is called 'prices' now, and keeps its rows. If that is meant, write 'prices' in "
+        "its place",
+    )
+    assert made_again([*on_record, RecordedName("px", "px.2")], whole("px")) == ()
+    assert made_again(on_record, whole("prices")) == ()
 
 
 def problems(*given: Any, **more: Any) -> tuple[str, ...]:
@@ -139,12 +153,17 @@ def test_every_field_that_names_an_instance_is_followed() -> None:
         "upstream_refs": [],
         "date_range": {"start": "2020-01-01"},
     }
-    told = with_names(backtest, {"px": "prices"})
+    names = {"px": "prices", "s": "veto"}
+    told = with_names(backtest, names)
     assert (told["assets"], told["signals"], told["benchmark"]) == (
         {"instance": "prices"},
-        {"primary": "prices", "secondary": "s"},
+        {"primary": "prices", "secondary": "veto"},
         "prices",
     )
+    spec = spec_adapter.validate_python(backtest)
+    assert followed(spec, names) == spec_adapter.validate_python(told)
+    assert refers_to(spec, {"s"})
+    assert not refers_to(followed(spec, names), names)
 
 
 def test_a_new_instance_does_not_get_what_a_renamed_one_keeps_under_its_name() -> None:

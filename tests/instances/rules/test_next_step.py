@@ -50,7 +50,11 @@ def explained(judged: FlowFacts, *others: FlowFacts) -> Explanation:
             READY,
             "it is tried again when an input or its configuration has changed; or run it by hand",
         ),
-        (signal(CURRENT, paused=True), NEWER, "nothing starts it now: its deployment is paused"),
+        (
+            signal(CURRENT, paused=True),
+            NEWER,
+            "nothing starts it: its deployment is paused; `optaic resume` resumes it",
+        ),
         (
             signal(CURRENT, policy=Policy(clock=Clock(cron="nonsense")), auto=False),
             READY,

@@ -43,11 +43,11 @@ def test_specs_come_back_as_they_were_saved(database: Engine) -> None:
 
 def test_a_config_may_hold_what_yaml_makes_of_a_date(database: Engine) -> None:
     # YAML reads 2020-01-01 as a date, for which JSON has no type.
-    dated = component("dated", "pipeline", "expression", config={"start": dt.date(2020, 1, 1)})
+    dated = component("dated", "pipeline", "csv", config={"path": dt.date(2020, 1, 1)})
     assert (
         saved(database, dated).spec("dated")
         == dated
-        == component("dated", "pipeline", "expression", config={"start": "2020-01-01"})
+        == component("dated", "pipeline", "csv", config={"path": "2020-01-01"})
     )
 
 
