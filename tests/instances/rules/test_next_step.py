@@ -48,7 +48,12 @@ def explained(judged: FlowFacts, *others: FlowFacts) -> Explanation:
         (
             signal(failed(fingerprint="other"), paused=True),
             READY,
-            "it is tried again when an input or its configuration has changed; or run it by hand",
+            "nothing starts it: its deployment is paused; `optaic resume` resumes it",
+        ),
+        (
+            signal(CURRENT, auto=False, paused=True, requests=(Request(run_id("request"), NOW - hours(1)),)),
+            FAILED,
+            "nothing starts it: its deployment is paused; `optaic resume` resumes it",
         ),
         (
             signal(CURRENT, paused=True),
