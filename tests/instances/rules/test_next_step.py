@@ -46,6 +46,11 @@ def explained(judged: FlowFacts, *others: FlowFacts) -> Explanation:
             "it is asked for, and starts by itself when its inputs are ready",
         ),
         (
+            signal(failed(fingerprint=assess(signal(), world(signal(), READY), NOW).fingerprint)),
+            READY,
+            "it is tried again when an input or its configuration has changed; or run it by hand",
+        ),
+        (
             signal(failed(fingerprint="other"), paused=True),
             READY,
             "nothing starts it: its deployment is paused; `optaic resume` resumes it",
