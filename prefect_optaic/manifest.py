@@ -91,7 +91,7 @@ def described(documents: Sequence[Document], environment: Mapping[str, str]) -> 
     entries = [
         replace(entry, fields=fields)
         for entry, fields in zip(expansion.entries, given.entries, strict=True)
-        if fields is not None
+        if fields is not None or entry.fields is None  # told of by `given`, or an entry that says nothing
     ]
     read = [(entry, _read_entry(entry)) for entry in entries]
     twice = _twice(read)

@@ -60,7 +60,7 @@ def in_our_words(entries: Sequence[object]) -> Entries:
 
 
 def _is_the_guides(entry: Mapping[str, Any]) -> bool:
-    return any(mark in entry for mark in _MARKS) or entry.get("type") in TYPES_THERE
+    return any(mark in entry for mark in _MARKS) or str(entry.get("type")) in TYPES_THERE
 
 
 def _type(entry: Mapping[str, Any]) -> str:
