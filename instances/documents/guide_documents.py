@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from instances.documents.guide_form import Translation, in_our_form, our_name
+from instances.documents.guide_form import Translation, in_our_form, our_name, references
 from instances.documents.guide_words import TYPES_THERE
 from instances.documents.spec_errors import problem_text
 from instances.errors import Problem
@@ -99,8 +99,7 @@ def _datasets_behind(names: Iterable[str], others: Iterable[Translation]) -> lis
         if described[name].type == "dataset":
             found.append(name)
             continue
-        refs = described[name].fields.get("upstream_refs") or ()
-        left += [str(ref.get("instance")) for ref in refs if isinstance(ref, Mapping)]
+        left += [str(ref.get("instance")) for ref in references(described[name].fields)]
     return sorted(found)
 
 

@@ -200,11 +200,17 @@ def _signal(reading: Translation, prices_behind: PricesBehind | None) -> None:
     reading.fields["signal_spec"] = spec
 
 
+def references(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what an instance says of those that it reads, as far as it can be read."""
+    refs = fields.get("upstream_refs")
+    return [ref for ref in refs if isinstance(ref, Mapping)] if isinstance(refs, list | tuple) else []
+
+
 def _expression(reading: Translation) -> Any:
     """Take `expression` and `input_datasets` out; return the expression with the columns as they are named here."""
     expression, datasets = reading.take("expression"), reading.mapping("input_datasets")
     names = {word: reading.name(value, f"input_datasets.{word}") for word, value in datasets.items()}
-    inputs = list(dict.fromkeys(names.values()))
+    inputs = list(dict.fromkeys(name for name in names.values() if isinstance(name, str)))
     if inputs:
         _more_upstreams(reading, inputs)
     if len(inputs) > 1 and isinstance(expression, str):
@@ -234,14 +240,13 @@ def _model(reading: Translation, prices_behind: PricesBehind | None) -> None:
         return
     wanted = config["feature_columns"]
     reading.fields["config"] = {word: value for word, value in config.items() if word != "feature_columns"}
-    refs = reading.fields.get("upstream_refs") or ()
-    features = [ref.get("instance") for ref in refs if isinstance(ref, Mapping) and ref.get("role") == "features"]
+    features = [ref.get("instance") for ref in references(reading.fields) if ref.get("role") == "features"]
     columns = [reading.name(each, "config_json.feature_columns") for each in wanted] if isinstance(wanted, list) else []
     if sorted(map(str, columns)) != sorted(map(str, features)):
         reading.problem(
             "config_json.feature_columns",
             f"{shown(wanted)} must name just the upstreams in the role 'features', which are "
-            f"{', '.join(map(str, features)) or 'none'}",
+            f"{', '.join(map(shown, features)) or 'none'}",
         )
 
 
@@ -260,9 +265,8 @@ def _optimizer(reading: Translation, prices_behind: PricesBehind | None) -> None
     elif signals is not None:
         reading.problem("input_signal_ids", f"must be a list, not {shown(signals)}")
     if (dataset := reading.take("covariance_dataset_id")) is not None:
-        refs = reading.fields.get("upstream_refs") or ()
-        there = {ref.get("role") for ref in refs if isinstance(ref, Mapping)}
-        role = "covariance" if "prices" in there else "prices"
+        covers = any(ref.get("role") == "prices" for ref in references(reading.fields))
+        role = "covariance" if covers else "prices"
         _more_upstreams(reading, [reading.name(dataset, "covariance_dataset_id")], role=role)
 
 

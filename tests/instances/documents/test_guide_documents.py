@@ -2,17 +2,34 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from definitions.registry import default_registry
 from instances.documents.guide_documents import in_our_words
 from instances.specification.resolution import resolve
 from instances.specification.specs import spec_adapter
-from prefect_optaic.manifest import look_through
+from prefect_optaic.manifest import described, look_through
+from prefect_optaic.manifests.manifest_files import Document
 
 FILE = Path(__file__).with_name("guide_documents.json")
 DOCUMENTS: list[dict[str, Any]] = json.loads(FILE.read_text())
+
+
+WRONG: tuple[Any, ...] = (
+    *(None, [], {}, "", 0, -1, True, "x", [None], [[]], {"a": {}}, 1e300, "9" * 3000, [1], {"resource_id": 3}),
+)
+
+
+def places(value: object, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where each value of a document stands."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for word, each in inside:
+        yield (*at, word)
+        yield from places(each, (*at, word))
 
 
 def document(name: str) -> dict[str, Any]:
@@ -86,3 +103,15 @@ def test_a_reference_to_nothing_is_told_with_its_place() -> None:
         "12m-momentum: upstream_refs.0.resource_id: 00000000-0000-0000-0000-000000000002 is the id of no document "
         "here: write the name of the instance"
     )
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda value: str(value)[:20])
+def test_a_wrong_value_anywhere_is_told_in_short_or_taken(wrong: object) -> None:
+    for place in places(DOCUMENTS):
+        documents: Any = copy.deepcopy(DOCUMENTS)
+        within = documents
+        for step in place[:-1]:
+            within = within[step]
+        within[place[-1]] = wrong
+        manifest = described([Document("guide.json", {"instances": documents})], {})
+        assert [told for told in manifest.problems if len(told) > 500] == [], place
