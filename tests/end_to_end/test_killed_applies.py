@@ -226,21 +226,29 @@ def test_an_apply_that_is_killed_anywhere_is_made_whole_by_the_next(
             assert whole.counts["deployment"] == datasets + 3 * MODELS
             assert forks.finish(manifest) == []
             killed_in: set[str] = set()
-            for after, delay in points(steps, kills):
+            left = points(steps, kills)
+            again = 3  # on a loaded machine a kill may come when its step is over
+            while left:
+                after, delay = left.pop(0)
                 forget(services)
                 killed_in.add(forks.kill(manifest, after, delay).split()[0 if not after else 1])
                 if chosen.random() < 0.25:
                     await destroy_all(opened_lab)
-                    left = await snapshot(client, services.engine, PREFIX)
-                    assert (left.blocks, left.rows, left.deployments) == ({}, {}, {}), f"killed after {after} steps"
+                    found = await snapshot(client, services.engine, PREFIX)
+                    assert (found.blocks, found.rows, found.deployments) == ({}, {}, {}), f"killed after {after} steps"
                 forks.finish(manifest)
                 assert await look(client, services) == whole, f"killed after {after} steps and {delay:.3f} s"
+                missed = kills.keys() - {"instance"} - killed_in
+                if not left and missed and again:
+                    left, again = points(steps, dict.fromkeys(missed, 2)), again - 1
             assert forks.finish(manifest) == []
             assert killed_in >= kills.keys() - {"instance"}
-        forget(services)
 
     async def main() -> None:
         async with lab(tmp_path) as opened_lab:
-            await scenario(opened_lab)
+            try:
+                await scenario(opened_lab)
+            finally:
+                forget(opened_lab.services)  # or the tests after it fail too
 
     asyncio.run(main())
