@@ -409,7 +409,7 @@ class Walk(RuleBasedStateMachine):
         return direct.union(*(self.upstream_of(upstream) for upstream in direct))
 
 
-Walk.TestCase.settings = examples(50, steps=40, suppress=[HealthCheck.filter_too_much])
+Walk.TestCase.settings = examples(30, steps=40, suppress=[HealthCheck.filter_too_much])
 TestWalk = Walk.TestCase
 
 
