@@ -88,11 +88,7 @@ def described(documents: Sequence[Document], environment: Mapping[str, str]) -> 
     expansion = expanded(documents, environment)
     given = in_our_words([entry.fields for entry in expansion.entries])
     places = {_name_in(entry.fields, entry.number): entry.place for entry in expansion.entries}
-    entries = [
-        replace(entry, fields=fields)
-        for entry, fields in zip(expansion.entries, given.entries, strict=True)
-        if fields is not None or entry.fields is None  # told of by `given`, or an entry that says nothing
-    ]
+    entries = [replace(expansion.entries[number], fields=fields) for number, fields in given.entries.items()]
     read = [(entry, _read_entry(entry)) for entry in entries]
     twice = _twice(read)
     sound = [found for _, found in read if not found.broken and twice.keys().isdisjoint(found.names)]

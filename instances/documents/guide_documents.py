@@ -11,15 +11,16 @@ from instances.documents.guide_form import Translation, in_our_form, our_name, r
 from instances.documents.guide_words import TYPES_THERE
 from instances.documents.spec_errors import problem_text
 from instances.errors import Problem
+from instances.specification.types import PARTS
 
 _MARKS = ("metadata_json", "id")
 
 
 @dataclass(frozen=True)
 class Entries:
-    """Entries of a manifest in our form, by their places; `problems` tell of those that are None there."""
+    """Entries of a manifest in our form, by their places; `problems` tell of those that are not among them."""
 
-    entries: tuple[Any, ...]
+    entries: Mapping[int, Any]
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     broken: frozenset[str] = frozenset()
@@ -49,10 +50,11 @@ def in_our_words(entries: Sequence[object]) -> Entries:
     ]
     broken = {number for number, translation in found.items() if translation.problems}
     return Entries(
-        tuple(
-            None if number in broken else dict(found[number].fields) if number in found else entry
+        {
+            number: found[number].fields if number in found else entry
             for number, entry in enumerate(entries)
-        ),
+            if number not in broken
+        },
         tuple(problems),
         _notes([str(there[number]["name"]) for number in sorted(guides) if "name" in there[number]]),
         frozenset(str(found[number].fields.get("name")) for number in broken),
@@ -76,15 +78,12 @@ def _translated(
     if guides and isinstance(found.fields.get("name"), str):
         found.fields["name"] = our_name(found.fields["name"])
     found.fields["type"] = type_
-    for part in [part for part, value in found.fields.items() if part.endswith("_instance") and _is_part(value)]:
-        inner = in_our_form(part.removesuffix("_instance"), found.fields[part], names=names)
-        found.fields[part] = inner.fields
-        found.problems += [(f"{part}.{place}", what) for place, what in inner.problems]
+    for part, part_type in PARTS.items():
+        if isinstance(described := found.fields.get(part), Mapping):
+            inner = in_our_form(part_type, described, names=names)
+            found.fields[part] = inner.fields
+            found.problems += [(f"{part}.{place}", what) for place, what in inner.problems]
     return found
-
-
-def _is_part(value: object) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _datasets_behind(names: Iterable[str], others: Iterable[Translation]) -> list[str]:

@@ -105,6 +105,13 @@ def test_a_reference_to_nothing_is_told_with_its_place() -> None:
     )
 
 
+def test_a_part_that_there_is_not_is_told_of() -> None:
+    dataset = {"name": "prices", "type": "dataset", "pipeline_instance": {"definition": "csv"}}
+    dataset |= {"foo_instance": {"definition": "x"}}
+    manifest = described([Document("guide.json", {"instances": [dataset]})], {})
+    assert any("foo_instance: is not a field that there is" in told for told in manifest.problems), manifest.problems
+
+
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda value: str(value)[:20])
 def test_a_wrong_value_anywhere_is_told_in_short_or_taken(wrong: object) -> None:
     for place in places(DOCUMENTS):
