@@ -3,7 +3,6 @@
 import base64
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from html import escape
 from importlib.util import find_spec
 from itertools import pairwise
@@ -14,7 +13,7 @@ from prefect.artifacts import acreate_markdown_artifact
 
 from definitions.markdown_table import markdown_table
 from flows.drawing.lineage_layout import BOX, EdgeKind, Graph, Link, Node
-from flows.integrations.prefect_api import NotInPrefect, PrefectApi
+from flows.integrations.prefect_api import PrefectApi
 from instances.rules.status import FlowStatus
 
 KEY = "lineage"
@@ -144,8 +143,7 @@ async def save_lineage(prefect: PrefectApi, graph: Graph) -> bool:
         return False
     await acreate_markdown_artifact(to_markdown(graph), key=KEY, description=description)
     if last:
-        with suppress(NotInPrefect):  # bootstrap and the sweep may both replace it
-            await prefect.delete_artifact(UUID(last["id"]))
+        await prefect.delete_artifact(UUID(last["id"]))  # bootstrap and the sweep may both replace it
     return True
 
 

@@ -1,7 +1,6 @@
 """Deployments: what each flow's Prefect deployment must look like, and the way to make it so."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -11,7 +10,7 @@ from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
 from definitions.contract import FlowKind
-from flows.integrations.prefect_api import Json, NotInPrefect, PrefectApi
+from flows.integrations.prefect_api import Json, PrefectApi
 from flows.reading.deployment_reader import (
     DeploymentSnapshot,
     content_hash,
@@ -285,8 +284,7 @@ async def _schedules(
     stays = bool(kept) and kept["max_scheduled_runs"] is None
     for name, schedule_id in existing.schedule_ids.items():
         if not (stays and name == desired.slug):
-            with suppress(NotInPrefect):  # somebody was faster
-                await prefect.delete_schedule(existing.deployment_id, schedule_id)
+            await prefect.delete_schedule(existing.deployment_id, schedule_id)
     if desired.schedule is None:
         return []
     paused = {"active": False} if not stays and desired.slug in existing.paused_schedules else {}

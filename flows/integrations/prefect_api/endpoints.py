@@ -6,6 +6,7 @@ reads them. What is not there any more is `NotInPrefect`, where a method does no
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -75,7 +76,8 @@ class PrefectApi(PrefectHttp):
         await self.ask("PATCH", f"/block_documents/{document_id}", update)
 
     async def delete_block(self, document_id: UUID) -> None:
-        await self.ask("DELETE", f"/block_documents/{document_id}")
+        """Delete a block, if it is there."""
+        await self._delete(f"/block_documents/{document_id}")
 
     # Deployments
 
@@ -114,7 +116,8 @@ class PrefectApi(PrefectHttp):
         await self.ask("PATCH", f"/deployments/{deployment_id}", content)
 
     async def delete_schedule(self, deployment_id: UUID, schedule_id: UUID) -> None:
-        await self.ask("DELETE", f"/deployments/{deployment_id}/schedules/{schedule_id}")
+        """Delete a schedule, if it is there."""
+        await self._delete(f"/deployments/{deployment_id}/schedules/{schedule_id}")
 
     async def pause_deployment(self, deployment_id: UUID) -> None:
         """Let nothing start a deployment by itself; what its schedule has planned is deleted."""
@@ -127,9 +130,9 @@ class PrefectApi(PrefectHttp):
         await self.ask("PATCH", f"/deployments/{deployment_id}/schedules/{schedule_id}", {"active": True})
 
     async def delete_deployment(self, deployment_id: UUID) -> None:
-        """Delete a deployment with the automations that belong to it, which Prefect would leave behind."""
-        await self.ask("DELETE", f"/automations/owned-by/prefect.deployment.{deployment_id}")
-        await self.ask("DELETE", f"/deployments/{deployment_id}")
+        """Delete a deployment, if it is there, with the automations that belong to it: Prefect would leave those."""
+        await self._delete(f"/automations/owned-by/prefect.deployment.{deployment_id}")
+        await self._delete(f"/deployments/{deployment_id}")
 
     # Work pools
 
@@ -194,10 +197,7 @@ class PrefectApi(PrefectHttp):
 
     async def delete_run(self, run_id: UUID) -> None:
         """Delete a run with its logs, if it is there."""
-        try:
-            await self.ask("DELETE", f"/flow_runs/{run_id}")
-        except NotInPrefect:
-            return
+        await self._delete(f"/flow_runs/{run_id}")
 
     async def newest_errors(self, run_id: UUID, count: int) -> list[Json]:
         """Return the last entries of what a run logged as errors or worse, newest first."""
@@ -212,7 +212,8 @@ class PrefectApi(PrefectHttp):
         return next(iter((await self._page("artifacts", wanted, limit=1)).entries), None)
 
     async def delete_artifact(self, artifact_id: UUID) -> None:
-        await self.ask("DELETE", f"/artifacts/{artifact_id}")
+        """Delete an artifact, if it is there."""
+        await self._delete(f"/artifacts/{artifact_id}")
 
     # Automations and events
 
@@ -228,10 +229,7 @@ class PrefectApi(PrefectHttp):
 
     async def delete_automation(self, automation_id: UUID) -> None:
         """Delete an automation, if it is there."""
-        try:
-            await self.ask("DELETE", f"/automations/{automation_id}")
-        except NotInPrefect:
-            return
+        await self._delete(f"/automations/{automation_id}")
 
     async def events_with_ids(self, ids: Iterable[UUID], name: str) -> list[Json]:
         """Return those of these events, all of one name, that Prefect has."""
@@ -254,6 +252,11 @@ class PrefectApi(PrefectHttp):
         """Return the first entries of a list, as `wanted` has them chosen and sorted."""
         entries = await self.ask("POST", f"/{route}/filter", {**wanted, "limit": limit})
         return Page(tuple(entries), full=len(entries) >= limit)
+
+    async def _delete(self, path: str) -> None:
+        """Delete what is at a path; it is no matter when somebody was faster."""
+        with suppress(NotInPrefect):
+            await self.ask("DELETE", path)
 
     async def _entry(self, path: str) -> Json:
         entry: Json = await self.ask("GET", path)

@@ -75,10 +75,10 @@ class Deployments:
             if step.action is Action.DELETE:
                 if step.name in found.ours:
                     await free_of_runs(services.prefect, step, found.ours[step.name].deployment_id, cancel=state.cancel)
-                    await _delete(services, found.ours[step.name].deployment_id)
+                    await services.prefect.delete_deployment(found.ours[step.name].deployment_id)
                 for former in (of for of, name in leftovers.items() if name == step.instance):
                     await free_of_runs(services.prefect, step, former, cancel=state.cancel)
-                    await _delete(services, former)
+                    await services.prefect.delete_deployment(former)
             else:
                 deployment = await maker.make(step, desired[step.name])
                 # Prefect schedules no tick from before now.
@@ -89,11 +89,6 @@ class Deployments:
             done(step)
 
         await run_concurrently(one, steps)
-
-
-async def _delete(services: Services, deployment_id: UUID) -> None:
-    with suppress(NotInPrefect):  # somebody was faster
-        await services.prefect.delete_deployment(deployment_id)
 
 
 class _Maker:

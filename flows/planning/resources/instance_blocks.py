@@ -1,9 +1,7 @@
 """The blocks of instances, where a manifest describes them."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
 from flows.planning.block_writer import BlockWriter, named_parts
 from flows.planning.resources.resource import DesiredState, Proposal, Refusal, StepsRefused, run_concurrently
@@ -51,8 +49,7 @@ class Blocks:
 
         async def one(step: Step) -> None:
             if step.action is Action.DELETE:
-                with suppress(NotInPrefect):  # somebody was faster
-                    await services.prefect.delete_block(there.ids[step.name])
+                await services.prefect.delete_block(there.ids[step.name])
             else:
                 spec = specs[step.name]
                 own = in_place(spec, inside)

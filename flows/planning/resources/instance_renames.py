@@ -6,10 +6,8 @@ on by the next one.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from uuid import UUID
 
-from flows.integrations.prefect_api import NotInPrefect
 from flows.integrations.services import Services
 from flows.planning.block_writer import BlockWriter
 from flows.planning.deployment_spec import create_successor
@@ -71,8 +69,7 @@ class InstanceRenames:
 async def clear_leftovers(services: Services) -> None:
     """Delete the deployments of former names of which no run is live any more; their runs count all the same."""
     for deployment_id in await _leftovers(services):
-        with suppress(NotInPrefect):  # somebody was faster
-            await services.prefect.delete_deployment(deployment_id)
+        await services.prefect.delete_deployment(deployment_id)
         services.repository.note_deployment_gone(deployment_id, await server_now(services.prefect))
 
 
@@ -129,8 +126,7 @@ async def _rename_blocks(services: Services, names: Mapping[str, str], state: De
             changed = {field for field, value in spec.model_dump(mode="json").items() if value != told.get(field)}
             await writer.rejoin(spec, _own_parts(after, name), changed)
     for old in sorted(names.keys() & before.ids.keys(), key=lambda name: not _has_parts(before, name)):
-        with suppress(NotInPrefect):  # somebody was faster
-            await services.prefect.delete_block(before.ids[old])
+        await services.prefect.delete_block(before.ids[old])
 
 
 def _has_parts(blocks: SavedBlocks, name: str) -> bool:
@@ -155,6 +151,5 @@ async def _succeed(services: Services, flow: FlowRecord, step: Step) -> None:
     former = await services.prefect.deployment(flow.deployment_id)
     successor = there.deployment_id if there else await create_successor(services.prefect, former, flow.instance)
     for schedule in former["schedules"]:
-        with suppress(NotInPrefect):  # somebody was faster
-            await services.prefect.delete_schedule(flow.deployment_id, UUID(schedule["id"]))
+        await services.prefect.delete_schedule(flow.deployment_id, UUID(schedule["id"]))
     services.repository.succeed_deployment(flow.flow_id, flow.deployment_id, successor)
