@@ -23,19 +23,15 @@ from instances.specification.specs import ModelSpec
 
 def train_model(context: Context) -> Outcome:
     """Train and validate a model, log it, register it as a version, and promote it if the rule says so."""
-    spec, services = _spec(context), context.services
+    spec, services, kept_as = _spec(context), context.services, context.applied.kept_as
     with context.writing():
-        experiment = services.tracking.ensure(
-            context.applied.kept_as
-        )  # before the work, which would be in vain without it
+        experiment = services.tracking.ensure(kept_as)  # before the work, which would be in vain without it
     module, features, prices = context.module, context.in_role("features"), context.needed("prices")
     rows = training_table(features, prices, target=spec.target.spec, missing=context.missing)
     trained = training.train(module, rows, spec.validation.windows)
     with context.writing():
         run_id = services.tracking.log(experiment.id, _training(context, trained))
-    challenge = champion.challenge(
-        services, context.applied.kept_as, run_id, trained, spec.promotion, writing=context.writing
-    )
+    challenge = champion.challenge(services, kept_as, run_id, trained, spec.promotion, writing=context.writing)
     place = f"#/experiments/{experiment.id}/runs/{run_id}"
     return training_outcome(
         trained,

@@ -33,8 +33,7 @@ class Champions:
             champions = await asyncio.to_thread(lambda: services.tracking.champions())
         except OptaicError:
             return Proposal(())  # said of the experiments already
-        kept_as = {instance.spec.name: instance.kept_as for instance in state.instances}
-        champions = {name: champions[kept_as[name]] for name in trained if kept_as[name] in champions}
+        champions = {name: champions[of] for name in trained if (of := state.kept_as[name]) in champions}
         recorded = {name: run.provenance.version for name, run in trained.items() if run.provenance is not None}
         wrong = [name for name, version in recorded.items() if version != champions.get(name)]
         return Proposal(
@@ -50,12 +49,12 @@ class Champions:
     ) -> None:
         models = [step.name for step in steps]
         trained = await _trained(models, services.repository.flows(instances=models), services)
-        kept_as = {instance.spec.name: instance.kept_as for instance in state.instances}
         refusals: list[Refusal] = []
         for step in steps:
             now = await server_now(services.prefect)
             try:
-                await asyncio.to_thread(repair_champion, services, kept_as[step.name], trained[step.name].run_id, now)
+                model, run_id = state.kept_as[step.name], trained[step.name].run_id
+                await asyncio.to_thread(repair_champion, services, model, run_id, now)
             except TrackingError as error:  # of this model: the others go on
                 refusals.append(Refusal(step, str(error), by="MLflow"))
             else:

@@ -79,11 +79,9 @@ class PerModel:
     async def apply(
         self, steps: Sequence[Step], state: DesiredState, services: Services, done: Callable[[Step], None]
     ) -> None:
-        kept_as = {instance.spec.name: instance.kept_as for instance in state.instances}
-
         async def one(step: Step) -> None:
             try:
-                await asyncio.to_thread(self._make, step.name, kept_as[step.name], services)
+                await asyncio.to_thread(self._make, step.name, state.kept_as[step.name], services)
             except OptaicError as error:  # of this model: the others go on
                 raise StepsRefused([Refusal(step, str(error), by=self.resource.server)]) from error
             done(step)

@@ -60,6 +60,11 @@ class DesiredState:
     blocks_before: SavedBlocks = field(default_factory=lambda: SavedBlocks({}))
 
     @cached_property
+    def kept_as(self) -> Mapping[str, str]:
+        """The names under which what instances leave is kept, by their own."""
+        return {instance.spec.name: instance.kept_as for instance in self.instances}
+
+    @cached_property
     def surplus_flows(self) -> tuple[FlowKey, ...]:
         """The flows on record that instances which stay do not have any more."""
         staying = {instance.spec.name: {flow.kind for flow in instance.flows} for instance in self.instances}
