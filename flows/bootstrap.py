@@ -59,8 +59,7 @@ async def _bootstrap(prune: bool) -> BootstrapResult:
         changeset = await make_plan(services, storage, Scope(prune=prune), dt.datetime.now(dt.UTC))
         description = changeset.plan.summary
         await acreate_markdown_artifact(plan_markdown(changeset.plan), key="plan", description=description)
-        changeset.check_replaced()
-        changeset.check_fuse()
+        changeset.check_deletions()
         await apply_plan(changeset, services, lambda step: logger.info("%s %s", step.action, step.label), check=check)
         if changeset.plan.changes:
             now = dt.datetime.now(dt.UTC)

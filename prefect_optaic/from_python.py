@@ -56,7 +56,7 @@ def apply(
 
     Raises `LeftOut` in the end where something is wrong, which is left out with all that reads it, or `InvalidSpec`,
     and nothing is written, where nothing else is there or `all_or_nothing` is asked for. Without `yes` a prune of
-    more than half of a project raises `WouldRemoveMost`.
+    more than half of a project raises `WouldRemoveMost`, and one of what looks renamed `WouldReplace`.
     """
     scope = scope_of(instances, project=project, prune=prune, adopt=adopt)
 
@@ -64,7 +64,7 @@ def apply(
         async with session() as services, services.exclusive(waits=lambda message: None) as check:
             changeset = await actions.plan(services, replace(scope, all_or_nothing=all_or_nothing))
             if not yes:
-                changeset.check_fuse()
+                changeset.check_deletions()
             await actions.apply(services, changeset, lambda step: None, check)
             changeset.plan.check_whole()
             return changeset.plan

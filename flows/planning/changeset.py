@@ -1,7 +1,7 @@
 """Changeset: a plan with what it is to bring about, and whether that takes a person's word."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flows.planning.resources import DesiredState
@@ -65,6 +65,19 @@ class Changeset:
     plan: Plan
     state: DesiredState
     members: Mapping[str, str]
+
+    def doubts(self, *, named: bool = False) -> Iterator[OptaicError]:
+        """Yield why a person should say that these deletions are wanted; `named` says that one has named them."""
+        for check in (self.check_replaced, self.check_emptied if named else self.check_fuse):
+            try:
+                check()
+            except (WouldRemoveAll, WouldRemoveMost, WouldReplace) as doubt:
+                yield doubt
+
+    def check_deletions(self) -> None:
+        """Raise the first of the `doubts`, where nobody is there to be asked."""
+        for doubt in self.doubts():
+            raise doubt
 
     def check_replaced(self) -> None:
         """Raise `WouldReplace` when an instance would go for one that is the same but for the name."""

@@ -12,10 +12,7 @@ import typer
 from instances.errors import OptaicError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flows.integrations.services import Services
-    from flows.planning.changeset import Changeset
     from flows.planning.scope import Scope
 
 app = typer.Typer()
@@ -56,7 +53,7 @@ def plan(
         async with session() as services:
             changeset = await actions.plan(services, scope)
             standing = await actions.standstills_of(services, changeset.plan)
-        asked = (f"an apply asks first, or needs --yes: {doubt}" for doubt in _doubts(changeset, named=False))
+        asked = (f"an apply asks first, or needs --yes: {doubt}" for doubt in changeset.doubts())
         warnings = (*show.standstill_lines(standing), *asked)
         if as_json:
             typer.echo(json.dumps(show.plan_json(changeset.plan, warnings), indent=2))
@@ -181,7 +178,7 @@ async def apply_in(
         changeset = await actions.plan(services, scope)
         if kept is not None:
             check_same(kept, changeset)
-        doubt = "" if yes else "\n".join(_doubts(changeset, named=named))
+        doubt = "" if yes else "\n".join(map(str, changeset.doubts(named=named)))
         if doubt and not sys.stdin.isatty():
             raise OptaicError(doubt)
         standing = await actions.standstills_of(services, changeset.plan)
@@ -196,14 +193,3 @@ async def apply_in(
             await actions.apply(services, changeset, lambda step: progress.advance(task), check)
         console.print(f"[green]✓[/] applied {len(changeset.plan.changes)} changes", highlight=False)
         changeset.plan.check_whole()
-
-
-def _doubts(changeset: "Changeset", *, named: bool) -> "Iterator[str]":
-    """Yield why a person should say that a plan is what is wanted; nothing where nobody need be asked."""
-    from flows.planning.changeset import WouldRemoveAll, WouldRemoveMost, WouldReplace
-
-    for check in (changeset.check_replaced, changeset.check_emptied if named else changeset.check_fuse):
-        try:
-            check()
-        except (WouldRemoveAll, WouldRemoveMost, WouldReplace) as error:
-            yield str(error)
