@@ -104,7 +104,7 @@ def lay_out_lineage(world: World, aggregation_of: Callable[[str], Aggregation], 
     `aggregation_of` returns the contract of an instance by its name.
     """
     statuses = {flow_id: judge(flow, world, now).status for flow_id, flow in world.items()}
-    return lay_out(world, statuses, statuses_of_instances(world, aggregation_of, now))
+    return lay_out(world, statuses, statuses_of_instances(world, statuses, aggregation_of))
 
 
 def lay_out(

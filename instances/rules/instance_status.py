@@ -9,7 +9,7 @@ from uuid import UUID
 from definitions.status_aggregation import DEFAULT_PRIORITY, Aggregation
 from instances.rules.status import FlowStatus, Verdict, judge
 from instances.specification.applied import FlowRecord
-from instances.world.facts import World
+from instances.world.facts import FlowId, World
 
 
 def aggregate(statuses: Iterable[FlowStatus], aggregation: Aggregation) -> FlowStatus:
@@ -93,13 +93,13 @@ def instance_statuses(
 
 
 def statuses_of_instances(
-    world: World, aggregation_of: Callable[[str], Aggregation], now: dt.datetime
+    world: World, statuses: Mapping[FlowId, FlowStatus], aggregation_of: Callable[[str], Aggregation]
 ) -> dict[str, FlowStatus]:
-    """Return the status of each instance that has flows in `world`, by name; `aggregation_of` as above."""
+    """Return the status of each instance from those of its flows, by name; `aggregation_of` as above."""
     by_instance: dict[str, set[FlowStatus]] = {}
-    for facts in world.values():
-        by_instance.setdefault(facts.instance, set()).add(judge(facts, world, now).status)
-    return {name: _aggregated(name, statuses, aggregation_of) for name, statuses in by_instance.items()}
+    for flow_id, status in statuses.items():
+        by_instance.setdefault(world[flow_id].instance, set()).add(status)
+    return {name: _aggregated(name, of_flows, aggregation_of) for name, of_flows in by_instance.items()}
 
 
 def _aggregated(name: str, statuses: set[FlowStatus], aggregation_of: Callable[[str], Aggregation]) -> FlowStatus:

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from definitions.status_aggregation import DEFAULT_PRIORITY, Aggregation
 from instances.rules.instance_status import aggregate, statuses_of_instances
-from instances.rules.status import FlowStatus
+from instances.rules.status import FlowStatus, judge
 from tests.instances.sample_world import NOW, completed, failed, flow, world
 
 DEFAULT = Aggregation()
@@ -57,5 +57,6 @@ def test_the_status_of_each_instance_in_a_world_is_by_its_own_contract() -> None
     failing, waiting = flow("returns.train", failed()), flow("returns.infer")
     found = world(failing, waiting, flow("prices", completed()))
     initial_first = Aggregation(status_priority=("NOT_INITIALIZED", "ERROR"))
-    assert statuses_of_instances(found, lambda instance: DEFAULT, NOW) == {"returns": S.ERROR, "prices": S.READY}
-    assert statuses_of_instances(found, lambda instance: initial_first, NOW)["returns"] is S.NOT_INITIALIZED
+    judged = {flow_id: judge(facts, found, NOW).status for flow_id, facts in found.items()}
+    assert statuses_of_instances(found, judged, lambda instance: DEFAULT) == {"returns": S.ERROR, "prices": S.READY}
+    assert statuses_of_instances(found, judged, lambda instance: initial_first)["returns"] is S.NOT_INITIALIZED
