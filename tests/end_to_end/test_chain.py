@@ -195,19 +195,10 @@ def test_an_experiment_becomes_a_signal_with_the_same_values(play: Play, stack: 
         await lab.run("promoted")
         assert (await lab.verdict("promoted")).status is FlowStatus.READY
         assert preview.metrics is not None
-        values = _values(lab, "promoted").filter(pl.col("date") >= pl.date(2018, 1, 1))["value"]
+        rows = lab.frame("promoted")
+        assert rows is not None
+        values = rows.filter(pl.col("date") >= pl.date(2018, 1, 1))["value"]
         assert values.mean() == pytest.approx(preview.metrics["mean"])
         assert values.len() == preview.metrics["rows"] * (1 - preview.metrics["nulls"])
 
     play(scenario)
-
-
-def _values(lab: Lab, name: str) -> pl.DataFrame:
-    from instances.specification.plugins import readable
-
-    full = lab.prefix + name
-    applied = lab.services.repository.applied([full])[full]
-    store = readable(applied, lab.services.registry, lab.services.resources).store
-    head = store.head()
-    assert head is not None
-    return store.scan(head.version).collect()

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from instances.rules.status import FlowStatus
-from instances.specification.plugins import readable, second_store
+from instances.specification.plugins import second_store
 from prefect_optaic.manifest import look_through
 from tests.flows.lab import Lab, Play
 from tests.flows.recorded import metrics
@@ -43,12 +43,9 @@ def documents(lab: Lab) -> Path:
 
 
 def kept(lab: Lab, name: str) -> pl.DataFrame:
-    full = lab.prefix + name
-    applied = lab.services.repository.applied([full])[full]
-    store = readable(applied, lab.services.registry, lab.services.resources).store
-    head = store.head()
-    assert head is not None
-    return store.scan(head.version).collect().sort("date", "entity")
+    frame = lab.frame(name)
+    assert frame is not None
+    return frame
 
 
 def test_they_run_with_the_guides_meaning(play: Play) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from prefect import Flow, State, get_client
@@ -47,6 +47,9 @@ from instances.specification.specs import spec_adapter
 from instances.specification.types import in_place
 from instances.storage.tables import AutomationRow, InstanceRow
 from instances.world.facts import FlowId, World
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Scenario = Callable[["Lab"], Awaitable[None]]
 Play = Callable[[Scenario], None]
@@ -213,17 +216,21 @@ class Lab:
         flow_id = self.flow_id(name)
         return assess(world[flow_id], world, dt.datetime.now(dt.UTC))
 
-    def rows(self, name: str) -> dict[str, float]:
-        """Return what the instance's newest version holds: the value of each date."""
+    def frame(self, name: str) -> "pl.DataFrame | None":
+        """Return the rows of the instance's newest version, by date and entity; None where it has none yet."""
         from instances.specification.plugins import readable
 
         full = self.prefix + name
-        dataset = self.services.repository.applied([full])[full]
-        store = readable(dataset, self.services.registry, self.services.resources).store
+        applied = self.services.repository.applied([full])[full]
+        store = readable(applied, self.services.registry, self.services.resources).store
         head = store.head()
-        if head is None:
+        return None if head is None else store.scan(head.version).collect().sort("date", "entity")
+
+    def rows(self, name: str) -> dict[str, float]:
+        """Return what the instance's newest version holds: the value of each date."""
+        frame = self.frame(name)
+        if frame is None:
             return {}
-        frame = store.scan(head.version).collect().sort("date")
         value = next(column for column in frame.columns if column not in {"date", "entity"})
         return {str(date): number for date, number in frame.select("date", value).iter_rows()}
 
