@@ -19,7 +19,7 @@ from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
 from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance, located
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
-from instances.plans.renames import find_renames, former_references, kept_names, made_again, present_names
+from instances.plans.renames import Renames, find_renames, former_references, kept_names, made_again, present_names
 from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import ResolvedInstance, resolution
 from instances.specification.specs import AnySpec
@@ -59,19 +59,14 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     `InvalidSpec` with every problem found where that can't be, as with a deletion that was asked for, and where
     the scope asks for all or nothing.
     """
-    names, rows = services.repository.names(), recorded_rows(services.engine)
-    before = (await read_blocks(services.prefect)).beside(rows)
-    in_file = {spec.name for spec in scope.specs} | scope.broken
-    everything = before.merged(scope.specs, without=scope.broken)
-    renames = find_renames(everything, in_file, rows, names, adopt=scope.adopt)
-    # All that follows is planned for the world as it is once they are carried out.
-    blocks = before.renamed(renames.names, renames.asked)
-    record = Record(rows, services.repository.flows(), names).renamed(renames)
-    everything = blocks.merged(scope.specs, without=scope.broken)
-    present = present_names(record.names, {spec.name for spec in everything} | scope.broken)
-    behind = former_references(everything, present)
-    scope = scope.followed(present)
-    described = tuple(followed(spec, present) for spec in everything)
+    before, recorded = await _found(services)
+    # All that follows is planned for the world as it is once the renames are carried out.
+    renames = _renames(scope, before, recorded)
+    blocks, record = before.renamed(renames.names, renames.asked), recorded.renamed(renames)
+    described = blocks.merged(scope.specs, without=scope.broken)
+    present = present_names(record.names, {spec.name for spec in described} | scope.broken)
+    behind = former_references(described, present)
+    scope, described = scope.followed(present), tuple(followed(spec, present) for spec in described)
     leaving, kept = _leaving(scope, blocks, described, record.rows)
     unreadable = _unreadable(blocks, record.rows, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
     gone = blocks_gone(kept, [spec for spec in described if spec.name not in leaving])
@@ -260,6 +255,18 @@ def _of_other_projects(specs: Iterable[AnySpec], blocks: SavedBlocks, on_record:
         for name, project in theirs.items()
         if name not in with_whole
     ]
+
+
+async def _found(services: Services) -> tuple[SavedBlocks, Record]:
+    """Return what the blocks describe, and what is on record."""
+    record = Record(recorded_rows(services.engine), services.repository.flows(), services.repository.names())
+    return (await read_blocks(services.prefect)).beside(record.rows), record
+
+
+def _renames(scope: Scope, blocks: SavedBlocks, record: Record) -> Renames:
+    described = blocks.merged(scope.specs, without=scope.broken)
+    in_file = {spec.name for spec in scope.specs} | scope.broken
+    return find_renames(described, in_file, record.rows, record.names, adopt=scope.adopt)
 
 
 def _protected(
