@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from definitions.known_words import model_at, unknown_word
 from research.errors import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -80,6 +79,8 @@ def config_problems(parameters: "type[BaseModel]", error: "ValidationError") -> 
 
 
 def _problem(item: "ErrorDetails", parameters: "type[BaseModel]", *, hidden: bool) -> str:
+    from definitions.known_words import model_at, unknown_word  # with pydantic, which most commands do without
+
     place = ".".join(str(part) for part in ("config", *item["loc"]))
     if item["type"] == "extra_forbidden" and (model := model_at(parameters, item["loc"][:-1])) is not None:
         return f"{place}: {unknown_word(item['loc'][-1], model.model_fields)}"

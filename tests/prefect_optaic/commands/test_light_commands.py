@@ -48,6 +48,12 @@ def watched(*arguments: str) -> tuple[str, str]:
     return done.stdout, last.removeprefix("heavy:").strip()
 
 
+def test_the_command_line_itself_needs_no_pydantic_and_no_database() -> None:
+    command = "import sys, prefect_optaic.cli; print(*sorted({'pydantic', 'sqlalchemy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == ""
+
+
 @pytest.mark.parametrize("command", ["--version", "--help"])
 def test_help_imports_nothing_heavy(command: str) -> None:
     assert watched(command)[1] == ""
