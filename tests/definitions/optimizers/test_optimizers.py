@@ -300,15 +300,17 @@ def test_what_can_not_be_used_is_refused(name: str, given: dict[str, Any], messa
         allocate(name, {}, request(**given))
 
 
-def test_definitions_say_which_upstreams_they_take() -> None:
+@pytest.mark.parametrize(("version", "several"), [(1, False), (2, True)])
+def test_definitions_say_which_upstreams_they_take(version: int, several: bool) -> None:
     registry = default_registry()
-    signal, covariance = Role("signal", required=False), Role("covariance", required=False)
+    signal, covariance = Role("signal", required=False, many=several), Role("covariance", required=False)
     roles = {
-        "mean-variance": (Role("prices"), Role("signal"), covariance),
+        "mean-variance": (Role("prices"), Role("signal", many=several), covariance),
         "minimum-cvar": (Role("prices"), signal),
         "risk-budgeting": (Role("prices"), signal, covariance),
         "hierarchical-risk-parity": (Role("prices"), signal, covariance),
     }
     for name, expected in roles.items():
-        definition = registry.get(Kind.PORTFOLIO_OPTIMIZER, name)
-        assert (definition.version, definition.flows, definition.roles) == (1, (FlowKind.OPTIMIZE,), expected)
+        definition = registry.get(Kind.PORTFOLIO_OPTIMIZER, name, version)
+        assert (definition.version, definition.flows, definition.roles) == (version, (FlowKind.OPTIMIZE,), expected)
+        assert registry.get(Kind.PORTFOLIO_OPTIMIZER, name).version == 2
