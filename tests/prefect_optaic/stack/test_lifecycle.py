@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,18 @@ class Shell:
         return {service["name"]: service for service in json.loads(self("prefect-optaic stack --json").stdout)}
 
 
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Hold `port` for a while, as another program would."""
+    with socket.socket() as other:
+        # Taken by somebody else is as good. A port that was used a moment ago can be taken again.
+        with suppress(OSError):
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind((HOST, port))
+            other.listen()
+        yield
+
+
 @pytest.fixture(scope="module")
 def shell(servers_room: Path) -> Iterator[Shell]:
     shell = Shell(servers_room / "up")
@@ -68,12 +80,7 @@ def shell(servers_room: Path) -> Iterator[Shell]:
 @pytest.fixture(scope="module")
 def first_up(shell: Shell) -> "subprocess.CompletedProcess[str]":
     """The first `up`, while another program holds the usual port."""
-    with socket.socket() as other:
-        # Taken by somebody else is as good.
-        with suppress(OSError):
-            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            other.bind((HOST, USUAL_PORT))
-            other.listen()
+    with taken(USUAL_PORT):
         return shell("prefect-optaic up")
 
 
@@ -146,9 +153,7 @@ def test_the_pages_of_mlflow_and_evidently_are_started_when_asked_for(
 ) -> None:
     before = shell.stack()
     assert "mlflow" not in before
-    with socket.socket() as other, suppress(OSError):  # another's already
-        other.bind((HOST, PAGES["mlflow"].usual_port))
-        other.listen()
+    with taken(PAGES["mlflow"].usual_port):
         done = shell("prefect-optaic up --with-ui")
     assert done.returncode == 0, done.stderr
     after = shell.stack()
