@@ -21,12 +21,12 @@ from flows.running.frame import FORESEEN
 from flows.running.run_names import housekeeping_name
 from instances.errors import held_text
 from instances.plans.plan import Action, Change, Plan, Step
-from instances.plans.plan_text import change_text, changes_to_tell, step_text
+from instances.plans.plan_text import change_text, changes_to_print, step_text
 
 
 @dataclass(frozen=True)
 class BootstrapResult:
-    """How many things bootstrap made, changed, deleted, and left as they were."""
+    """How many resources bootstrap made, changed, deleted, and left as they were."""
 
     created: int
     updated: int
@@ -81,7 +81,7 @@ def plan_markdown(plan: Plan) -> str:
     lines += [f"- warning: {warning}" for warning in plan.warnings]
     if plan.kept:
         lines.append(f"- described no more, and kept: {', '.join(plan.kept)}")
-    for step, news in changes_to_tell(plan.changes):
+    for step, news in changes_to_print(plan.changes):
         lines += ["", f"### {step.action} {step_text(step)}", *_change_rows(step, news)]
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ from rich.tree import Tree
 
 from instances.errors import held_text
 from instances.plans.plan import Action, Plan
-from instances.plans.plan_text import change_text, changes_to_tell, step_text
+from instances.plans.plan_text import change_text, changes_to_print, step_text
 from instances.rules.deadlines import next_deadline, policy_text
 from instances.rules.explain import Explanation, explain
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
@@ -148,7 +148,7 @@ def _say_cells(
 
 
 def standstill_lines(standstills: Standstills) -> list[str]:
-    """Return a warning for each thing that stands still, with what follows from it and its remedy."""
+    """Return a warning for each part that stands still, with what follows from it and its remedy."""
     follows = "until it does, flows are started by their schedules and by the end of what they read only."
     now = standstills.at
     lines = [f"{standstills.sweep.sentence(now)}; {follows} {standstills.sweep.remedy}"] if standstills.sweep else []
@@ -183,13 +183,13 @@ def one_line_reason(text: str) -> str:
 
 
 def show_plan(console: Console, plan: Plan, more_warnings: Iterable[str] = ()) -> None:
-    """Print a plan: each thing that changes, with its fields before and after, and a summary."""
+    """Print a plan: each resource that changes, with its fields before and after, and a summary."""
 
     def say(text: str) -> None:
         # To a file or a pipe each line as long as it is.
         console.print(text, highlight=False, soft_wrap=not console.is_terminal)
 
-    for step, news in changes_to_tell(plan.changes):
+    for step, news in changes_to_print(plan.changes):
         sign, colour = SIGNS[step.action]
         known = "" if news or step.action is not Action.UPDATE else ": as said above"
         say(f"[{colour}]{sign} {escape(step_text(step))}[/]{known}")
@@ -206,7 +206,7 @@ def show_plan(console: Console, plan: Plan, more_warnings: Iterable[str] = ()) -
 
 
 def show_apply(console: Console, plan: Plan) -> None:
-    """Say in a line for each kind of thing what an apply has done."""
+    """Say in a line for each kind of resource what an apply has done."""
     for kind, group in groupby(plan.steps, key=lambda step: step.kind):
         counts = Counter(step.action for step in group)
         said = ", ".join(f"{counts[action]} {action}d" for action in SIGNS if counts[action])

@@ -105,7 +105,7 @@ class Services:
 
     @property
     def owner_tag(self) -> str:
-        """What things made from this database carry, so that those of others are never touched."""
+        """What resources made from this database carry, so that those of others are never touched."""
         return f"optaic-{self.repository.installation().hex[:12]}"
 
     @cached_property

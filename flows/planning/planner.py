@@ -311,8 +311,8 @@ async def apply_plan(
 ) -> None:
     """Apply exactly the steps of a plan; killed at any point, the next plan holds what is left.
 
-    Before each kind of thing `check` says, by not raising, that no other apply is under way.
-    Raises `StepsRefused` at the end, when the server did not take some things; what needs them was left out.
+    Before each kind of resource `check` says, by not raising, that no other apply is under way.
+    Raises `StepsRefused` at the end, when the server did not take some resources; what needs them was left out.
     """
     kinds_by_name = {kind_of_resource.kind: kind_of_resource for kind_of_resource in RESOURCE_KINDS}
     refusals: list[Refusal] = []

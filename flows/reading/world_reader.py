@@ -46,7 +46,7 @@ async def read_world(
     claimed = ledger.claimed({run.run_id for some in runs.recent.values() for run in some}) if deciding else {}
     requests = ledger.open_requests(starts) if deciding else {}
 
-    def told(record: FlowRecord) -> FlowFacts:
+    def facts_of(record: FlowRecord) -> FlowFacts:
         facts = replace(_facts(record), requests=requests.get(record.flow_id, ()))
         deployment = deployments.get(record.deployment_id) if record.deployment_id else None
         if record.deployment_id is None or (record.deployment_id in own and deployment is None):
@@ -56,7 +56,7 @@ async def read_world(
         known = FlowRuns.of(record.deployment_id, runs, left.get(record.flow_id))
         return with_runs(facts, known.with_rows(provenance, claimed))
 
-    world = {record.flow_id: told(record) for record in records}
+    world = {record.flow_id: facts_of(record) for record in records}
     versions = {facts.flow_id: newest_version(facts) for facts in world.values() if SHAPES[facts.kind].learns_from}
     champions = {flow_id: version for flow_id, version in versions.items() if version is not None}
     trained_on = ledger.trained_on(champions) if champions else {}

@@ -1,6 +1,6 @@
 """Plan: what must change so that the world matches what is described, as frozen steps.
 
-Each kind of thing (blocks, rows, deployments, automations, ...) is compared alike: by name, field by
+Each kind of resource (blocks, rows, deployments, automations, ...) is compared alike: by name, field by
 field. Making a plan has no side effects; applying one runs exactly its steps.
 """
 
@@ -27,7 +27,7 @@ ABSENT = Absent.ABSENT
 
 
 class Action(StrEnum):
-    """What a step does to its thing."""
+    """What a step does to its resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -38,7 +38,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One field of a thing, before and after; None where the thing is not there, `ABSENT` where a key of it is not."""
+    """One field of a resource, before and after; None where it is not there, `ABSENT` where a key of it is not."""
 
     field: str
     before: Any
@@ -52,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to one thing. `after` is what it is to be; empty for a deletion."""
+    """What happens to one resource. `after` is what it is to be; empty for a deletion."""
 
     kind: str
     name: str
@@ -66,7 +66,7 @@ class Step:
 
     @property
     def instance(self) -> str:
-        """The instance that the thing belongs to, which things are named after: 'refresh/prices', 'prices.refresh'."""
+        """The instance that it belongs to, which the names of resources tell: 'refresh/prices', 'prices.refresh'."""
         return self.name.rpartition("/")[2].partition(".")[0]
 
 
@@ -124,9 +124,9 @@ def _plain(changes: Iterable[Change]) -> list[dict[str, Any]]:
 def compare(
     kind: str, desired: Mapping[str, Fields], actual: Mapping[str, Fields], *, deleted: Iterable[str] = ()
 ) -> tuple[Step, ...]:
-    """Return a step for each thing that is described, and a deletion for each of `deleted` that is there.
+    """Return a step for each resource that is described, and a deletion for each of `deleted` that is there.
 
-    Things of `actual` that are neither described nor in `deleted` are left alone.
+    Resources of `actual` that are neither described nor in `deleted` are left alone.
     """
     steps = [_step(kind, name, fields, actual.get(name)) for name, fields in desired.items()]
     deletions = [

@@ -29,7 +29,7 @@ def change_text(change: Change) -> tuple[str, str, str]:
     return change.field, value_text(change.before), value_text(change.after)
 
 
-def changes_to_tell(steps: Iterable[Step]) -> Iterator[tuple[Step, tuple[Change, ...]]]:
+def changes_to_print(steps: Iterable[Step]) -> Iterator[tuple[Step, tuple[Change, ...]]]:
     """Yield each step with those of its changes that no step before has told.
 
     A change of a block comes again in the row of its instance, and in those of the parts that it describes; and a hash

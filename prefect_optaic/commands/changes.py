@@ -131,8 +131,8 @@ def import_(
         console = Console()
         async with session() as services, services.exclusive(waits=_waiting):
             adopted = await actions.adopt(services, tuple(instances or ()))
-        for thing in adopted:
-            console.print(f"[green]✓[/] adopted {thing}", highlight=False)
+        for name in adopted:
+            console.print(f"[green]✓[/] adopted {name}", highlight=False)
         if not adopted:
             console.print("there is nothing to adopt", highlight=False)
 

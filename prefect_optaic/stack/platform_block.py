@@ -33,7 +33,7 @@ async def save_platform(target: Target, client: "PrefectClient") -> "tuple[Platf
     except ValueError:
         known = None
     wanted = platform_for(target, known)
-    if known is not None and _told(known) == _told(wanted):
+    if known is not None and _settings_of(known) == _settings_of(wanted):
         return known, f"Platform {PLATFORM!r} unchanged"
     if known is not None and known.mlflow_artifacts not in (None, wanted.mlflow_artifacts):
         move_artifacts(
@@ -98,7 +98,7 @@ def _beside(database_url: str) -> str:
     return make_url(database_url).set(database=MLFLOW_DATABASE).render_as_string(hide_password=False)
 
 
-def _told(platform: "Platform") -> tuple[object, ...]:
+def _settings_of(platform: "Platform") -> tuple[object, ...]:
     from sqlalchemy import make_url
 
     settings = platform.settings

@@ -1,4 +1,4 @@
-"""The kinds of things that instances need in the world, each a module: how it is compared, how it is made.
+"""The kinds of resources that instances need in the world, each a module: how it is compared, how it is made.
 
 A new kind is one more module with a `ResourceKind`, and its place in `RESOURCE_KINDS`.
 """

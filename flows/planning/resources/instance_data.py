@@ -16,7 +16,7 @@ from instances.specification.specs import ModelSpec
 class Data:
     """Rows in stores, and what belongs to models: gone before the instance is forgotten.
 
-    Things are looked for by their names, so that one whose id is not in the row goes too.
+    Resources are looked for by their names, so that one whose id is not in the row goes too.
     """
 
     kind = "data"

@@ -1,4 +1,4 @@
-"""Things outside of Prefect that every model instance has one of, under its name, with their ids in its row."""
+"""Resources outside of Prefect that every model instance has one of, under its name, with their ids in its row."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +22,14 @@ from instances.specification.specs import ModelSpec
 
 @dataclass(frozen=True)
 class ModelResourceSnapshot:
-    """One thing that is there: its id, and what else of it is to be as it should."""
+    """One resource that is there: its id, and what else of it is compared."""
 
     id: str
     fields: Fields
 
 
 class ModelResource(Protocol):
-    """A server that keeps one thing for each model; `handle` is the column of the row that has its id.
+    """A server that keeps one resource for each model; `handle` is the column of the row that has its id.
 
     `server` is its name.
     """
@@ -40,7 +40,7 @@ class ModelResource(Protocol):
 
     @property
     def state(self) -> Fields:
-        """What of a thing is to be how, beside that its id is in the row."""
+        """What a resource is to be like, beside that its id is in the row."""
         ...
 
     def existing(self, services: Services) -> Mapping[str, ModelResourceSnapshot]:
@@ -52,16 +52,16 @@ class ModelResource(Protocol):
         ...
 
     def ensure(self, services: Services, name: str) -> str:
-        """Find, restore or make the thing of that name, and return its id."""
+        """Find, restore or make the resource of that name, and return its id."""
         ...
 
     def delete(self, services: Services, name: str) -> None:
-        """Delete the thing of that name with all that is kept under it; nothing where there is none."""
+        """Delete the resource of that name with all that is kept under it; nothing where there is none."""
         ...
 
 
 class PerModel:
-    """One thing for each model instance. They stay when the model goes, unless its data goes too."""
+    """One resource for each model instance. They stay when the model goes, unless its data goes too."""
 
     def __init__(self, resource: ModelResource) -> None:
         self.kind = resource.kind

@@ -1,4 +1,4 @@
-"""What every kind of thing is asked for."""
+"""What every kind of resource is asked for."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ class DesiredState:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A step for each thing of one kind, why they can't be applied, each with its remedy, and what else to know.
+    """A step for each resource of one kind, why they can't be applied, each with its remedy, and what else to know.
 
     A problem of one instance is a `Problem`; one of several is one for each of them, in the same words.
     """
@@ -88,12 +88,12 @@ class Proposal:
 
 
 class ResourceKind(Protocol):
-    """One kind of thing. Planning reads and writes nothing; applying does what the steps say, and no more."""
+    """One kind of resource. Planning reads and writes nothing; applying does what the steps say, and no more."""
 
     kind: str
 
     async def plan(self, state: DesiredState, services: Services) -> Proposal:
-        """Return what must be done for the things of this kind, from one reading of them."""
+        """Return what must be done for the resources of this kind, from one reading of them."""
         ...
 
     async def apply(
@@ -116,7 +116,7 @@ class Refusal:
 
 
 class StepsRefused(OptaicError):
-    """Some things are not taken as they are to be; what does not need them was done."""
+    """The server did not take some resources; what does not need them was done."""
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         self.refusals = tuple(refusals)

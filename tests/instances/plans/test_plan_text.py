@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from instances.plans.plan import ABSENT, Action, Change, Step, compare
-from instances.plans.plan_text import change_text, changes_to_tell, step_text, value_text
+from instances.plans.plan_text import change_text, changes_to_print, step_text, value_text
 from instances.specification.specs import BacktestSpec
 
 
@@ -97,7 +97,7 @@ def test_a_change_is_told_once_and_without_hashes() -> None:
         updated("instance", "signal", hashes),
         updated("instance", "other", described),
     ]
-    told = {step.label: [change.field for change in news] for step, news in changes_to_tell(steps)}
+    told = {step.label: [change.field for change in news] for step, news in changes_to_print(steps)}
     assert told == {
         "block prices": ["pipeline_instance.config.path", "description"],
         "instance prices-pipeline": [],
@@ -114,4 +114,4 @@ def test_another_value_of_the_same_field_is_told() -> None:
         updated("block", "prices", Change("description", "A", "B")),
         updated("instance", "prices", Change("description", "C", "B")),
     ]
-    assert [len(news) for _, news in changes_to_tell(steps)] == [1, 1]
+    assert [len(news) for _, news in changes_to_print(steps)] == [1, 1]
