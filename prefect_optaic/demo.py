@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from definitions.contract import FlowKind
+from flows.drawing.status_colours import marked
 from instances.rules.instance_status import InstanceStatus
 from prefect_optaic import actions, show
 from prefect_optaic.manifest import read_manifest
@@ -111,8 +112,7 @@ async def _until_ready(services: "Services", console: Console, own: set[str]) ->
             lines = tuple(line for line in await actions.read_statuses(services) if line.instance in own)
             for line in lines:
                 if printed.get(line.instance) != line.status:
-                    colour = show.COLOURS[line.status]
-                    console.print(f"  {line.instance} [{colour}]{line.status}[/]", highlight=False)
+                    console.print(f"  {line.instance} {marked(line.status)}", highlight=False)
                     printed[line.instance] = line.status
             statuses = {line.status.value for line in lines}
             if statuses == {"READY"} or "ERROR" in statuses or time.monotonic() > deadline:

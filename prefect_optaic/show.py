@@ -14,14 +14,15 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from flows.drawing.status_colours import STATUS_COLOURS, marked
 from instances.errors import held_text
 from instances.plans.plan import Action, Plan
 from instances.plans.plan_text import change_text, changes_to_print, step_text
+from instances.rules.causes import Explanation, explain
 from instances.rules.deadlines import next_deadline, policy_text
-from instances.rules.explain import Explanation, explain
+from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
 from instances.rules.standstills import Standstills
-from instances.rules.status import FlowStatus, judge
 from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
 from instances.world.wording import about, moment, short
 from prefect_optaic.actions import PauseChange, RunSnapshot, Withdrawal
@@ -38,15 +39,6 @@ NOT_PREFECTS_READY = (
     "READY here says that the data is fresh. The green Ready of a deployment in the Prefect UI says only that a worker "
     "would take its runs."
 )
-COLOURS = {
-    FlowStatus.READY: "green",
-    FlowStatus.RUNNING: "blue",
-    FlowStatus.STALE: "yellow",
-    FlowStatus.STALE_SOURCE_DELAYED: "yellow",
-    FlowStatus.NOT_INITIALIZED: "cyan",
-    FlowStatus.ERROR: "red",
-    FlowStatus.UNKNOWN: "magenta",
-}
 
 
 def as_json(lines: Iterable[InstanceStatus]) -> list[dict[str, Any]]:
@@ -95,7 +87,7 @@ def _show_rows(console: Console, rows: Sequence["_Row"]) -> None:
         return
     apart = console.is_terminal
     _say_cells(console, heads, widths, "" if apart else "reason", styles=dict.fromkeys(heads, "bold"))
-    styles: Mapping[str, str] = {status.value: colour for status, colour in COLOURS.items()}
+    styles: Mapping[str, str] = {status.value: colour.terminal for status, colour in STATUS_COLOURS.items()}
     for row in rows:
         _say_cells(console, row.cells, widths, "" if apart else row.reason, styles=styles)
         if apart:
@@ -130,7 +122,7 @@ def _status_table(heads: Iterable[str], rows: Iterable[_Row]) -> Table:
         table.add_column(column, overflow="fold", no_wrap=column not in {"reason"})
     for row in rows:
         name, type_, flow, status, since = row.cells
-        table.add_row(name, type_, flow, Text(status, COLOURS[row.status]), since, escape(row.reason))
+        table.add_row(name, type_, flow, Text(status, STATUS_COLOURS[row.status].terminal), since, escape(row.reason))
     return table
 
 
@@ -256,7 +248,7 @@ def cause_tree(explanation: Explanation) -> Tree:
     nodes: list[Tree] = []
     for cause in explanation.causes:
         del nodes[cause.depth :]
-        text = f"{escape(cause.label)} is [{COLOURS[cause.status]}]{cause.status}[/]: {escape(cause.reason)}"
+        text = f"{escape(cause.label)} is {marked(cause.status)}: {escape(cause.reason)}"
         itself = not cause.depth and cause.status is not FlowStatus.UNKNOWN  # then there is nothing to tell apart
         if cause.root and not itself and cause.status is not FlowStatus.RUNNING:
             text = f"{text} [bold](root cause)[/]"
@@ -320,7 +312,7 @@ def freshness_table(flows: Iterable[FlowFacts], world: World, now: dt.datetime) 
         due = f"{moment(deadline.due, now)}, in {about(deadline.due - now)}: {deadline.rule}" if deadline else ""
         table.add_row(
             flow.label,
-            f"[{COLOURS[status]}]{status}[/]",
+            marked(status),
             moment(run.at, now) if run else "",
             str(watermark or ""),
             policy_text(flow),

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from definitions.status_aggregation import Aggregation
 from flows.drawing.layers import LayeredGraph
 from flows.drawing.packing import Rectangle, pack
+from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.instance_status import statuses_of_instances
-from instances.rules.status import FlowStatus, judge
 from instances.world.facts import Edge, FlowId, World
 from instances.world.lineage import children_of, reachable, topological
 

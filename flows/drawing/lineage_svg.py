@@ -13,22 +13,12 @@ from prefect.artifacts import acreate_markdown_artifact
 
 from definitions.markdown_table import markdown_table
 from flows.drawing.lineage_layout import BOX, EdgeKind, Graph, Link, Node
+from flows.drawing.status_colours import STATUS_COLOURS
 from flows.integrations.prefect_api import PrefectApi
-from instances.rules.status import FlowStatus
 
 KEY = "lineage"
 MOST_FLOWS = 400  # in the artifact; a larger picture is too much for a page
 
-# The border and the background of a box, as `optaic status` colours the words.
-COLOURS = {
-    FlowStatus.READY: ("#1a7f37", "#dafbe1"),
-    FlowStatus.RUNNING: ("#0969da", "#ddf4ff"),
-    FlowStatus.STALE: ("#9a6700", "#fff8c5"),
-    FlowStatus.STALE_SOURCE_DELAYED: ("#bc4c00", "#fff1e5"),
-    FlowStatus.NOT_INITIALIZED: ("#1b7c83", "#d6f5f5"),
-    FlowStatus.ERROR: ("#cf222e", "#ffebe9"),
-    FlowStatus.UNKNOWN: ("#8250df", "#fbefff"),
-}
 _DASHES = {
     EdgeKind.STRICT: "",
     EdgeKind.TOLERANT: ' stroke-dasharray="7 4"',
@@ -88,9 +78,9 @@ def to_png(graph: Graph) -> bytes:
 def _list_statuses(graph: Graph) -> Iterator[tuple[str, str]]:
     """Yield a sample and its words for each status that some flow has."""
     counts = Counter(node.status for node in graph.nodes)
-    for status, (border, fill) in COLOURS.items():
+    for status, colour in STATUS_COLOURS.items():
         if counts[status]:
-            sample = f'<rect y="-11" width="26" height="15" rx="3" fill="{fill}" stroke="{border}"/>'
+            sample = f'<rect y="-11" width="26" height="15" rx="3" fill="{colour.fill}" stroke="{colour.border}"/>'
             yield sample, f"{status} ({counts[status]})"
 
 
@@ -111,13 +101,13 @@ def _draw_legend(entries: list[tuple[str, str]], columns: int) -> Iterator[str]:
 
 
 def _draw_box(node: Node) -> str:
-    border, fill = COLOURS[node.status]
+    colour = STATUS_COLOURS[node.status]
     middle = node.x + node.width / 2
     return (
         f'<rect x="{node.x:.1f}" y="{node.y:.1f}" width="{node.width:.1f}" height="{BOX:.0f}" rx="6" '
-        f'fill="{fill}" stroke="{border}" stroke-width="1.4"/>'
+        f'fill="{colour.fill}" stroke="{colour.border}" stroke-width="1.4"/>'
         f'<text x="{middle:.1f}" y="{node.y + 16:.1f}" text-anchor="middle" fill="{_INK}">{escape(node.label)}</text>'
-        f'<text x="{middle:.1f}" y="{node.y + 30:.1f}" text-anchor="middle" fill="{border}" font-size="9.5">'
+        f'<text x="{middle:.1f}" y="{node.y + 30:.1f}" text-anchor="middle" fill="{colour.border}" font-size="9.5">'
         f"{node.status_text}</text>"
     )
 
@@ -153,6 +143,6 @@ def to_markdown(graph: Graph) -> str:
         data = base64.b64encode(to_svg(graph).encode()).decode()
         return f"![The lineage](data:image/svg+xml;base64,{data})"
     counts = Counter(node.status for node in graph.nodes)
-    rows = [(status, counts[status]) for status in COLOURS if counts[status]]
+    rows = [(status, counts[status]) for status in STATUS_COLOURS if counts[status]]
     more = "The picture is too large for a page: `optaic graph --out lineage.svg` draws it."
     return "\n".join([*markdown_table(("status", "flows"), rows), "", more])

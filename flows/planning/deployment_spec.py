@@ -19,7 +19,7 @@ from flows.reading.deployment_reader import (
     schedule_settings,
 )
 from instances.plans.plan import Fields
-from instances.rules.policy import clock_of
+from instances.rules.freshness_policy import clock_of
 from instances.specification.specs import RunnableSpec
 from instances.world.clock import ORIGIN
 

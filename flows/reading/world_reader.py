@@ -10,7 +10,7 @@ from flows.reading.deployment_reader import deployments_with_ids
 from flows.reading.flow_runs import FlowRuns, newest_left, with_runs
 from flows.reading.run_reader import PrefectReader
 from instances.rules.freshness import newest_version
-from instances.rules.policy import auto_of, policy_of
+from instances.rules.freshness_policy import auto_of, policy_of
 from instances.specification.applied import FlowRecord
 from instances.specification.shapes import SHAPES
 from instances.storage.ledger import Ledger

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from definitions.contract import FlowKind
-from instances.rules.policy import auto_of, policy_of
+from instances.rules.freshness_policy import auto_of, policy_of
 from instances.specification.resolution import ResolvedInstance
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import RunnableSpec

@@ -2,8 +2,8 @@
 
 from enum import StrEnum
 
+from instances.rules.flow_status import FlowStatus
 from instances.rules.readiness import FreshnessReport, Upstream, assess
-from instances.rules.status import FlowStatus
 from instances.specification.fields import OnStale
 from instances.world.facts import FlowFacts, FlowId, World
 

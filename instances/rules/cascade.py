@@ -11,10 +11,10 @@ from itertools import takewhile
 from uuid import UUID
 
 from instances.rules.changes_since import change_since
+from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.freshness import FreshnessContext, unmet_rules
 from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, assess
-from instances.rules.status import FlowStatus, judge
 from instances.world.facts import FlowFacts, FlowId, Request, RunFact, RunId, World
 from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span

@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from instances.rules.flow_status import judge
 from instances.rules.freshness import FreshnessContext, first_duty, missed
-from instances.rules.status import judge
 from instances.world.calendars import CalendarError, Session, next_session, session_after
 from instances.world.clock import ClockError
 from instances.world.facts import Calendar, FlowFacts, Provenance, RunFact, World

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from definitions.status_aggregation import DEFAULT_PRIORITY, Aggregation
-from instances.rules.status import FlowStatus, Verdict, judge
+from instances.rules.flow_status import FlowStatus, Verdict, judge
 from instances.specification.applied import FlowRecord
 from instances.world.facts import FlowId, World
 

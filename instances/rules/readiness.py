@@ -7,8 +7,8 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from instances.rules.flow_status import Verdict, judge, unknown
 from instances.rules.freshness import UnreadableFacts, champion_problem, newest_version
-from instances.rules.status import Verdict, judge, unknown
 from instances.specification.shapes import SHAPES, Output
 from instances.world.facts import Edge, FlowFacts, FlowId, World
 from instances.world.fingerprint import Pin, fingerprint

@@ -19,7 +19,7 @@ from instances.rules.admission import ADMITTED, Admission
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.work_order import WorkOrder
 from instances.storage.advisory_locks import holder
-from instances.storage.handles import data_handles, set_handles
+from instances.storage.handle_columns import data_handles, set_handles
 from instances.storage.tables import ClaimRow, FlowRow, RequestRow, RunInputRow, RunRow
 from instances.world.facts import FlowId, Provenance, Request, RunId
 

@@ -17,7 +17,7 @@ from instances.specification.applied import AppliedInstance, FlowRecord, Recorde
 from instances.specification.fields import FlowSettings
 from instances.specification.specs import AnySpec, ComponentSpec, spec_adapter
 from instances.specification.types import TYPES
-from instances.storage.handles import outside_handles
+from instances.storage.handle_columns import outside_handles
 from instances.storage.tables import (
     DEFINED,
     AutomationRow,

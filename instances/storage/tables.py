@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedSQLExpression, column_property, mapped_column, relationship
 
 from definitions.contract import FlowKind
-from instances.storage.handles import DataHandles, ModelHandles
+from instances.storage.handle_columns import DataHandles, ModelHandles
 
 SCHEMA = "optaic"
 

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session, selectin_polymorphic
 from definitions.contract import Definition, FlowKind
 from definitions.errors import DefinitionConflict
 from instances.errors import Problem
-from instances.rules.policy import clock_of
+from instances.rules.freshness_policy import clock_of
 from instances.specification.fields import FlowSettings
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
 from instances.specification.specs import DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.types import TYPES, type_of, with_names
-from instances.storage.handles import set_handles
+from instances.storage.handle_columns import set_handles
 from instances.storage.row_fields import readable_settings
 from instances.storage.tables import ROWS, AutomationRow, Base, DefinitionRow, EdgeRow, FlowRow, InstanceRow
 

@@ -55,7 +55,7 @@ def why(
     """Explain a flow's status down to its root causes, and what will happen next."""
     from rich.console import Console
 
-    from instances.rules.explain import explain
+    from instances.rules.causes import explain
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
 

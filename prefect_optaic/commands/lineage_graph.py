@@ -54,12 +54,12 @@ def graph(
 
 
 def layer_table(graph: "Graph") -> "Table":
-    """Return a row for each flow, layer by layer, with the flows that it reads."""
+    """Return a row for each flow, layer by layer; the flows that it reads stand below its name."""
     from rich.markup import escape
     from rich.table import Table
 
     from flows.drawing.lineage_layout import EdgeKind
-    from prefect_optaic.show import COLOURS
+    from flows.drawing.status_colours import marked
 
     labels = {node.flow_id: node.label for node in graph.nodes}
     reads: dict[str, list[str]] = {label: [] for label in labels.values()}
@@ -67,14 +67,16 @@ def layer_table(graph: "Graph") -> "Table":
         how = "" if link.kind is EdgeKind.STRICT else f" ({link.kind})"
         reads[labels[link.downstream]].append(f"{labels[link.upstream]}{how}")
     table = Table(box=None, pad_edge=False)
-    for column in ("layer", "flow", "status", "reads"):
-        table.add_column(column, overflow="fold", no_wrap=column in {"flow", "status"})
+    table.add_column("layer")
+    table.add_column("flow", overflow="fold")
+    table.add_column("status", overflow="fold", no_wrap=True)
     layer = -1
     for node in graph.nodes:
-        status = f"[{COLOURS[node.status]}]{node.status}[/]" + node.status_text.removeprefix(node.status)
+        status = marked(node.status) + node.status_text.removeprefix(node.status)
         first = "" if node.layer == layer else str(node.layer + 1)
         layer = node.layer
-        table.add_row(first, escape(node.label), status, ", ".join(reads[node.label]))
+        read = f"\n[dim]  reads {escape(', '.join(reads[node.label]))}[/]" if reads[node.label] else ""
+        table.add_row(first, escape(node.label) + read, status)
     return table
 
 

@@ -18,12 +18,12 @@ from definitions.work.models.model_settings import DriftSettings, Promotion, Tar
 from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
 from flows.planning.resources.automations import common_automations, retraining_name
 from flows.running.events import DRIFT_DETECTED, OVERDUE
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.specification.fields import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
 from instances.specification.resolution import resolve
 from instances.specification.schedules import RetryPolicy, Schedule
 from instances.specification.types import TYPES
-from instances.storage.handles import HandleKind, handles_of
+from instances.storage.handle_columns import HandleKind, handles_of
 from instances.storage.tables import ROWS
 from prefect_optaic.cli import app
 from prefect_optaic.manifest import read_manifest

@@ -11,7 +11,7 @@ import pytest
 from definitions.contract import ExtractRequest
 from definitions.pipelines.sp500_sample import Sp500SampleParameters, Sp500SamplePipeline
 from flows.integrations.mlflow_tracking import NoSuchVersion
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.specification.fields import SignalSpec
 from instances.specification.specs import ComponentSpec, SignalInstanceSpec
 from prefect_optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal, training_flow

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.specification.plugins import second_store
 from prefect_optaic.manifest import look_through
 from tests.flows.lab import Lab, Play

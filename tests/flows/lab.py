@@ -40,8 +40,8 @@ from flows.planning.scope import Scope
 from flows.reading.block_reader import read_blocks
 from flows.reading.status_reader import read_all_flows
 from instances.plans.plan import Plan
+from instances.rules.flow_status import Verdict, judge
 from instances.rules.readiness import FreshnessReport, assess
-from instances.rules.status import Verdict, judge
 from instances.specification.applied import FlowRecord
 from instances.specification.specs import spec_adapter
 from instances.specification.types import in_place

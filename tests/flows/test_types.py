@@ -12,7 +12,7 @@ from flows.planning.deployment_spec import flow_function
 from instances.specification.shapes import SHAPES, Output
 from instances.specification.specs import AnySpec, InstanceSpec
 from instances.specification.types import TYPES
-from instances.storage.handles import HandleKind, data_handles, handles_of
+from instances.storage.handle_columns import HandleKind, data_handles, handles_of
 from instances.storage.tables import ROWS
 
 OF_THE_LANGUAGE = {Kind.OPERATOR, Kind.MACRO}  # what expressions are written in; no instance is configured with one

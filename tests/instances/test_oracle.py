@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from instances.rules.admission import admit, flows_to_refresh
 from instances.rules.cascade import Hold, Start, decide
+from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, assess
-from instances.rules.status import FlowStatus, judge
 from instances.specification.fields import OnStale, UpstreamRef
 from instances.world.facts import Edge, FlowId, World
 from tests.instances.catalogue import LOOSE_PART, dataset

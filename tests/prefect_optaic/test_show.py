@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from instances.rules.explain import explain
+from instances.rules.causes import explain
+from instances.rules.flow_status import FlowStatus, Verdict
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
-from instances.rules.status import FlowStatus, Verdict
 from instances.world.facts import FlowFacts
 from prefect_optaic.show import cause_tree, one_line_reason, show_status
 from tests.instances.sample_world import NOW, completed, failed, flow, strict, world

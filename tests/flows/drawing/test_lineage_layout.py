@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from definitions.contract import FlowKind
 from flows.drawing.layers import LayeredGraph
 from flows.drawing.lineage_layout import BOX, EdgeKind, Graph, Node, lay_out
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.world.facts import Edge, FlowFacts, FlowId, World
 from tests.instances.sample_world import DAY
 

@@ -11,9 +11,10 @@ from prefect.client.schemas.objects import Artifact
 
 from definitions.contract import FlowKind
 from flows.drawing.lineage_layout import Graph, lay_out
-from flows.drawing.lineage_svg import COLOURS, KEY, MOST_FLOWS, save_lineage, to_markdown, to_png, to_svg
+from flows.drawing.lineage_svg import KEY, MOST_FLOWS, save_lineage, to_markdown, to_png, to_svg
+from flows.drawing.status_colours import STATUS_COLOURS
 from flows.integrations.prefect_api import PrefectApi
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.world.facts import Edge
 from prefect_optaic.stack import Target
 from tests.flows.drawing.test_lineage_layout import flow_id, lay_out_flows, world_of
@@ -56,8 +57,8 @@ def test_every_status_has_its_colours() -> None:
     world = world_of(dict.fromkeys(range(len(FlowStatus)), ()))
     graph = lay_out(world, dict(zip(world, FlowStatus, strict=True)))
     fills = {box.get("fill") for box in ElementTree.fromstring(to_svg(graph)).iter(f"{SVG}rect")}
-    assert {fill for _, fill in COLOURS.values()} <= fills
-    assert COLOURS.keys() == set(FlowStatus)
+    assert {colour.fill for colour in STATUS_COLOURS.values()} <= fills
+    assert STATUS_COLOURS.keys() == set(FlowStatus)
 
 
 def test_a_png_is_twice_as_sharp_unless_that_is_too_large() -> None:

@@ -14,7 +14,7 @@ from flows.planning.changeset import Changeset
 from flows.reading.block_reader import read_blocks
 from flows.reading.status_reader import read_statuses
 from instances.errors import InvalidSpec, LeftOut
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.specification.specs import spec_adapter
 from instances.specification.types import PARTS, in_place
 from prefect_optaic.commands.changes import _scope

@@ -12,9 +12,9 @@ from flows.planning.planner import apply_plan, make_plan
 from flows.planning.scope import Scope
 from flows.reading.status_reader import read_all_flows, read_statuses
 from instances.errors import LeftOut, UnreadableRow
-from instances.rules.explain import explain
+from instances.rules.causes import explain
+from instances.rules.flow_status import FlowStatus
 from instances.rules.instance_status import InstanceStatus
-from instances.rules.status import FlowStatus
 from prefect_optaic import show
 from tests.flows.chain import chain
 from tests.flows.lab import Lab, Play

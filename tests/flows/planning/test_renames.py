@@ -22,7 +22,7 @@ from flows.reading.world_reader import read_world
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
 from instances.errors import InvalidSpec
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.specification.specs import AnySpec, spec_adapter
 from prefect_optaic.stack import Target
 from tests.flows.chain import chain

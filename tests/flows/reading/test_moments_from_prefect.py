@@ -8,7 +8,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from instances.rules.deadlines import missed_deadline, next_deadline
-from instances.rules.status import FlowStatus, judge
+from instances.rules.flow_status import FlowStatus, judge
 from instances.world.clock import last_tick, next_tick
 from instances.world.facts import Clock, Policy, Request, RunFact, RunState
 from instances.world.moments import NaiveMoment, plain_moment

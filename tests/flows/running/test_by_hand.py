@@ -19,7 +19,7 @@ from flows.running.frame import Options, guarded_run
 from flows.running.run_starter import cascade_hook
 from flows.running.stuck_runs import StuckTimeouts, end_stuck_runs
 from flows.sweep import sweep
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from tests.flows.lab import Lab, Play
 
 Deed = Callable[[FlowRun], Coroutine[Any, Any, None]]

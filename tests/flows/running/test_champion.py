@@ -9,7 +9,7 @@ import pytest
 
 from flows.running.champion import promote_by_hand, settled
 from instances.plans.plan import Action
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from prefect_optaic.promotion import previous_version, promote_version, training_flow
 from prefect_optaic.stack import Target
 from tests.flows.chain import chain

@@ -6,7 +6,7 @@ import pytest
 from prefect.client.schemas.objects import StateType
 
 from flows.running.frame import NotThroughDeployment
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from tests.flows.lab import Lab, Play
 
 

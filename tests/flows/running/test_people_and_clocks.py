@@ -17,7 +17,7 @@ from flows.running.context import Context
 from flows.running.frame import Options, guarded_run
 from flows.sweep import sweep
 from instances.rules.deadlines import missed_deadline
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.world.facts import FlowFacts, RunId
 from prefect_optaic.actions import withdraw
 from prefect_optaic.show import requests_table

@@ -15,7 +15,7 @@ from flows.integrations.prefect_api import PrefectApi
 from flows.running.run_starter import start_due
 from flows.sweep import sweep
 from instances.rules.cascade import Hold, Start
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from instances.specification.platform_settings import PlatformSettings
 from instances.world.facts import FlowId
 from tests.flows.lab import Lab, Play

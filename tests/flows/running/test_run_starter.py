@@ -17,7 +17,7 @@ from flows.dataset import refresh, refresh_rows
 from flows.running.context import Context
 from flows.running.frame import Options, guarded_run
 from flows.sweep import sweep
-from instances.rules.status import FlowStatus
+from instances.rules.flow_status import FlowStatus
 from tests.flows.lab import Lab, Play
 
 # The same flow without its hooks: what is left when a process is killed between its commit and its cascade.

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from instances.rules.cascade import Hold, Start, decide, open_requests, withdrawn_at
+from instances.rules.flow_status import judge
 from instances.rules.readiness import assess
-from instances.rules.status import judge
 from instances.world.facts import Calendar, Clock, Edge, FlowFacts, Policy, Request, RunFact, RunState
 from instances.world.wording import short
 from tests.instances.sample_world import (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import event, given
 
 from instances.rules.deadlines import Deadline, MissedDeadline, missed_deadline, next_deadline
-from instances.rules.status import FlowStatus, judge
+from instances.rules.flow_status import FlowStatus, judge
 from instances.world.facts import Calendar, Clock, FlowFacts, Policy, RunFact, RunState
 from tests.instances.sample_world import (
     DAY,

@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from definitions.status_aggregation import DEFAULT_PRIORITY, Aggregation
+from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.instance_status import aggregate, statuses_of_instances
-from instances.rules.status import FlowStatus, judge
 from tests.instances.sample_world import NOW, completed, failed, flow, world
 
 DEFAULT = Aggregation()

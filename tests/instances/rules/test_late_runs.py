@@ -6,9 +6,9 @@ import pytest
 
 from instances.rules.admission import Admission, admit
 from instances.rules.cascade import Start, decide
+from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.late_runs import done_by, runs_under_way, superfluous_runs
 from instances.rules.readiness import assess
-from instances.rules.status import FlowStatus, judge
 from instances.world.facts import FlowFacts, RunFact, RunState
 from tests.instances.sample_world import NOW, completed, flow, hours, live, minutes, skipped, strict, world
 

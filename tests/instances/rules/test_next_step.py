@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import instances.rules.cascade
-import instances.rules.explain
-from instances.rules.explain import Explanation, explain
+import instances.rules.causes
+from instances.rules.causes import Explanation, explain
 from instances.rules.readiness import FreshnessReport, assess
 from instances.world.facts import Clock, FlowFacts, Policy, Request, World
 from tests.instances.sample_world import NOW, completed, failed, flow, hours, live, run_id, strict, world
@@ -94,7 +94,7 @@ def test_a_flow_is_assessed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assessed.append(judged.label)
         return assess(judged, others, now)
 
-    for module in (instances.rules.explain, instances.rules.cascade):
+    for module in (instances.rules.causes, instances.rules.cascade):
         monkeypatch.setattr(module, "assess", counted)
     explained(signal(CURRENT), NEWER)
     assert assessed == ["signal.refresh"]

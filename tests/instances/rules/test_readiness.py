@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from definitions.contract import FlowKind
+from instances.rules.flow_status import FlowStatus
 from instances.rules.readiness import FreshnessReport, assess
-from instances.rules.status import FlowStatus
 from instances.world.facts import FlowFacts, Policy, RunState
 from instances.world.fingerprint import Pin, fingerprint
 from instances.world.moments import NaiveMoment

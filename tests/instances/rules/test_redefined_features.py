@@ -9,8 +9,8 @@ from definitions.contract import FlowKind
 from instances.rules.admission import Admission, admit
 from instances.rules.cascade import Hold, Start, decide
 from instances.rules.changes_since import change_since
+from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.readiness import assess
-from instances.rules.status import FlowStatus, judge
 from instances.world.facts import Edge, FlowFacts, Policy, RunFact, World
 from tests.instances.sample_world import (
     NOW,

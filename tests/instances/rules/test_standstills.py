@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from instances.rules.explain import explain
+from instances.rules.causes import explain
 from instances.rules.standstills import PoolFacts, Standstill, Standstills, SweepFacts, find_standstills
 from instances.world.facts import Clock, FlowFacts, Policy
 from tests.instances.sample_world import NOW, completed, crashed, failed, flow, hours, live, minutes, strict, world

@@ -9,7 +9,7 @@ from definitions.work.outcome import Outcome
 from instances.errors import UnknownHandle
 from instances.specification.resolution import resolve
 from instances.specification.specs import spec_adapter
-from instances.storage.handles import HandleKind, ModelHandles, handle, handles_of, outside_handles, set_handles
+from instances.storage.handle_columns import HandleKind, ModelHandles, handle, handles_of, outside_handles, set_handles
 from instances.storage.ledger import Ledger
 from instances.storage.repository import Repository
 from instances.storage.tables import ROWS, DatasetInstanceRow, ExperimentInstanceRow, RunRow

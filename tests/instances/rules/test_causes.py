@@ -1,7 +1,7 @@
 """Explanations: which flows are told of as causes, and which of them as root causes."""
 
-from instances.rules.explain import Explanation, explain
-from instances.rules.status import FlowStatus
+from instances.rules.causes import Explanation, explain
+from instances.rules.flow_status import FlowStatus
 from instances.world.facts import FlowFacts
 from tests.instances.sample_world import NOW, completed, failed, flow, hours, strict, tolerant, world
 

@@ -4,10 +4,10 @@ import datetime as dt
 from dataclasses import dataclass
 
 from instances.rules.cascade import Decision, Start, decide, open_requests
+from instances.rules.flow_status import FlowStatus, Verdict, judge
 from instances.rules.late_runs import runs_under_way
 from instances.rules.readiness import FreshnessReport, Upstream, assess
 from instances.rules.standstills import Standstills
-from instances.rules.status import FlowStatus, Verdict, judge
 from instances.world.clock import ClockError, next_tick
 from instances.world.facts import FlowFacts, FlowId, World
 from instances.world.lineage import downstream_of, strict_closure, strict_parents

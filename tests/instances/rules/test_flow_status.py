@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instances.rules.status import FlowStatus, Verdict, judge, unknown
+from instances.rules.flow_status import FlowStatus, Verdict, judge, unknown
 from instances.world.facts import Calendar, Clock, Policy, RunFact, RunState
 from instances.world.moments import NaiveMoment
 from instances.world.wording import short

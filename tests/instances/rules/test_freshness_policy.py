@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from definitions.contract import FlowKind
-from instances.rules.policy import auto_of, clock_of, policy_of
+from instances.rules.freshness_policy import auto_of, clock_of, policy_of
 from instances.specification.fields import CalendarPolicy, Freshness
 from instances.specification.schedules import Schedule
 from instances.world.facts import Calendar, Clock

@@ -2,7 +2,7 @@
 
 One more handle is one more column here, made with `handle`, and its migration. All that lists, reads or sets handles
 asks which columns of a row are made so; which types of instances have a column, the rows in tables.py say by the
-class that they take over.
+class that they take over. The deployment of a flow is no handle in this sense: it is a column of the flow's row.
 """
 
 import datetime as dt
