@@ -20,8 +20,9 @@ from flows.reading.deployment_reader import (
 )
 from instances.plans.plan import Fields
 from instances.rules.freshness_policy import clock_of
+from instances.specification.schedules import Schedule
 from instances.specification.specs import RunnableSpec
-from instances.world.clock import ORIGIN
+from instances.world.clock import ORIGIN, crons
 
 COLLISION = "ENQUEUE"  # what becomes of a run beyond the limit
 DEFAULT_QUEUE = "default"  # which Prefect gives every work pool
@@ -84,17 +85,13 @@ class DesiredDeployment:
     description: str
     tags: tuple[str, ...]
     parameters: Mapping[str, Any]
-    schedule: Mapping[str, Any] | None
+    schedules: Mapping[str, Fields]
     concurrency: int
     storage: Storage
 
     @property
     def full_name(self) -> str:
         return f"{self.flow_name}/{self.name}"
-
-    @property
-    def slug(self) -> str:
-        return f"{self.name}-{self.flow_name}"
 
     def fields(self) -> Fields:
         """Return it in the form that `DeploymentSnapshot` has them of one that is there."""
@@ -106,7 +103,7 @@ class DesiredDeployment:
             "parameters": dict(self.parameters),
             "parameter_schema": content_hash(flow_schema(FlowKind(self.flow_name))),
             "enforce_parameter_schema": True,
-            "schedules": {self.slug: {**self.schedule, **schedule_settings()}} if self.schedule else {},
+            "schedules": {slug: {**schedule, **schedule_settings()} for slug, schedule in self.schedules.items()},
             "concurrency_limit": self.concurrency,
             "collision_strategy": COLLISION,
             "work_pool": self.storage.work_pool,
@@ -119,12 +116,6 @@ class DesiredDeployment:
 
 def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, owner_tag: str) -> DesiredDeployment:
     """Return the deployment that a flow must have: run where bootstrap runs, unless its spec says otherwise."""
-    clock = clock_of(spec.flow_settings(kind).schedule)
-    schedule: Fields | None = None
-    if clock is not None and clock.cron is not None:
-        schedule = {"cron": clock.cron, "timezone": clock.timezone, "day_or": True}
-    elif clock is not None and clock.interval is not None:
-        schedule = interval_fields(clock.interval, ORIGIN) | {"timezone": "UTC"}
     reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.references()))
     about = [spec.description, f"Reads: {reads}." if reads else "", where_its_status_is(spec.name, kind)]
     return DesiredDeployment(
@@ -135,10 +126,26 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, own
         description="\n\n".join(text for text in about if text),
         tags=("optaic", spec.project, spec.type),
         parameters={"instance": spec.name},
-        schedule=schedule,
+        schedules=_desired_schedules(f"{spec.name}-{kind.value}", spec.flow_settings(kind).schedule),
         concurrency=spec.concurrency,
         storage=storage.overridden(spec),
     )
+
+
+def _desired_schedules(slug: str, schedule: Schedule) -> dict[str, Fields]:
+    """Return, by their slugs, the schedules by which Prefect ticks as this one does.
+
+    It is one, but for an interval within hours of the day, which may need some more: `slug-2`, `slug-3`.
+    """
+    clock = clock_of(schedule)
+    if clock is None:
+        return {}
+    if clock.interval is not None and clock.window is None:
+        return {slug: interval_fields(clock.interval, ORIGIN) | {"timezone": "UTC"}}
+    return {
+        slug if number == 1 else f"{slug}-{number}": {"cron": cron, "timezone": clock.timezone, "day_or": True}
+        for number, cron in enumerate(crons(clock), start=1)
+    }
 
 
 def where_its_status_is(instance: str, kind: FlowKind) -> str:
@@ -235,7 +242,7 @@ async def create_successor(prefect: PrefectApi, former: Json, name: str) -> UUID
 
 async def create_deployment(prefect: PrefectApi, desired: DesiredDeployment, flow_id: UUID) -> UUID:
     """Create a deployment; overwrites one of that name, so look first."""
-    schedules = [_schedule(desired) | {"active": True}] if desired.schedule else []
+    schedules = [_schedule(slug, ticks) | {"active": True} for slug, ticks in desired.schedules.items()]
     return await prefect.create_deployment(flow_id, desired.name, _content(desired) | {"schedules": schedules})
 
 
@@ -274,22 +281,23 @@ def _content(desired: DesiredDeployment) -> dict[str, Any]:
 async def _schedules(
     prefect: PrefectApi, desired: DesiredDeployment, existing: DeploymentSnapshot
 ) -> list[dict[str, Any]]:
-    """Delete the schedules that must go, and return the change of the one that must be.
+    """Delete the schedules that must go, and return the changes of those that must be.
 
-    An update changes schedules by their slugs, and removes none. Nor does it take a limit of runs away:
-    such a schedule is made anew, as paused as it was a moment ago.
+    An update changes schedules by their slugs, and removes none. Nor does it take a limit of runs away: such a schedule
+    is made anew, as paused as it was a moment ago. One that is new is paused where all that there were are.
     """
     existing = next(iter(await deployments_with_ids(prefect, [existing.deployment_id])), existing)
-    kept = existing.fields["schedules"].get(desired.slug, {}) if desired.schedule else {}
-    stays = bool(kept) and kept["max_scheduled_runs"] is None
+    there = existing.fields["schedules"]
+    stay = {slug for slug in desired.schedules if slug in there and there[slug]["max_scheduled_runs"] is None}
     for name, schedule_id in existing.schedule_ids.items():
-        if not (stays and name == desired.slug):
+        if name not in stay:
             await prefect.delete_schedule(existing.deployment_id, schedule_id)
-    if desired.schedule is None:
-        return []
-    paused = {"active": False} if not stays and desired.slug in existing.paused_schedules else {}
-    return [_schedule(desired) | paused]
+    paused, all_paused = existing.paused_schedules, bool(there) and set(there) == existing.paused_schedules
+    return [
+        _schedule(slug, ticks) | ({} if slug in stay or not (slug in paused or all_paused) else {"active": False})
+        for slug, ticks in desired.schedules.items()
+    ]
 
 
-def _schedule(desired: DesiredDeployment) -> dict[str, Any]:
-    return {"slug": desired.slug, "schedule": desired.schedule, "parameters": {}}
+def _schedule(slug: str, ticks: Fields) -> dict[str, Any]:
+    return {"slug": slug, "schedule": ticks, "parameters": {}}

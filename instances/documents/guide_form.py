@@ -130,12 +130,6 @@ def _schedule(reading: Translation) -> None:
         reading.take("schedule_json")
         return
     schedule = reading.mapping("schedule_json")
-    for word in ("start_time", "end_time"):
-        if schedule.pop(word, None) is not None:
-            reading.problem(
-                f"schedule_json.{word}",
-                "an interval within hours of the day can't be kept: write a cron expression, like '*/15 9-16 * * 1-5'",
-            )
     if reading.type == "model":
         reading.problem("schedule_json", "a model has a schedule for each flow: write train: {schedule: ...}")
         return

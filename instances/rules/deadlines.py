@@ -8,7 +8,7 @@ from instances.rules.flow_status import judge
 from instances.rules.freshness import FreshnessContext, first_duty, missed
 from instances.world.calendars import CalendarError, Session, next_session, session_after
 from instances.world.clock import ClockError
-from instances.world.facts import Calendar, FlowFacts, Provenance, RunFact, World
+from instances.world.facts import Calendar, Clock, FlowFacts, Provenance, RunFact, World
 from instances.world.moments import plain_moment
 from instances.world.wording import span
 
@@ -44,10 +44,16 @@ def _words(flow: FlowFacts) -> Iterator[str]:
     if policy.max_age is not None:
         yield f"at most {span(policy.max_age)} old"
     if policy.clock is not None:
-        tick = policy.clock.cron or f"every {span(policy.clock.interval or dt.timedelta(0))}"
-        yield f"by {tick} ({policy.clock.timezone}) + {span(policy.grace)}"
+        yield f"by {_ticks_in_words(policy.clock)} ({policy.clock.timezone}) + {span(policy.grace)}"
     if policy.calendar is not None:
         yield f"{policy.calendar.exchange} sessions, {span(policy.calendar.after_close)} after the close"
+
+
+def _ticks_in_words(clock: Clock) -> str:
+    if clock.cron is not None:
+        return clock.cron
+    within = f" from {clock.window[0]:%H:%M} to {clock.window[1]:%H:%M}" if clock.window else ""
+    return f"every {span(clock.interval or dt.timedelta(0))}{within}"
 
 
 def next_deadline(flow: FlowFacts, world: World, now: dt.datetime) -> Deadline | None:

@@ -36,7 +36,8 @@ def clock_of(schedule: Schedule) -> Clock | None:
         return None
     if schedule.type == "cron":
         return Clock(cron=schedule.expression, timezone=schedule.timezone)
-    return Clock(interval=dt.timedelta(minutes=schedule.interval_minutes or 0), timezone=schedule.timezone)
+    interval = dt.timedelta(minutes=schedule.interval_minutes or 0)
+    return Clock(interval=interval, timezone=schedule.timezone, window=schedule.window)
 
 
 def auto_of(auto: bool | None, *, has_inputs: bool, schedule: Schedule) -> bool:

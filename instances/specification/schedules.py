@@ -1,17 +1,19 @@
 """Schedules: when a flow runs by its own clock."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from instances.specification.values import LONGEST, Duration, Spec
 from research.errors import shown
 
 _FIRST_WAIT, _LONGEST_WAIT = dt.timedelta(seconds=30), dt.timedelta(hours=1)
+_TIME = re.compile(r"^([01]?\d|2[0-3]):([0-5]\d)(?::00)?$")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
@@ -88,6 +90,18 @@ def _cron_problem(cron: str) -> str:
     return f" that all read alike: {problem}" if (problem := _loses_days(days)) else ""
 
 
+def _time_of_day(value: object) -> object:
+    """Return a time of the day as HH:MM. YAML reads 16:00 without quotes as 960, its minutes."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+        return f"{value // 60:02}:{value % 60:02}"
+    if isinstance(value, str) and (match := _TIME.match(value)):
+        return f"{int(match[1]):02}:{match[2]}"
+    raise ValueError(f"{shown(value)} is no time of the day: write it as '16:00'")
+
+
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), WithJsonSchema({"type": "string", "examples": ["09:30"]})]
+
+
 class Schedule(Spec):
     """When a flow runs by its own clock; manual means that it has none."""
 
@@ -96,7 +110,15 @@ class Schedule(Spec):
     )
     expression: str | None = Field(default=None, description="The cron expression, like 0 18 * * 1-5.")
     interval_minutes: int | None = Field(default=None, ge=1, description="The interval, counted from 2020-01-01 UTC.")
-    timezone: str = Field(default="UTC", description="Where the cron expression is read, like America/New_York.")
+    start_time: TimeOfDay | None = Field(
+        default=None,
+        description="From when on an interval ticks each day, like 09:30; the interval then counts from here.",
+    )
+    end_time: TimeOfDay | None = Field(default=None, description="Until when an interval ticks each day, like 16:00.")
+    timezone: str = Field(
+        default="UTC",
+        description="Where the cron expression, start_time and end_time are read, like America/New_York.",
+    )
     enabled: bool = Field(default=True, description="Whether it ticks; if not, it is as if it were manual.")
     retry_policy: RetryPolicy = Field(
         default=RetryPolicy(), description="How often, and after how long, failed work is tried again within its run."
@@ -121,6 +143,29 @@ class Schedule(Spec):
             yield "an interval schedule needs interval_minutes"
         if self.interval_minutes is not None and self.interval_minutes > LONGEST / dt.timedelta(minutes=1):
             yield f"interval_minutes {self.interval_minutes} is longer than {LONGEST.days} days"
+        yield from self._window_problems()
+
+    def _window_problems(self) -> Iterator[str]:
+        if self.start_time is None and self.end_time is None:
+            return
+        if self.type != "interval":
+            yield f"start_time and end_time are of an interval; a {self.type} schedule has none"
+        elif self.start_time is None or self.end_time is None:
+            yield "start_time and end_time go together: give both"
+        elif self.start_time == self.end_time:
+            yield f"start_time and end_time are both {self.start_time}; write a cron expression for one tick a day"
+        elif (minutes := self.interval_minutes) is not None and 60 % minutes and minutes % 60:
+            yield (
+                f"interval_minutes {minutes} with start_time: it must divide an hour, like 15, or be whole hours, "
+                "like 120"
+            )
+
+    @property
+    def window(self) -> tuple[dt.time, dt.time] | None:
+        """From when to when it ticks each day; None where it ticks all day."""
+        if self.start_time is None or self.end_time is None:
+            return None
+        return dt.time.fromisoformat(self.start_time), dt.time.fromisoformat(self.end_time)
 
     @property
     def ticks(self) -> bool:

@@ -1,11 +1,12 @@
 """Clock: the ticks of a flow's own schedule, the same ones at which Prefect's scheduler starts it.
 
 Cron is read on the wall clock of its time zone. A time that the autumn change repeats ticks once, the first
-time; one that the spring change leaves out ticks as early as the gap is long: 02:30 at 01:30.
+time; one that the spring change leaves out ticks as early as the gap is long: 02:30 at 01:30. An interval within a
+window of the day is one or a few cron expressions, which together tick when it does.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -15,6 +16,7 @@ from instances.world.facts import Clock
 from instances.world.moments import plain_moment
 
 ORIGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)  # interval ticks count from here
+_MINUTE, _DAY = dt.timedelta(minutes=1), 24 * 60  # minutes
 _SHIFT = dt.timedelta(hours=2)  # no change of the wall clock within a zone's rules is larger
 
 
@@ -28,11 +30,16 @@ def last_tick(clock: Clock, before: dt.datetime) -> dt.datetime | None:
     Raises `ClockError` on a clock that cannot be read, `NaiveMoment` on a naive datetime.
     """
     moment = plain_moment("before", before)
-    if clock.interval is not None:
+    if clock.interval is not None and clock.window is None:
         return _interval_tick(clock, (moment - ORIGIN) // _interval(clock))
+    ticks = (_last_cron_tick(clock, cron, moment) for cron in crons(clock))
+    return max((tick for tick in ticks if tick is not None), default=None)
+
+
+def _last_cron_tick(clock: Clock, cron: str, moment: dt.datetime) -> dt.datetime | None:
     best: dt.datetime | None = None
     wall = _wall(clock, moment)
-    for at in _wall_ticks(clock, wall + _SHIFT, reverse=True):
+    for at in _wall_ticks(cron, wall + _SHIFT, reverse=True):
         tick = _moment_of(clock, at)
         if tick <= moment and (best is None or tick > best):
             best = tick
@@ -47,17 +54,51 @@ def next_tick(clock: Clock, after: dt.datetime) -> dt.datetime | None:
     Raises `ClockError` on a clock that cannot be read, `NaiveMoment` on a naive datetime.
     """
     moment = plain_moment("after", after)
-    if clock.interval is not None:
+    if clock.interval is not None and clock.window is None:
         return _interval_tick(clock, max((moment - ORIGIN) // _interval(clock) + 1, 0))
+    ticks = (_next_cron_tick(clock, cron, moment) for cron in crons(clock))
+    return min((tick for tick in ticks if tick is not None), default=None)
+
+
+def _next_cron_tick(clock: Clock, cron: str, moment: dt.datetime) -> dt.datetime | None:
     best: dt.datetime | None = None
     wall = _wall(clock, moment)
-    for at in _wall_ticks(clock, wall - _SHIFT, reverse=False):
+    for at in _wall_ticks(cron, wall - _SHIFT, reverse=False):
         tick = _moment_of(clock, at)
         if tick > moment and (best is None or tick < best):
             best = tick
         if best is not None and at > wall + _SHIFT:
             break
     return best
+
+
+def crons(clock: Clock) -> tuple[str, ...]:
+    """Return the cron expressions that tick as the clock does, none of them when another does.
+
+    An interval without a window is none. Raises `ClockError` on a clock that cannot be read.
+    """
+    if clock.window is None:
+        if clock.cron is None:
+            raise ClockError(f"{clock} is not a clock: set either a cron expression or an interval above 0")
+        return (clock.cron,)
+    hours_by_minute: dict[int, list[int]] = {}
+    for minutes in _minutes_within(*clock.window, _interval(clock)):
+        hours_by_minute.setdefault(minutes % 60, []).append(minutes // 60)
+    minutes_by_hours: dict[tuple[int, ...], list[int]] = {}
+    for minute, hours in hours_by_minute.items():
+        minutes_by_hours.setdefault(tuple(sorted(hours)), []).append(minute)
+    return tuple(f"{_listed(minutes)} {_listed(hours)} * * *" for hours, minutes in minutes_by_hours.items())
+
+
+def _minutes_within(start: dt.time, end: dt.time, interval: dt.timedelta) -> Iterator[int]:
+    """Yield the minutes of the day at which an interval ticks from a start to an end, over midnight too."""
+    first, last = (time.hour * 60 + time.minute for time in (start, end))
+    for minutes in range(first, last + 1 if last >= first else last + _DAY + 1, interval // _MINUTE):
+        yield minutes % _DAY
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(str(number) for number in sorted(numbers))
 
 
 def _interval(clock: Clock) -> dt.timedelta:
@@ -91,15 +132,13 @@ def _moment_of(clock: Clock, wall: dt.datetime) -> dt.datetime:
     return moment
 
 
-def _wall_ticks(clock: Clock, start: dt.datetime, *, reverse: bool) -> Iterator[dt.datetime]:
+def _wall_ticks(cron: str, start: dt.datetime, *, reverse: bool) -> Iterator[dt.datetime]:
     """Yield the ticks on the wall clock, away from `start`; ends after 50 years without one."""
-    if clock.cron is None:
-        raise ClockError(f"{clock} is not a clock: set either a cron expression or an interval above 0")
     try:
-        yield from CronSim(clock.cron, start, reverse=reverse)
+        yield from CronSim(cron, start, reverse=reverse)
     except CronSimError as error:
-        if not _never(clock.cron, start):
-            raise ClockError(f"{clock.cron!r} is not a cron expression: {error}") from error
+        if not _never(cron, start):
+            raise ClockError(f"{cron!r} is not a cron expression: {error}") from error
 
 
 def _never(cron: str, start: dt.datetime) -> bool:

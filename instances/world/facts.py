@@ -141,12 +141,14 @@ class Edge:
 class Clock:
     """A schedule of a flow's own: a cron expression in a time zone, or an interval.
 
-    Exactly one of the two is set. Intervals count from 2020-01-01 00:00 UTC.
+    Exactly one of the two is set. Intervals count from 2020-01-01 00:00 UTC; within a `window` of the day, from its
+    start to its end on the wall clock of the time zone, each day anew.
     """
 
     cron: str | None = None
     interval: dt.timedelta | None = None
     timezone: str = "UTC"
+    window: tuple[dt.time, dt.time] | None = None
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,31 @@ def test_all_that_a_schedule_is_comes_back_but_its_pause(
     play(scenario)
 
 
+def test_an_interval_within_hours_of_the_day_is_several_schedules(play: Play) -> None:
+    async def scenario(lab: Lab) -> None:
+        hours = {"type": "interval", "interval_minutes": 30, "start_time": "09:30", "end_time": "11:00"}
+        specs = described(lab, "prices", schedule=hours)
+        await lab.bootstrap(manifest=specs)
+        assert said(await lab.bootstrap()) == []
+        found = await deployment_of(lab, "prices")
+        slug = f"{lab.prefix}prices-refresh"
+        crons = {each.slug: each.schedule.cron for each in found.schedules}
+        assert crons == {slug: "30 9,10 * * *", f"{slug}-2": "0 10,11 * * *"}
+        for each in found.schedules:
+            await lab.client.update_deployment_schedule(found.id, each.id, active=False)
+        for changed_to, expected in (
+            (hours | {"interval_minutes": 15}, {slug: False, f"{slug}-2": False, f"{slug}-3": False}),
+            (hours | {"interval_minutes": 60}, {slug: False}),
+            (CRON, {slug: False}),
+        ):
+            await lab.bootstrap(manifest=with_fields(specs, "prices", schedule=changed_to))
+            found = await deployment_of(lab, "prices")
+            assert {each.slug: each.active for each in found.schedules} == expected
+            assert said(await lab.bootstrap()) == []
+
+    play(scenario)
+
+
 # What Prefect does not take
 
 

@@ -178,11 +178,6 @@ def test_the_guides_fields_in_our_words(type_: str, guides: dict[str, Any], of_o
         ("dataset", {"freshness_status": "ready"}, "freshness_status: is derived from runs, and can't be set"),
         (
             "dataset",
-            {"schedule_json": {"start_time": "09:00"}},
-            "schedule_json.start_time: an interval within hours of",
-        ),
-        (
-            "dataset",
             {"upstream_refs": [{"resource_id": ID.replace("9", "8")}]},
             "is the id of no document here: write the",
         ),

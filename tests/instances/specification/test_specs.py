@@ -127,6 +127,21 @@ def test_a_schedule_that_cannot_tick_says_why() -> None:
     assert problem(Schedule, type="interval", interval_minutes=0) == "Input should be greater than or equal to 1"
 
 
+def test_an_interval_may_be_kept_within_hours_of_the_day() -> None:
+    hours = {"type": "interval", "interval_minutes": 30, "start_time": "9:30", "end_time": 960}  # as YAML reads 16:00
+    assert Schedule.model_validate(hours).window == (dt.time(9, 30), dt.time(16))
+    for change, told in (
+        ({"end_time": None}, "start_time and end_time go together: give both"),
+        ({"end_time": "09:30"}, "start_time and end_time are both 09:30; write a cron expression for one tick a day"),
+        ({"interval_minutes": 25}, "interval_minutes 25 with start_time: it must divide an hour, like 15, or be whole"),
+        ({"type": "manual"}, "start_time and end_time are of an interval; a manual schedule has none"),
+        ({"end_time": "24:00"}, "'24:00' is no time of the day: write it as '16:00'"),
+        ({"end_time": 57600}, "57600 is no time of the day: write it as '16:00'"),
+        ({"end_time": "4 pm"}, "'4 pm' is no time of the day: write it as '16:00'"),
+    ):
+        assert told in problem(Schedule, **{**hours, **change})
+
+
 def test_a_cron_expression_has_no_seconds() -> None:
     # Prefect takes five fields only.
     assert problem(Schedule, type="cron", expression="0 30 18 * * 1-5") == (

@@ -10,7 +10,7 @@ from prefect.server.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
 from instances.specification.schedules import Schedule
-from instances.world.clock import ORIGIN, ClockError, last_tick, next_tick
+from instances.world.clock import ORIGIN, ClockError, crons, last_tick, next_tick
 from instances.world.facts import Clock
 from instances.world.moments import NaiveMoment
 from tests.instances.sample_world import days, hours, minutes, utc
@@ -172,6 +172,55 @@ def test_what_the_spec_accepts_ticks_as_prefects_schedule_does(cron: str, start:
         ours.append(following)
         tick = following
     assert ours == [their.astimezone(dt.UTC) for their in theirs]
+
+
+WINDOWED = Clock(interval=minutes(15), window=(dt.time(9, 30), dt.time(16)), timezone=NEW_YORK)
+
+
+def test_an_interval_within_hours_of_the_day_ticks_from_their_start_to_their_end() -> None:
+    found = ticks(WINDOWED, utc("2026-01-12 00:00"), 28)  # New York is five hours behind
+    assert found[:3] == ["01-12 14:30", "01-12 14:45", "01-12 15:00"]
+    assert found[25:] == ["01-12 20:45", "01-12 21:00", "01-13 14:30"]
+    assert last_tick(WINDOWED, utc("2026-01-12 14:29")) == utc("2026-01-11 21:00")
+    assert ticks(WINDOWED, utc("2026-07-13 00:00"), 1) == ["07-13 13:30"]  # four hours behind
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "interval", "expressions"),
+    [
+        (dt.time(9), dt.time(16), 60, ["0 9,10,11,12,13,14,15,16 * * *"]),
+        (dt.time(9, 30), dt.time(16), 120, ["30 9,11,13,15 * * *"]),
+        (dt.time(22), dt.time(2, 30), 90 * 2, ["0 1,22 * * *"]),  # over midnight
+        (dt.time(9, 30), dt.time(11), 30, ["30 9,10 * * *", "0 10,11 * * *"]),
+    ],
+)
+def test_an_interval_within_hours_is_a_few_cron_expressions(
+    start: dt.time, end: dt.time, interval: int, expressions: list[str]
+) -> None:
+    assert list(crons(Clock(interval=minutes(interval), window=(start, end)))) == expressions
+
+
+times_of_day = st.builds(dt.time, st.integers(0, 23), st.integers(0, 59))
+intervals = st.sampled_from((1, 5, 10, 12, 15, 20, 30, 60, 120, 180, 420))
+
+
+@examples(60)
+@given(start=times_of_day, end=times_of_day, interval=intervals, moment=moments, zone=st.sampled_from(("UTC", LONDON)))
+def test_an_interval_within_hours_ticks_as_prefects_schedules_do(
+    start: dt.time, end: dt.time, interval: int, moment: dt.datetime, zone: str
+) -> None:
+    assume(start != end and moment.astimezone(ZoneInfo(zone)).month in (1, 2, 5, 6, 7, 8, 12))  # no change of the clock
+    clock = Clock(interval=minutes(interval), window=(start, end), timezone=zone)
+    theirs: set[dt.datetime] = set()
+    for cron in crons(clock):
+        found = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(n=30, start=moment))
+        assert theirs.isdisjoint(found)
+        theirs.update(found)
+    tick, ours = moment - dt.timedelta(microseconds=1), []
+    while len(ours) < 30 and (following := next_tick(clock, tick)) is not None:
+        ours.append(following)
+        tick = following
+    assert ours == [their.astimezone(dt.UTC) for their in sorted(theirs)[:30]]
 
 
 def test_intervals_count_from_their_origin() -> None:
