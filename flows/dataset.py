@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from prefect import State
 
-from definitions.contract import FlowKind
+from definitions.contract import FlowKind, StoreVersion
 from definitions.work import refresh as refreshing
 from definitions.work.outcome import Outcome
 from definitions.work.signal_description import signal_description
@@ -15,7 +15,7 @@ from instances.specification.fields import OnStale
 from instances.specification.plugins import check_columns
 from instances.specification.shapes import SHAPES
 from instances.specification.specs import SignalInstanceSpec
-from research.signals.signal_values import check_signal
+from research.signals.signal_values import check_date_frequency, check_signal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,12 +39,16 @@ def refresh_rows(context: Context) -> Outcome:
     )
 
 
-def _check_rows(context: Context, rows: "pl.DataFrame") -> None:
-    """Raise where rows must not be committed: nobody could read them, or a signal's values are out of bounds."""
+def _check_rows(context: Context, rows: "pl.DataFrame", kept: StoreVersion | None) -> None:
+    """Raise where rows must not be committed: nobody could read them, or a signal's values are not as its spec says."""
     spec = context.applied.spec
     check_columns(context.applied, context.services.registry, rows.columns)
     if isinstance(spec, SignalInstanceSpec):
-        check_signal(rows, **spec.signal_spec.model_dump(exclude=UNCHECKED))
+        signal_spec = spec.signal_spec
+        check_signal(rows, **signal_spec.model_dump(exclude=UNCHECKED | {"date_frequency"}))
+        if signal_spec.date_frequency != "daily":
+            known = context.store.scan(kept.version).collect() if kept is not None else None
+            check_date_frequency(rows, signal_spec.date_frequency, index_columns=signal_spec.index_columns, known=known)
 
 
 @flow_of(FlowKind.REFRESH)

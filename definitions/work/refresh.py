@@ -22,16 +22,16 @@ def refresh(
     inputs: Sequence[Input] = (),
     missing: Sequence[str] = (),
     everything: bool = False,
-    check: Callable[[pl.DataFrame], object] | None = None,
+    check: Callable[[pl.DataFrame, StoreVersion | None], object] | None = None,
     describe: Describe | None = None,
 ) -> Outcome:
     """Bring a store up to date with its pipeline.
 
     Reads what is newer than the store's watermark; with `everything` all of it, and what the pipeline no
-    longer gives is dropped. `check` sees the new rows before they are committed, and raises if they must
-    not be. `describe` says more of what is there now, and was before, than the last rows. A pipeline with inputs
-    always computes all of its rows: a revised input may change any of them. Where another refresh commits meanwhile,
-    the source is asked again: what was read before is older than that.
+    longer gives is dropped. `check` sees the new rows before they are committed, and the version whose other rows
+    stay, if any do; it raises if they must not be. `describe` says more of what is there now, and was before, than
+    the last rows. A pipeline with inputs always computes all of its rows: a revised input may change any of them.
+    Where another refresh commits meanwhile, the source is asked again: what was read before is older than that.
     Raises `SourceError`, `StoreError`, and what `check` raises; then nothing is committed.
     """
     whole = everything or bool(inputs)
@@ -41,7 +41,7 @@ def refresh(
         since = head.watermark if head and not whole else None
         frame = pipeline.extract(ExtractRequest(since=since, inputs=tuple(inputs), missing=tuple(missing)))
         if check is not None:
-            check(frame)
+            check(frame, head if not whole else None)
         if store.head() != head:  # what was read would take the place of what is newer
             raise StoreConflict("another refresh has committed while this one read its source. Run it again.")
         return frame, head, store.write(frame, replace=whole)

@@ -158,6 +158,12 @@ def _more_upstreams(reading: Translation, names: list[Any], **ref: Any) -> None:
 
 
 def _dataset(reading: Translation, prices_behind: PricesBehind | None) -> None:
+    if (updates := reading.take("update_frequency")) is not None:
+        known = reading.fields.pop("freshness", None) or {}
+        if isinstance(known, Mapping) and "update_frequency" not in known:
+            reading.put("freshness", {**known, "update_frequency": updates}, "update_frequency")
+        else:
+            reading.problem("update_frequency", "means freshness.update_frequency, which is there too: leave one out")
     for part in PARTS:
         word = f"{part}_id"
         if (value := reading.take(word)) is not None:
@@ -184,11 +190,8 @@ def _signal(reading: Translation, prices_behind: PricesBehind | None) -> None:
         reading.only(schema, {"columns", "date_frequency"}, "signal_spec.index_schema")
         if "columns" in schema:
             spec["index_columns"] = schema["columns"]
-        if schema.get("date_frequency", "daily") != "daily":
-            reading.problem(
-                "signal_spec.index_schema.date_frequency",
-                f"only daily can be checked, not {shown(schema['date_frequency'])}: leave it out",
-            )
+        if "date_frequency" in schema:
+            spec["date_frequency"] = schema["date_frequency"]
     elif schema is not None:
         reading.problem("signal_spec.index_schema", f"must be a mapping of fields, not {shown(schema)}")
     reading.fields["signal_spec"] = spec

@@ -26,6 +26,7 @@ _DATASET = _RUNNABLE | {
     "pipeline_instance_id": "pipeline_instance",
     "store_instance_id": "store_instance",
     "accessor_instance_id": "accessor_instance",
+    "update_frequency": "freshness",
 }
 _COMPUTED = {"expression": "config.expression", "input_datasets": "upstream_refs"}
 GUIDE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from instances.rules.freshness import first_duty
 from instances.specification.shapes import SHAPES
-from instances.world.calendars import CalendarError, next_session
+from instances.world.calendars import CalendarError
 from instances.world.clock import ClockError
+from instances.world.expected_dates import next_expected
 from instances.world.facts import FlowFacts, World
 from instances.world.wording import moment, version_of
 
@@ -50,11 +51,10 @@ def _newest(upstream: FlowFacts | None) -> tuple[dt.datetime | None, str]:
 
 
 def _due(flow: FlowFacts, since: dt.datetime, now: dt.datetime) -> Iterator[str]:
-    tick, calendar = first_duty(flow.policy, since), flow.policy.calendar
+    tick = first_duty(flow.policy, since)
     if tick is not None and tick <= now:
         yield f"its schedule has ticked at {moment(tick, now)}"
-    if calendar is not None:
-        session = next_session(calendar.exchange, since, calendar.after_close)
-        due = session.close + calendar.after_close
-        if due <= now:
-            yield f"the {calendar.exchange} session of {session.date} was due at {moment(due, now)}"
+    for source in flow.policy.expected:
+        expected = next_expected(source, since)
+        if expected is not None and expected.due <= now:
+            yield f"{expected.name} was due at {moment(expected.due, now)}"

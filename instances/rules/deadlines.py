@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from instances.rules.flow_status import judge
 from instances.rules.freshness import FreshnessContext, first_duty, missed
-from instances.world.calendars import CalendarError, Session, next_session, session_after
+from instances.world.calendars import CalendarError
 from instances.world.clock import ClockError
-from instances.world.facts import Calendar, Clock, FlowFacts, Provenance, RunFact, World
+from instances.world.expected_dates import expected_after, next_expected
+from instances.world.facts import Clock, FlowFacts, Frequency, Provenance, RunFact, UpdateDates, World
 from instances.world.moments import plain_moment
 from instances.world.wording import span
 
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAY = dt.timedelta(days=1)
 _INSTANT = dt.timedelta(microseconds=1)
 
@@ -47,6 +49,18 @@ def _words(flow: FlowFacts) -> Iterator[str]:
         yield f"by {_ticks_in_words(policy.clock)} ({policy.clock.timezone}) + {span(policy.grace)}"
     if policy.calendar is not None:
         yield f"{policy.calendar.exchange} sessions, {span(policy.calendar.after_close)} after the close"
+    if policy.update_dates is not None:
+        yield _frequency_in_words(policy.update_dates)
+
+
+def _frequency_in_words(dates: UpdateDates) -> str:
+    day = ""
+    if dates.frequency is Frequency.WEEKLY:
+        day = f" on {_WEEKDAYS[dates.day or 0]}"
+    elif dates.day is not None:
+        day = f" on day {dates.day}"
+    grace = f" + {span(dt.timedelta(days=dates.grace_days))}" if dates.grace_days else ""
+    return f"{dates.frequency} data{day}{', business days only' if dates.business_days else ''}{grace}"
 
 
 def _ticks_in_words(clock: Clock) -> str:
@@ -102,11 +116,8 @@ def _turns(flow: FlowFacts, run: RunFact, left: Provenance, now: dt.datetime) ->
         yield Deadline(run.at + policy.max_age, f"at most {span(policy.max_age)} old")
     if tick := first_duty(policy, run.at):
         yield Deadline(tick + policy.grace, "its schedule")
-    if policy.calendar is not None:
-        yield _due(policy.calendar, next_session(policy.calendar.exchange, now, policy.calendar.after_close))
+    for source in policy.expected:
+        ahead = [next_expected(source, now)]
         if left.watermark is not None:
-            yield _due(policy.calendar, session_after(policy.calendar.exchange, left.watermark))
-
-
-def _due(calendar: Calendar, session: Session) -> Deadline:
-    return Deadline(session.close + calendar.after_close, f"the {session.date} session")
+            ahead.append(expected_after(source, left.watermark))
+        yield from (Deadline(each.due, each.name) for each in ahead if each is not None)

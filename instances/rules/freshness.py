@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from instances.errors import OptaicError
 from instances.specification.shapes import SHAPES, Output
-from instances.world.calendars import last_session
 from instances.world.clock import next_tick
+from instances.world.expected_dates import last_expected
 from instances.world.facts import FlowFacts, FlowId, Policy, Provenance, RunFact, World
 from instances.world.moments import plain_moment
 from instances.world.wording import moment, short, span, version_of
@@ -70,7 +70,7 @@ def missed(checked: FreshnessContext) -> tuple[UnmetRule, ...]:
 
     Raises `ClockError` or `CalendarError` when a check cannot be made.
     """
-    return (*_age_of_run(checked), *_deadline(checked), *_age_of_data(checked), *_calendar(checked))
+    return (*_age_of_run(checked), *_deadline(checked), *_age_of_data(checked), *_expected_data(checked))
 
 
 def first_duty(policy: Policy, after: dt.datetime) -> dt.datetime | None:
@@ -186,13 +186,13 @@ def _age_of_data(checked: FreshnessContext) -> Iterator[UnmetRule]:
         yield UnmetRule(f"its data ends at {watermark}, more than {span(max_age)} ago", due, due)
 
 
-def _calendar(checked: FreshnessContext) -> Iterator[UnmetRule]:
-    calendar, watermark = checked.policy.calendar, checked.provenance.watermark
-    if calendar is None:
-        return
-    session = last_session(calendar.exchange, checked.now, calendar.after_close)
-    if watermark is None or watermark < session.date:
-        due = session.close + calendar.after_close
-        reaches = f"ends at {watermark}" if watermark else "has no last date"
-        reason = f"its data {reaches}, the {calendar.exchange} session of {session.date} was due at {checked.at(due)}"
-        yield UnmetRule(reason, due, due)
+def _expected_data(checked: FreshnessContext) -> Iterator[UnmetRule]:
+    watermark = checked.provenance.watermark
+    reaches = f"ends at {watermark}" if watermark else "has no last date"
+    for source in checked.policy.expected:
+        expected = last_expected(source, checked.now)
+        if expected is None and watermark is None:
+            yield UnmetRule("it has no data yet, and an update was expected", checked.run.at, checked.run.at)
+        elif expected is not None and (watermark is None or watermark < expected.date):
+            reason = f"its data {reaches}, {expected.name} was due at {checked.at(expected.due)}"
+            yield UnmetRule(reason, expected.due, expected.due)

@@ -19,7 +19,7 @@ def policy_of(
     follow = freshness.follow_inputs
     if follow is None:
         follow = not schedule.ticks and SHAPES[kind].follow_inputs
-    calendar = freshness.calendar
+    calendar, updates = freshness.calendar, freshness.update_frequency
     return Policy(
         follow_inputs=follow,
         max_age=freshness.max_age if freshness.max_age is not None else SHAPES[kind].max_age,
@@ -27,6 +27,7 @@ def policy_of(
         clock_since=scheduled_at,
         grace=freshness.grace,
         calendar=Calendar(calendar.exchange, calendar.after_close) if calendar and calendar.exchange else None,
+        update_dates=updates.dates if updates is not None else None,
     )
 
 

@@ -5,17 +5,22 @@ come first.
 """
 
 import datetime as dt
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from definitions.contract import FlowKind
 from definitions.work.models.model_settings import DriftSettings, Promotion, Target, WalkForward
 from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
-from instances.specification.schedules import Schedule
+from instances.specification.schedules import Schedule, unknown_zone
 from instances.specification.values import Config, Duration, Name, PrefectName, Spec
+from instances.world.facts import Frequency, UpdateDates
 
 OnStale = Literal["block", "refresh", "warn"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+DateFrequency = Literal["daily", "weekly", "monthly", "quarterly"]
 
 
 class UpstreamRef(Spec):
@@ -43,6 +48,41 @@ class CalendarPolicy(Spec):
     )
 
 
+class UpdateFrequency(Spec):
+    """How often a source has data of another date, and so which date the data must reach."""
+
+    frequency: Frequency = Field(description="daily, weekly, monthly, quarterly, or irregular: any data will do.")
+    grace_period_days: int = Field(
+        default=0, ge=0, le=366, description="How many days after a date is over its data is due."
+    )
+    business_days_only: bool = Field(
+        default=False, description="Whether a date on a weekend is moved to the Friday before."
+    )
+    day_of_week: Weekday | None = Field(default=None, description="The day of a weekly source, like friday.")
+    day_of_month: int | None = Field(
+        default=None, ge=1, le=31, description="The day of a monthly source; none: the last one."
+    )
+    timezone: str = Field(default="UTC", description="Where a date is over, like America/New_York.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if problem := unknown_zone(self.timezone):
+            raise ValueError(problem)
+        if (self.frequency is Frequency.WEEKLY) != (self.day_of_week is not None):
+            raise ValueError("day_of_week, like friday, is what a weekly source needs, and no other takes")
+        if self.day_of_month is not None and self.frequency is not Frequency.MONTHLY:
+            raise ValueError(f"day_of_month is of a monthly source; a {self.frequency} one takes none")
+        if self.frequency is Frequency.IRREGULAR and (self.grace_period_days or self.business_days_only):
+            raise ValueError("an irregular source has no dates: leave grace_period_days and business_days_only out")
+        return self
+
+    @property
+    def dates(self) -> UpdateDates:
+        """The dates that it stands for."""
+        day = self.day_of_month if self.day_of_week is None else get_args(Weekday).index(self.day_of_week)
+        return UpdateDates(self.frequency, self.grace_period_days, self.business_days_only, day, self.timezone)
+
+
 class Freshness(Spec):
     """When an instance's data counts as fresh; all that are set must be met. None means the default."""
 
@@ -61,6 +101,14 @@ class Freshness(Spec):
     calendar: CalendarPolicy | None = Field(
         default=None, description="The exchange whose sessions the data must reach."
     )
+    update_frequency: UpdateFrequency | None = Field(
+        default=None, description="The dates that the data must reach, by how often the source has some."
+    )
+
+    @field_validator("update_frequency", mode="before")
+    @classmethod
+    def _frequency_alone(cls, value: object) -> object:
+        return {"frequency": value} if isinstance(value, str) else value
 
 
 class SignalSpec(Spec):
@@ -77,10 +125,16 @@ class SignalSpec(Spec):
         default=("date", "entity"), description="The columns that identify a row, none of them ever empty."
     )
 
+    date_frequency: DateFrequency = Field(
+        default="daily", description="Of an entity no two dates lie in one day, week, month or quarter."
+    )
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is greater than max {self.max}")
+        if self.date_frequency != "daily" and "date" not in self.index_columns:
+            raise ValueError(f"date_frequency {self.date_frequency} needs date among the index_columns")
         return self
 
 

@@ -102,6 +102,15 @@ def _time_of_day(value: object) -> object:
 TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), WithJsonSchema({"type": "string", "examples": ["09:30"]})]
 
 
+def unknown_zone(name: str) -> str | None:
+    """Return what is wrong with the name of a time zone; None if nothing."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f"unknown timezone {shown(name)}: use an IANA name like Europe/London"
+    return None
+
+
 class Schedule(Spec):
     """When a flow runs by its own clock; manual means that it has none."""
 
@@ -131,10 +140,8 @@ class Schedule(Spec):
         return self
 
     def _problems(self) -> Iterator[str]:
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            yield f"unknown timezone {shown(self.timezone)}: use an IANA name like Europe/London"
+        if problem := unknown_zone(self.timezone):
+            yield problem
         if self.type == "cron" and self.expression is None:
             yield "a cron schedule needs an expression, like '0 18 * * 1-5'"
         elif self.type == "cron" and self.expression is not None and (problem := _cron_problem(self.expression)):

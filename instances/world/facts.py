@@ -159,6 +159,31 @@ class Calendar:
     after_close: dt.timedelta = dt.timedelta(0)
 
 
+class Frequency(StrEnum):
+    """How often a source has data of another date."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    IRREGULAR = "irregular"
+
+
+@dataclass(frozen=True)
+class UpdateDates:
+    """The dates that a source has data of, which are due when a date is over in the time zone, `grace_days` later.
+
+    `day` is that of the week (0 is Monday) or of the month; None is the last one of the month. With `business_days` a
+    date on a weekend is moved to the Friday before. Of an irregular source any data will do.
+    """
+
+    frequency: Frequency
+    grace_days: int = 0
+    business_days: bool = False
+    day: int | None = None
+    timezone: str = "UTC"
+
+
 @dataclass(frozen=True)
 class Policy:
     """A flow's freshness policy, with all defaults filled in; all that are set must be met.
@@ -172,6 +197,12 @@ class Policy:
     clock_since: dt.datetime | None = None
     grace: dt.timedelta = dt.timedelta(hours=1)
     calendar: Calendar | None = None
+    update_dates: UpdateDates | None = None
+
+    @property
+    def expected(self) -> tuple[Calendar | UpdateDates, ...]:
+        """What says which dates its data must reach."""
+        return tuple(each for each in (self.calendar, self.update_dates) if each is not None)
 
     def __post_init__(self) -> None:
         _make_plain(self, "clock_since")

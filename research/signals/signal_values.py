@@ -7,6 +7,7 @@ import polars as pl
 from research.errors import ResearchError
 
 EXAMPLES = 3
+PERIODS = {"weekly": ("week", "1w"), "monthly": ("month", "1mo"), "quarterly": ("quarter", "1q")}
 
 
 class SignalValuesError(ResearchError):
@@ -48,6 +49,32 @@ def check_signal(
     ]
     if problems:
         raise SignalValuesError("the signal is not as its signal_spec demands:\n" + "\n".join(problems))
+
+
+def check_date_frequency(
+    frame: pl.DataFrame,
+    date_frequency: str,
+    *,
+    index_columns: Sequence[str] = ("date", "entity"),
+    known: pl.DataFrame | None = None,
+) -> None:
+    """Raise `SignalValuesError` where two dates of one entity lie in the same week, month or quarter.
+
+    `frame` holds the index columns, `date` among them, and with `known` rows that are there already and stay.
+    `date_frequency` is `weekly`, `monthly` or `quarterly`. A week is one from Monday to Sunday.
+    """
+    period, length = PERIODS[date_frequency]
+    rows = frame.select(index_columns) if known is None else pl.concat([known, frame], how="diagonal_relaxed")
+    rows = rows.select(index_columns).unique()
+    others = [name for name in index_columns if name != "date"]
+    start = pl.col("date").dt.truncate(length).alias("period")
+    bad = rows.filter(pl.struct(start, *others).is_duplicated()).sort(*others, "date")
+    if bad.height:
+        raise SignalValuesError(
+            f"the signal is not {date_frequency}: {bad.height:,} rows share their {period} with another date of the "
+            f"same {', '.join(others) or 'signal'}, first {_shown(bad)}: keep one date of each {period}, or correct "
+            "date_frequency in its signal_spec"
+        )
 
 
 def _rules(

@@ -217,6 +217,8 @@ FLOW_FIELDS: dict[str, Any] = {
         "type": "cron",
         "expression": "0 18 * * *",
         "interval_minutes": None,
+        "start_time": None,
+        "end_time": None,
         "timezone": "Europe/London",
         "enabled": False,
         "retry_policy": {"max_retries": 2, "backoff": "1m"},
@@ -226,6 +228,14 @@ FLOW_FIELDS: dict[str, Any] = {
         "max_age": "2d",
         "grace": "5m",
         "calendar": {"exchange": "XLON", "after_close": "2h"},
+        "update_frequency": {
+            "frequency": "weekly",
+            "grace_period_days": 1,
+            "business_days_only": True,
+            "day_of_week": "friday",
+            "day_of_month": None,
+            "timezone": "Europe/London",
+        },
     },
     "on_stale": "refresh",
     "auto": True,
@@ -245,6 +255,7 @@ SIGNAL_FIELDS: dict[str, Any] = {
         "allow_nan": True,
         "neutral": 0.5,
         "index_columns": ["date", "entity"],
+        "date_frequency": "weekly",
     }
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from instances.world.facts import Clock, Edge, FlowFacts, FlowId, Request, RunFact, RunId, World
+from instances.world.facts import Clock, Edge, FlowFacts, FlowId, Request, RunFact, RunId, UpdateDates, World
 
 MINUTE = dt.timedelta(minutes=1)
 DAY = dt.timedelta(days=1)
@@ -137,6 +137,12 @@ class Oracle:
                     newest, due_at = date, close + policy.calendar.after_close
             if watermark is None or watermark < newest:
                 due.append(due_at)
+        if policy.update_dates is not None:
+            passed = [(date, at) for date, at in updates(policy.update_dates, self.now.date()) if at <= self.now]
+            if policy.update_dates.frequency == "irregular" and watermark is None:
+                due.append(run.at)
+            elif passed and (watermark is None or watermark < passed[-1][0]):
+                due.append(passed[-1][1])
         return own_fault, due
 
     def _ticks_that_count(self, flow: FlowFacts, after: dt.datetime) -> list[dt.datetime]:
@@ -341,6 +347,9 @@ class Oracle:
             if flow.policy.calendar is not None:
                 due = [close + flow.policy.calendar.after_close for _, close in sessions(flow.policy.calendar.exchange)]
                 moments.extend(at for at in due if at <= self.now)
+            if flow.policy.update_dates is not None:
+                due = [at for _, at in updates(flow.policy.update_dates, self.now.date())]
+                moments.extend(at for at in due if at <= self.now)
         except CannotTell:
             pass
         return any(moment > than for moment in moments)
@@ -410,6 +419,31 @@ def _ticks_at(clock: Clock, minute: dt.datetime) -> bool:
     if on == "1-5" and local.isoweekday() > 5:
         return False
     return local.minute == int(at_minute) and (at_hour == "*" or local.hour == int(at_hour))
+
+
+def updates(dates: UpdateDates, today: dt.date) -> list[tuple[dt.date, dt.datetime]]:
+    """Return the dates that are expected from two years ago on, with the moments at which they are due."""
+    found = {date for date in (today - DAY * n for n in range(-120, 800)) if is_expected(dates, date)}
+    if dates.business_days:
+        found = {date - DAY * (0, 0, 0, 0, 0, 1, 2)[date.weekday()] for date in found}
+    zone = ZoneInfo(dates.timezone)
+    over = ((date, date + DAY + DAY * dates.grace_days) for date in sorted(found))
+    return [(date, dt.datetime(at.year, at.month, at.day, tzinfo=zone).astimezone(dt.UTC)) for date, at in over]
+
+
+def is_expected(dates: UpdateDates, date: dt.date) -> bool:
+    """Say whether a source has data of a date, before weekends are looked at."""
+    tomorrow = date + DAY
+    match dates.frequency:
+        case "daily":
+            return True
+        case "weekly":
+            return date.weekday() == dates.day
+        case "monthly":
+            return date.day == dates.day or (tomorrow.day == 1 and (dates.day is None or date.day < dates.day))
+        case "quarterly":
+            return tomorrow.day == 1 and tomorrow.month in (1, 4, 7, 10)
+    return False
 
 
 def sessions(exchange: str) -> list[tuple[dt.date, dt.datetime]]:

@@ -20,12 +20,14 @@ from instances.world.facts import (
     Edge,
     FlowFacts,
     FlowId,
+    Frequency,
     Policy,
     Provenance,
     Request,
     RunFact,
     RunId,
     RunState,
+    UpdateDates,
 )
 from instances.world.fingerprint import Pin, fingerprint
 from tests.instances.oracle import Oracle, Signature, signature_of
@@ -41,6 +43,15 @@ CLOCKS = (
     Clock(interval=DAY),
 )
 CALENDARS = (Calendar("XNYS"), Calendar("XNYS", hours(2)), Calendar("XLON", minutes(30)))
+UPDATES = (
+    UpdateDates(Frequency.DAILY),
+    UpdateDates(Frequency.DAILY, grace_days=1, business_days=True, timezone="America/New_York"),
+    UpdateDates(Frequency.WEEKLY, day=1, business_days=True),
+    UpdateDates(Frequency.MONTHLY, grace_days=10),
+    UpdateDates(Frequency.MONTHLY, day=10, timezone="Asia/Tokyo"),
+    UpdateDates(Frequency.QUARTERLY, business_days=True),
+    UpdateDates(Frequency.IRREGULAR),
+)
 NO_CLOCK, NO_CALENDAR = Clock(cron="61 * * * *"), Calendar("NOWHERE")
 AGES = (DAY, days(2), days(7))
 LIVE_STATES = (RunState.SCHEDULED, RunState.PENDING, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
@@ -138,6 +149,7 @@ class WorldMaker:
             clock_since=self.now - minutes(self.random.choice((5, 30, 90, 1500))) if self._one_in(2) else None,
             grace=self.random.choice((HOUR, HOUR, minutes(0))),
             calendar=self.random.choice(CALENDARS) if self._one_in(5) else None,
+            update_dates=self.random.choice(UPDATES) if self._one_in(5) else None,
         )
 
     def _facts(self, place: int, draft: _Draft) -> FlowFacts:
@@ -196,7 +208,7 @@ class WorldMaker:
         pins = [Pin(at, "", FlowKind.REFRESH, role, version, run, by) for at, role, version, by in pinned]
         printed = fingerprint(config_hash, pins)
         self.case.signatures[printed] = signature_of(config_hash, pinned)
-        dated = draft.policy.calendar is not None or self._one_in(3)
+        dated = bool(draft.policy.expected) or self._one_in(3)
         outcome: dict[str, Any] = {"version": "3", "watermark": self.now.date() if dated else None}
         if not completed:
             outcome = {"recorded": False}
@@ -374,6 +386,7 @@ def old_data(maker: WorldMaker, draft: _Draft) -> None:
         draft.policy,
         max_age=maker.random.choice((None, *AGES)),
         calendar=maker.random.choice((None, *CALENDARS)),
+        update_dates=maker.random.choice((None, None, *UPDATES)),
     )
     name = maker.random.choice((SKIPPED, "Completed"))
     found_new = maker.random.random() < 0.3

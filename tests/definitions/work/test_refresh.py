@@ -1,6 +1,5 @@
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from threading import Barrier
 
@@ -51,7 +50,7 @@ def test_a_signal_out_of_bounds_commits_nothing(store: DeltaStore) -> None:
     inputs = [Input("prices", "input", prices(0.5, 2.0))]
 
     with pytest.raises(SignalValuesError, match="1 of 2 rows are above the maximum 1"):
-        refresh(pipeline, store, inputs=inputs, check=partial(check_signal, max=1))
+        refresh(pipeline, store, inputs=inputs, check=lambda rows, kept: check_signal(rows, max=1))
 
     assert store.head() is None
 

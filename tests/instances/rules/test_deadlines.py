@@ -101,11 +101,11 @@ def test_the_next_deadline_names_a_session_whose_data_is_not_there_yet() -> None
     now = utc("2025-09-25 12:00")
     policy = Policy(follow_inputs=False, calendar=Calendar("XNYS", hours(30)))
     facts = flow("prices", completed(NOW - now, watermark="2025-09-24"), policy=policy)
-    assert ahead(facts, now) == Deadline(utc("2025-09-27 02:00"), "the 2025-09-25 session")
+    assert ahead(facts, now) == Deadline(utc("2025-09-27 02:00"), "the XNYS session of 2025-09-25")
     behind = flow("prices", completed(NOW - now, watermark="2025-09-23"), policy=policy)
-    assert ahead(behind, now) == Deadline(utc("2025-09-26 02:00"), "the 2025-09-24 session")
+    assert ahead(behind, now) == Deadline(utc("2025-09-26 02:00"), "the XNYS session of 2025-09-24")
     over_the_weekend = flow("prices", completed(NOW - now, watermark="2025-09-26"), policy=policy)
-    assert ahead(over_the_weekend, now) == Deadline(utc("2025-10-01 02:00"), "the 2025-09-29 session")
+    assert ahead(over_the_weekend, now) == Deadline(utc("2025-10-01 02:00"), "the XNYS session of 2025-09-29")
 
 
 def test_of_several_rules_the_first_that_is_not_met_any_more_counts() -> None:
@@ -121,7 +121,7 @@ def test_what_is_stale_already_has_no_deadline_unless_its_source_may_be_asked_ag
     assert ahead(stale) is None
     delayed = source(policy, completed(hours(21), watermark="2026-03-09", found_new=False))
     assert judge(delayed, world(delayed), NOW).status is FlowStatus.STALE_SOURCE_DELAYED
-    assert ahead(delayed) == Deadline(utc("2026-03-11 20:00"), "the 2026-03-11 session")
+    assert ahead(delayed) == Deadline(utc("2026-03-11 20:00"), "the XNYS session of 2026-03-11")
 
 
 @pytest.mark.parametrize("run", [failed(minutes(10)), live(), live(RunState.SCHEDULED)])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from definitions.contract import FlowKind
-from instances.specification.fields import FlowSettings, SignalSpec, UpstreamRef
+from instances.specification.fields import FlowSettings, SignalSpec, UpdateFrequency, UpstreamRef
 from instances.specification.schedules import RetryPolicy, Schedule
 from instances.specification.specs import spec_adapter
 from instances.specification.values import Duration
@@ -140,6 +140,22 @@ def test_an_interval_may_be_kept_within_hours_of_the_day() -> None:
         ({"end_time": "4 pm"}, "'4 pm' is no time of the day: write it as '16:00'"),
     ):
         assert told in problem(Schedule, **{**hours, **change})
+
+
+def test_a_frequency_of_updates_that_cannot_be_meant_says_why() -> None:
+    for fields, told in (
+        ({"frequency": "yearly"}, "Input should be 'daily', 'weekly', 'monthly', 'quarterly' or 'irregular'"),
+        ({"frequency": "weekly"}, "day_of_week, like friday, is what a weekly source needs, and no other takes"),
+        ({"frequency": "daily", "day_of_week": "friday"}, "day_of_week, like friday, is what a weekly source needs"),
+        (
+            {"frequency": "quarterly", "day_of_month": 5},
+            "day_of_month is of a monthly source; a quarterly one takes",
+        ),
+        ({"frequency": "irregular", "grace_period_days": 5}, "an irregular source has no dates: leave"),
+        ({"frequency": "daily", "timezone": "London"}, "unknown timezone 'London': use an IANA name"),
+        ({"frequency": "weekly", "day_of_week": 5}, "Input should be 'monday', 'tuesday'"),
+    ):
+        assert told in problem(UpdateFrequency, **fields)
 
 
 def test_a_cron_expression_has_no_seconds() -> None:

@@ -216,7 +216,8 @@ def test_an_interval_within_hours_ticks_as_prefects_schedules_do(
         found = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(n=30, start=moment))
         assert theirs.isdisjoint(found)
         theirs.update(found)
-    tick, ours = moment - dt.timedelta(microseconds=1), []
+    ours: list[dt.datetime] = []
+    tick = moment - dt.timedelta(microseconds=1)
     while len(ours) < 30 and (following := next_tick(clock, tick)) is not None:
         ours.append(following)
         tick = following

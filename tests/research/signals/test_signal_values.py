@@ -4,7 +4,7 @@ import math
 import polars as pl
 import pytest
 
-from research.signals.signal_values import SignalValuesError, check_signal
+from research.signals.signal_values import SignalValuesError, check_date_frequency, check_signal
 
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(n) for n in range(6)]
 
@@ -66,3 +66,24 @@ def test_a_missing_column_is_named() -> None:
 def test_a_column_of_text_is_refused() -> None:
     with pytest.raises(SignalValuesError, match="the signal's column 'entity' holds String, not numbers"):
         check_signal(signal([1.0]), value_column="entity", index_columns=["date"])
+
+
+def test_no_two_dates_of_an_entity_lie_in_one_period() -> None:
+    fridays = [dt.date(2024, 1, 5), dt.date(2024, 1, 12), dt.date(2024, 1, 19)]
+    rows = pl.DataFrame({"date": fridays, "entity": ["A"] * 3})
+    check_date_frequency(rows, "weekly")
+    check_date_frequency(pl.concat([rows, rows.with_columns(entity=pl.lit("B"))]), "weekly")
+    check_date_frequency(rows.head(1), "monthly")
+    told = (
+        r"^the signal is not monthly: 3 rows share their month with another date of the same entity, first "
+        r"\(2024-01-05, A\); \(2024-01-12, A\); \(2024-01-19, A\): keep one date of each month, or correct"
+    )
+    with pytest.raises(SignalValuesError, match=told):
+        check_date_frequency(rows, "monthly")
+
+
+def test_rows_that_are_there_count_and_those_that_come_again_count_once() -> None:
+    there = pl.DataFrame({"date": [dt.date(2024, 1, 5)], "entity": ["A"], "value": [1.0]})
+    check_date_frequency(there.with_columns(value=pl.lit(2.0)), "weekly", known=there)
+    with pytest.raises(SignalValuesError, match="2 rows share their week"):
+        check_date_frequency(there.with_columns(date=pl.lit(dt.date(2024, 1, 4))), "weekly", known=there)
