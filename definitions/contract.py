@@ -6,6 +6,7 @@ A definition is code plus a parameters schema, under a name and a version. An in
 import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from definitions.work.flow_spec import FlowSpec
+
+
+_BROUGHT = re.compile("[a-z][a-z0-9_]{0,39}")
+
 
 class Kind(StrEnum):
     """The kinds of definitions that instances refer to."""
@@ -38,7 +44,11 @@ class Kind(StrEnum):
 
 
 class FlowKind(StrEnum):
-    """The flows that an instance can have; each is one Prefect deployment."""
+    """The flows that an instance can have; each is one Prefect deployment.
+
+    The members are those of the types of instances. A definition may bring others: `FlowKind("report")` is one, always
+    the same, and no member.
+    """
 
     REFRESH = "refresh"
     PREVIEW = "preview"
@@ -47,6 +57,20 @@ class FlowKind(StrEnum):
     MONITOR = "monitor"
     OPTIMIZE = "optimize"
     BACKTEST = "backtest"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FlowKind | None":
+        if not isinstance(value, str) or not _BROUGHT.fullmatch(value):
+            return None
+        kind = str.__new__(cls, value)
+        kind._name_, kind._value_ = value.upper(), value
+        known: dict[str, FlowKind] = cls._value2member_map_  # type: ignore[assignment]
+        return known.setdefault(value, kind)
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is a flow of a type of instances, and none that a definition brings."""
+        return self.name in type(self).__members__
 
 
 @dataclass(frozen=True)
@@ -264,6 +288,7 @@ class Definition:
     `columns(parameters)`, of a pipeline, are those of its rows, or None where that is seen when it has read them;
     `unfit(parameters, columns)`, of a store or an accessor, says why rows with these columns are not for it, with the
     remedy, or returns None.
+    `flow_specs` are flows of its own, beside `flows`, which each of its instances has too.
     `packages` are those that what it makes needs wherever it is loaded again, beside scikit-learn and NumPy.
     `status_aggregation_contract` says how the status of an instance follows from those of its flows:
     `{"aggregation_method": "min_severity", "status_priority": [...]}`. Raises `InvalidContract` for a wrong one.
@@ -281,6 +306,7 @@ class Definition:
     uses: Callable[[Any], tuple[str, ...]] = field(default=lambda parameters: ())
     columns: Callable[[Any], tuple[str, ...] | None] = field(default=lambda parameters: None)
     unfit: Callable[[Any, Collection[str]], str | None] = field(default=lambda parameters, columns: None)
+    flow_specs: tuple["FlowSpec", ...] = ()
     packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -295,6 +321,15 @@ class Definition:
         return aggregation_of(self.status_aggregation_contract, self.ref)
 
     @property
+    def flow_kinds(self) -> tuple[FlowKind, ...]:
+        """All flows that an instance of it has: those of the type that it calls for, then those that it brings."""
+        return (*self.flows, *(each.flow_kind for each in self.flow_specs))
+
+    def flow_spec(self, kind: FlowKind) -> "FlowSpec | None":
+        """Return the flow of that kind that it brings; None where it brings none."""
+        return next((each for each in self.flow_specs if each.kind == kind), None)
+
+    @property
     def requirements(self) -> tuple[str, ...]:
         """Its packages at the versions that are installed here, as pip takes them."""
         return tuple(f"{name}=={version(name)}" for name in self.packages)
@@ -306,12 +341,14 @@ class Definition:
     @cached_property
     def content_hash(self) -> str:
         """Hash of all that a change of version must announce: schema, flows, roles, aggregation."""
-        content = {
+        content: dict[str, Any] = {
             "schema": self.schema,
             "flows": list(self.flows),
             "roles": [[r.name, r.required, r.many] for r in self.roles],
             "aggregation": [self.aggregation.aggregation_method, list(self.aggregation.status_priority)],
         }
+        if self.flow_specs:
+            content["flow_specs"] = [[each.kind, each.parameters.model_json_schema()] for each in self.flow_specs]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def parse(self, config: Mapping[str, Any]) -> BaseModel:

@@ -14,6 +14,10 @@ class DefinitionError(Exception):
     """Base of every error that a definition or its plugin raises on bad input."""
 
 
+class InvalidFlowSpec(DefinitionError):
+    """A flow of a package's own that can't be one."""
+
+
 class UnknownDefinition(DefinitionError):
     """No installed package brings a definition of that kind and name."""
 
@@ -64,24 +68,26 @@ class InvalidConfig(DefinitionError):
     Bad values are shown, but not those of a model with `hide_input_in_errors`, which may hold secrets.
     """
 
-    def __init__(self, ref: str, parameters: "type[BaseModel]", problems: Iterable[str]) -> None:
+    def __init__(
+        self, ref: str, parameters: "type[BaseModel]", problems: Iterable[str], *, what: str = "config"
+    ) -> None:
         fields = ", ".join(parameters.model_fields) or "none"
         told = "; ".join(problems)
         # A problem of several lines shows the value and its place itself.
         tail = "" if "\n" in told else f"{'' if told.endswith('?') else '.'} Its parameters are: {fields}."
-        super().__init__(f"the config does not fit {ref}: {told}{tail}")
+        super().__init__(f"the {what} {'do' if what.endswith('s') else 'does'} not fit {ref}: {told}{tail}")
 
 
-def config_problems(parameters: "type[BaseModel]", error: "ValidationError") -> list[str]:
+def config_problems(parameters: "type[BaseModel]", error: "ValidationError", *, what: str = "config") -> list[str]:
     """Return a sentence for each problem of a config, without values where they may be secret."""
     hidden = parameters.model_config.get("hide_input_in_errors", False)
-    return [_problem(item, parameters, hidden=hidden) for item in error.errors(include_url=False)]
+    return [_problem(item, parameters, what, hidden=hidden) for item in error.errors(include_url=False)]
 
 
-def _problem(item: "ErrorDetails", parameters: "type[BaseModel]", *, hidden: bool) -> str:
+def _problem(item: "ErrorDetails", parameters: "type[BaseModel]", what: str, *, hidden: bool) -> str:
     from definitions.known_words import model_at, unknown_word  # with pydantic, which most commands do without
 
-    place = ".".join(str(part) for part in ("config", *item["loc"]))
+    place = ".".join(str(part) for part in (what, *item["loc"]))
     if item["type"] == "extra_forbidden" and (model := model_at(parameters, item["loc"][:-1])) is not None:
         return f"{place}: {unknown_word(item['loc'][-1], model.model_fields)}"
     message = item["msg"].removeprefix("Value error, ")

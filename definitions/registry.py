@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from definitions.contract import Definition, Kind
+from definitions.contract import Definition, FlowKind, Kind
 from definitions.errors import BrokenPackage, DefinitionConflict, DefinitionError, UnknownDefinition, UnknownVersion
 
 GROUP = "optaic.definitions"
@@ -42,6 +42,11 @@ class Registry:
         """Return all definitions in all their versions, sorted by kind, name and version."""
         found = (definition for versions in self._by_name.values() for definition in versions.values())
         return tuple(sorted(found, key=lambda one: (one.kind, one.name, one.version)))
+
+    @property
+    def brought_flows(self) -> tuple[FlowKind, ...]:
+        """The kinds of flows that some definition brings of its own, sorted."""
+        return tuple(sorted({each.flow_kind for definition in self.all() for each in definition.flow_specs}))
 
     def newest(self, kind: Kind) -> tuple[Definition, ...]:
         """Return the newest version of each definition of that kind, sorted by name."""

@@ -11,6 +11,7 @@ from instances.errors import OptaicError
 from instances.world.facts import RunId, RunState
 
 if TYPE_CHECKING:
+    from definitions.work.flow_spec import FlowSpec
     from flows.integrations.services import Services
     from flows.planning.changeset import Changeset
     from flows.planning.scope import Scope
@@ -227,7 +228,7 @@ async def run(services: "Services", flow: "FlowRecord", parameters: Mapping[str,
     """
     if flow.deployment_id is None:
         raise NoDeployment(flow.instance, flow.kind)
-    check_parameters(flow, parameters)
+    check_parameters(flow, parameters, await asyncio.to_thread(_brought, services, flow))
     from flows.integrations.prefect_api import NotInPrefect
 
     try:
@@ -244,14 +245,32 @@ async def run(services: "Services", flow: "FlowRecord", parameters: Mapping[str,
             await asyncio.sleep(POLL)
 
 
-def check_parameters(flow: "FlowRecord", parameters: Collection[str]) -> None:
-    """Raise `UnknownParameter` for one that runs of the flow don't take: Prefect would start it, and it would crash."""
+def _brought(services: "Services", flow: "FlowRecord") -> "FlowSpec | None":
+    """Return what the definition of an instance says of a flow that it brings; None of a flow of ours."""
+    if flow.kind.built_in:
+        return None
+    from instances.specification.plugins import own_definition
+
+    applied = services.repository.applied([flow.instance])[flow.instance]
+    return own_definition(applied, services.registry).definition.flow_spec(flow.kind)
+
+
+def check_parameters(flow: "FlowRecord", parameters: Mapping[str, object], brought: "FlowSpec | None" = None) -> None:
+    """Raise `UnknownParameter` for one that runs of the flow don't take: Prefect would start it, and it would crash.
+
+    Raises `DefinitionError` for a value that a flow which a definition has `brought` does not take.
+    """
     from flows.planning.deployment_spec import flow_schema
 
-    known = flow_schema(flow.kind)["properties"].keys() - {"instance"}
+    known = flow_schema(flow.kind)["properties"].keys() - {"instance", "flow"}
+    if flow.kind.built_in:
+        known = known - {"parameters"}
     for name in parameters:
         if name not in known:
             raise UnknownParameter(flow.instance, flow.kind, name, known)
+    given = parameters.get("parameters")
+    if brought is not None and isinstance(given, Mapping):
+        brought.parse(given)
 
 
 async def _look(services: "Services", run_id: UUID) -> RunSnapshot:

@@ -1,4 +1,4 @@
-"""A pipeline `random-walk` and an operator `MEDIAN`: what a package brings to configure instances with."""
+"""What a package brings: a pipeline `random-walk` with a flow `report` of its own, and an operator `MEDIAN`."""
 
 import datetime as dt
 
@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from definitions.contract import Definition, ExtractRequest, FlowKind, Kind, Resources
 from definitions.errors import SourceError
+from definitions.markdown_table import frame_table
 from definitions.operators.operator_definitions import operator_definition
+from definitions.work.flow_spec import FlowRequest, FlowSpec
+from definitions.work.outcome import Outcome
 from research.expressions.operators import Axis, Form, Operator, Series, Window
 
 
@@ -53,6 +56,29 @@ class RandomWalkPipeline:
         return rows if request.since is None else rows.filter(pl.col("date") > request.since.date)
 
 
+class ReportParameters(BaseModel):
+    """What a run of `report` may be given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    days: int = Field(default=20, ge=2, description="How many of the last days it looks at.")
+
+
+def report(request: FlowRequest) -> Outcome:
+    """Say how much the walks have moved: the standard deviation of their last daily returns, per year of 252 days."""
+    assert request.own is not None  # it is refreshed before
+    days = request.parameters.days
+    returns = request.own.frame.sort("date").with_columns(pl.col("close").pct_change().over("entity").alias("return"))
+    last = returns.group_by("entity", maintain_order=True).tail(days)
+    moved = last.group_by("entity").agg((pl.col("return").std() * 252**0.5).alias("volatility")).sort("entity")
+    return Outcome(
+        version=None,
+        metrics={f"volatility_{entity}": volatility for entity, volatility in moved.iter_rows()},
+        message=f"{moved.height} walks over {days} days",
+        summary="\n".join(frame_table(moved)),
+    )
+
+
 def _pipeline(parameters: RandomWalkParameters, resources: Resources) -> RandomWalkPipeline:
     return RandomWalkPipeline(parameters)
 
@@ -65,6 +91,7 @@ RANDOM_WALK = Definition(
     parameters=RandomWalkParameters,
     factory=_pipeline,
     flows=(FlowKind.REFRESH,),
+    flow_specs=(FlowSpec("report", report, "How much the walks have moved.", ReportParameters),),
 )
 
 MEDIAN = Operator(

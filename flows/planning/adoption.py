@@ -74,7 +74,8 @@ async def _adopt_deployments(
     there = blocks.names | on_record.keys()
     recorded = {flow.deployment_id for flow in services.repository.flows()}
     wanted = names or there
-    found = await deployments_named(services.prefect, [f"{kind}/{name}" for name in wanted for kind in FlowKind])
+    kinds = (*FlowKind, *services.registry.brought_flows)
+    found = await deployments_named(services.prefect, [f"{kind}/{name}" for name in wanted for kind in kinds])
     unknown = set(names) - there - {deployment.name for deployment in found.values()}
     if unknown:
         raise UnknownInstance(min(unknown), sorted(there))

@@ -10,6 +10,7 @@ from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
 from definitions.contract import FlowKind
+from definitions.work.flow_spec import FlowSpec
 from flows.integrations.prefect_api import Json, PrefectApi
 from flows.reading.deployment_reader import (
     DeploymentSnapshot,
@@ -20,6 +21,7 @@ from flows.reading.deployment_reader import (
 )
 from instances.plans.plan import Fields
 from instances.rules.freshness_policy import clock_of
+from instances.specification.resolution import ResolvedFlow
 from instances.specification.schedules import Schedule
 from instances.specification.specs import RunnableSpec
 from instances.world.clock import ORIGIN, crons
@@ -67,10 +69,11 @@ class Storage:
         )
 
     def entrypoint(self, kind: FlowKind) -> str:
-        module = flow_function(kind).fn.__module__.rpartition(".")[2]
+        function = flow_function(kind).fn
+        module = function.__module__.rpartition(".")[2]
         if self.by_module:
-            return f"{self.folder}.{module}.{kind.value}"
-        file = f"{module}.py:{kind.value}"
+            return f"{self.folder}.{module}.{function.__name__}"
+        file = f"{module}.py:{function.__name__}"
         return f"{self.folder}/{file}" if self.folder else file
 
 
@@ -85,6 +88,7 @@ class DesiredDeployment:
     description: str
     tags: tuple[str, ...]
     parameters: Mapping[str, Any]
+    parameter_schema: Mapping[str, Any]
     schedules: Mapping[str, Fields]
     concurrency: int
     storage: Storage
@@ -101,7 +105,7 @@ class DesiredDeployment:
             "description": self.description,
             "tags": sorted(self.tags),
             "parameters": dict(self.parameters),
-            "parameter_schema": content_hash(flow_schema(FlowKind(self.flow_name))),
+            "parameter_schema": content_hash(self.parameter_schema),
             "enforce_parameter_schema": True,
             "schedules": {slug: {**schedule, **schedule_settings()} for slug, schedule in self.schedules.items()},
             "concurrency_limit": self.concurrency,
@@ -114,10 +118,16 @@ class DesiredDeployment:
         }
 
 
-def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, owner_tag: str) -> DesiredDeployment:
+def desired_deployment(flow: ResolvedFlow, spec: RunnableSpec, storage: Storage, owner_tag: str) -> DesiredDeployment:
     """Return the deployment that a flow must have: run where bootstrap runs, unless its spec says otherwise."""
+    kind, brought = flow.kind, flow.brought
     reads = ", ".join(dict.fromkeys(ref.instance for ref in spec.references()))
-    about = [spec.description, f"Reads: {reads}." if reads else "", where_its_status_is(spec.name, kind)]
+    about = [
+        brought.summary if brought else "",
+        spec.description,
+        f"Reads: {reads}." if reads else "",
+        where_its_status_is(spec.name, kind),
+    ]
     return DesiredDeployment(
         flow_name=kind.value,
         name=spec.name,
@@ -125,7 +135,8 @@ def desired_deployment(kind: FlowKind, spec: RunnableSpec, storage: Storage, own
         entrypoint=storage.entrypoint(kind),
         description="\n\n".join(text for text in about if text),
         tags=("optaic", spec.project, spec.type),
-        parameters={"instance": spec.name},
+        parameters={"instance": spec.name} | ({"flow": kind.value} if brought else {}),
+        parameter_schema=flow_schema(kind, brought),
         schedules=_desired_schedules(f"{spec.name}-{kind.value}", spec.flow_settings(kind).schedule),
         concurrency=spec.concurrency,
         storage=storage.overridden(spec),
@@ -187,12 +198,24 @@ def flow_function(kind: FlowKind) -> Flow[..., Any]:
             from flows.portfolio import backtest
 
             return backtest
+        case _:
+            from flows.packaged import packaged
+
+            return packaged
 
 
 @cache
-def flow_schema(kind: FlowKind) -> dict[str, Any]:
-    """Return the parameters' OpenAPI schema of the flow of that kind, for the form in the Prefect UI."""
-    return parameter_schema(flow_function(kind)).model_dump_for_openapi()
+def flow_schema(kind: FlowKind, brought: FlowSpec | None = None) -> dict[str, Any]:
+    """Return the parameters' OpenAPI schema of the flow of that kind, for the form in the Prefect UI.
+
+    Of a flow that a definition has `brought` it has the parameters that this one takes.
+    """
+    schema = parameter_schema(flow_function(kind)).model_dump_for_openapi()
+    if brought is not None:
+        own = brought.parameters.model_json_schema(ref_template="#/definitions/{model}")
+        schema["definitions"] = {**schema.get("definitions", {}), **own.pop("$defs", {})}
+        schema["properties"] = {**schema["properties"], "parameters": {**own, "title": "parameters", "position": 4}}
+    return schema
 
 
 def successor_fields(fields: Fields, former: str, name: str) -> Fields:
@@ -266,7 +289,7 @@ def _content(desired: DesiredDeployment) -> dict[str, Any]:
         "description": desired.description,
         "tags": list(desired.tags),
         "parameters": dict(desired.parameters),
-        "parameter_openapi_schema": flow_schema(FlowKind(desired.flow_name)),
+        "parameter_openapi_schema": dict(desired.parameter_schema),
         "enforce_parameter_schema": True,
         "concurrency_limit": desired.concurrency,
         "concurrency_options": {"collision_strategy": COLLISION},

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import polars as pl
 
-from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Store, StoreVersion
+from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Resources, Store, StoreVersion
 from flows.integrations.services import Services
 from instances.errors import OptaicError
 from instances.specification.applied import AppliedInstance, FlowRecord
@@ -105,8 +105,13 @@ class Context:
         return optimizer
 
     @property
+    def resources(self) -> Resources:
+        """What a plugin needs of the platform."""
+        return replace(self.services.resources, instance=self.applied.kept_as)
+
+    @property
     def _plugin(self) -> Any:
-        return self.configured.plugin(replace(self.services.resources, instance=self.applied.kept_as))
+        return self.configured.plugin(self.resources)
 
     @property
     def store(self) -> Store:

@@ -3,9 +3,9 @@
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Flow, State, flow, get_run_logger, task
@@ -69,15 +69,20 @@ class NotThroughDeployment(OptaicError):
 
 @dataclass(frozen=True)
 class Options:
-    """A run's own parameters; `on_stale` None means the instance's setting."""
+    """A run's own parameters; `on_stale` None means the instance's setting.
+
+    `parameters` are those that a flow of a package's own takes beside.
+    """
 
     on_stale: OnStale | None = None
     force: bool = False
     everything: bool = False
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
     def as_parameters(self) -> dict[str, object]:
         """Return what a later run must be given to do the same."""
         given: dict[str, object] = {"on_stale": self.on_stale, "everything": self.everything}
+        given["parameters"] = dict(self.parameters)
         return {name: value for name, value in given.items() if value}
 
 

@@ -6,7 +6,8 @@ from prefect.runtime import flow_run
 def run_name() -> str:
     """Return the name of the current run: its flow, and when it was due."""
     parameters, due = flow_run.parameters, flow_run.scheduled_start_time
-    return f"{parameters['instance']}.{flow_run.flow_name} {due:%Y-%m-%d %H:%M:%S}"
+    kind = parameters.get("flow") or flow_run.flow_name  # what a package brings is run by one function
+    return f"{parameters['instance']}.{kind} {due:%Y-%m-%d %H:%M:%S}"
 
 
 def housekeeping_name() -> str:

@@ -202,29 +202,6 @@ class DefinedFields(BaseModel):
     )
 
 
-class RunnableFields(BaseModel):
-    """What every instance with flows has."""
-
-    upstream_refs: tuple[UpstreamRef, ...] = Field(
-        default=(),
-        description=(
-            "The instances that this one reads: a list of {instance, flow, role, required, max_age}. "
-            "Without max_age an upstream must be READY; with it a version of at most that age is enough."
-        ),
-        examples=[[{"instance": "prices", "role": "input"}]],
-    )
-    work_pool: PrefectName | None = Field(
-        default=None, description="The work pool that its runs go to; bootstrap's own when left out."
-    )
-    work_queue: PrefectName | None = Field(
-        default=None, description="The queue of the work pool; bootstrap's own when left out."
-    )
-    job_variables: Config = Field(
-        default_factory=dict, description="Job variables of its runs, on top of bootstrap's own."
-    )
-    concurrency: int = Field(default=1, ge=1, description="How many runs of a flow may be under way at once.")
-
-
 class FlowFields(BaseModel):
     """How one flow is kept fresh."""
 
@@ -252,6 +229,33 @@ class FlowFields(BaseModel):
 
 class FlowSettings(Spec, FlowFields):
     """How one flow is kept fresh, as its row in Postgres holds it."""
+
+
+class RunnableFields(BaseModel):
+    """What every instance with flows has."""
+
+    upstream_refs: tuple[UpstreamRef, ...] = Field(
+        default=(),
+        description=(
+            "The instances that this one reads: a list of {instance, flow, role, required, max_age}. "
+            "Without max_age an upstream must be READY; with it a version of at most that age is enough."
+        ),
+        examples=[[{"instance": "prices", "role": "input"}]],
+    )
+    work_pool: PrefectName | None = Field(
+        default=None, description="The work pool that its runs go to; bootstrap's own when left out."
+    )
+    work_queue: PrefectName | None = Field(
+        default=None, description="The queue of the work pool; bootstrap's own when left out."
+    )
+    job_variables: Config = Field(
+        default_factory=dict, description="Job variables of its runs, on top of bootstrap's own."
+    )
+    concurrency: int = Field(default=1, ge=1, description="How many runs of a flow may be under way at once.")
+    definition_flows: dict[str, FlowSettings] = Field(
+        default_factory=dict,
+        description="How flows that the definition brings beside those of the type are kept fresh, by their names.",
+    )
 
 
 class SignalFields(BaseModel):

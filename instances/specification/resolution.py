@@ -12,6 +12,8 @@ from typing import Any
 
 from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
+from definitions.known_words import unknown_word
+from definitions.work.flow_spec import OWN, FlowSpec
 from instances.errors import InvalidSpec, Problem
 from instances.specification.fields import UpstreamRef
 from instances.specification.plugins import ConfiguredDefinition, Definitions, configured
@@ -35,12 +37,16 @@ class ResolvedEdge:
 
 @dataclass(frozen=True)
 class ResolvedFlow:
-    """A flow that must exist; `config_hash` changes when what its runs compute from changes."""
+    """A flow that must exist; `config_hash` changes when what its runs compute from changes.
+
+    `brought` is what its definition says of it where it is a flow of a package's own.
+    """
 
     instance: str
     kind: FlowKind
     config_hash: str
     edges: tuple[ResolvedEdge, ...]
+    brought: FlowSpec | None = None
 
     @property
     def key(self) -> FlowKey:
@@ -167,9 +173,15 @@ class _Descriptions:
         return found.definition if found is not None else None
 
     def flow_kinds(self, spec: AnySpec) -> tuple[FlowKind, ...]:
-        """Return the flows that an instance has: those of its type that its definition calls for."""
+        """Return the flows of an instance: those of its type that its definition calls for, then those it brings."""
         definition = self.defining(spec)
-        return tuple(k for k in type_of(spec).flows if definition is None or k in definition.flows)
+        own = tuple(k for k in type_of(spec).flows if definition is None or k in definition.flows)
+        return (*own, *(each.flow_kind for each in self.flow_specs(spec)))
+
+    def flow_specs(self, spec: AnySpec) -> tuple[FlowSpec, ...]:
+        """Return the flows that the definition of an instance brings beside those of its type."""
+        definition = self.defining(spec) if isinstance(spec, RunnableSpec) else None
+        return definition.flow_specs if definition is not None else ()
 
     def roles(self, spec: AnySpec) -> tuple[Role, ...] | None:
         """Return the roles that its upstreams can play; None when that is not known."""
@@ -195,6 +207,8 @@ class _Descriptions:
             max_age = getattr(spec, own.max_age_field) if own.max_age_field else None
             ref = UpstreamRef(instance=spec.name, flow=own.upstream, role=own.role, max_age=max_age)
             yield ResolvedEdge((spec.name, own.upstream), ref)
+        if not kind.built_in and (rows := self.made_by(spec.name)) is not None:
+            yield ResolvedEdge((spec.name, rows), UpstreamRef(instance=spec.name, flow=rows, role=OWN))
 
 
 def _duplicates(specs: Iterable[AnySpec]) -> list[tuple[str, str]]:
@@ -264,9 +278,19 @@ def _upstream_problems(spec: AnySpec, described: _Descriptions) -> Iterator[str]
     who = definition.ref if definition is not None else a(spec.type)
     if roles is not None:
         yield from _role_problems(spec, roles, who)
+    yield from _unknown_flows(spec, described)
     flows = type_of(spec).flows
     if not described.flow_kinds(spec):
         yield f"{spec.name}: {who} calls for no {' or '.join(flows)} flow, which {a(spec.type)} needs"
+
+
+def _unknown_flows(spec: AnySpec, described: _Descriptions) -> Iterator[str]:
+    """Yield what is wrong with settings of flows that no definition brings."""
+    brought = [each.kind for each in described.flow_specs(spec)]
+    assert isinstance(spec, RunnableSpec)
+    for kind in spec.definition_flows.keys() - brought:
+        told = unknown_word(kind, brought) if brought else "its definition brings no flow of its own: leave it out"
+        yield f"{spec.name}: definition_flows.{kind}: {told}"
 
 
 def _reference_problem(ref: UpstreamRef, described: _Descriptions) -> str | None:
@@ -328,7 +352,8 @@ def _flow(spec: AnySpec, kind: FlowKind, edges: tuple[ResolvedEdge, ...], descri
     if shape.by_definition and spec.name in described.found:
         content["definition"] = _content(spec.name, described)
     config_hash = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return ResolvedFlow(spec.name, kind, config_hash, edges)
+    brought = next((each for each in described.flow_specs(spec) if each.flow_kind is kind), None)
+    return ResolvedFlow(spec.name, kind, config_hash, edges, brought)
 
 
 def _neutral_values(

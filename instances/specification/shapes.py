@@ -61,7 +61,15 @@ class FlowShape:
 CHAMPION = OwnEdge(FlowKind.TRAIN, role="champion", max_age_field="champion_max_age")
 PREDICTIONS = OwnEdge(FlowKind.INFER, role="predictions")
 
-SHAPES: Mapping[FlowKind, FlowShape] = MappingProxyType(
+
+class _Shapes(dict[FlowKind, FlowShape]):
+    """Shapes by kind; that of a flow that a definition brings is one for all of them."""
+
+    def __missing__(self, kind: FlowKind) -> FlowShape:
+        return FlowShape(f"{kind.value.title().replace('_', '')}Run", Output.NOTHING)
+
+
+SHAPES: Mapping[FlowKind, FlowShape] = _Shapes(
     {
         FlowKind.REFRESH: FlowShape(
             "RefreshRun",

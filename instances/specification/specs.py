@@ -75,15 +75,19 @@ class RunnableSpec(RunnableFields, InstanceSpec):
         )
         return (*own, *(("upstream_refs", ref) for ref in self.upstream_refs))
 
-    @abstractmethod
     def flow_settings(self, kind: FlowKind) -> FlowSettings:
         """Return the settings of one of its flows."""
+        return self._own_settings(kind) if kind.built_in else self.definition_flows.get(kind.value, FlowSettings())
+
+    @abstractmethod
+    def _own_settings(self, kind: FlowKind) -> FlowSettings:
+        """Return the settings of one of the flows of its type."""
 
 
 class OneFlowSpec(FlowFields, RunnableSpec):
     """What every instance with one flow has: the settings of that flow among its own fields."""
 
-    def flow_settings(self, kind: FlowKind) -> FlowSettings:
+    def _own_settings(self, kind: FlowKind) -> FlowSettings:
         return FlowSettings.model_validate({name: getattr(self, name) for name in FlowFields.model_fields})
 
 
@@ -116,7 +120,7 @@ class ModelSpec(ModelFields, RunnableSpec, DefinedSpec):
 
     type: Literal["model"] = "model"
 
-    def flow_settings(self, kind: FlowKind) -> FlowSettings:
+    def _own_settings(self, kind: FlowKind) -> FlowSettings:
         settings: FlowSettings = getattr(self, kind.value)
         return settings
 

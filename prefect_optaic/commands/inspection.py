@@ -120,7 +120,9 @@ def definitions(
     for d in registry.all():
         if kind is None or d.kind == kind:
             first_sentence = d.summary.partition(": ")[0].partition(". ")[0].rstrip(".")
-            contract = _contract_text(d) if d.flows else ""
+            contract = _contract_text(d) if d.flow_kinds else ""
+            if d.flow_specs:
+                first_sentence += f"; brings the flow {', '.join(each.kind for each in d.flow_specs)}"
             parameters = ", ".join(d.parameters.model_fields)
             table.add_row(d.kind, d.name, str(d.version), parameters, first_sentence, contract)
     Console().print(table)

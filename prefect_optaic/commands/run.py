@@ -18,6 +18,22 @@ def _known_on_stale(on_stale: str | None) -> str | None:
     return on_stale
 
 
+def _parsed(given: list[str]) -> dict[str, object]:
+    """Return parameters by their names. Raises `typer.BadParameter` for one that is no NAME=VALUE."""
+    import yaml
+
+    found: dict[str, object] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{shown(each)} must be NAME=VALUE, like window=20.", param_hint="--parameter")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise typer.BadParameter(f"{shown(value)} is no value: quote it.", param_hint="--parameter") from error
+    return found
+
+
 @app.command()
 def run(
     instance: Annotated[str, typer.Argument(help="The instance.")],
@@ -29,6 +45,10 @@ def run(
     everything: Annotated[
         bool, typer.Option("--everything", help="Of refresh: read the source from the beginning.")
     ] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", help="Of a flow that a package brings: NAME=VALUE, the value as in YAML."),
+    ] = None,
 ) -> None:
     """Start a flow through its deployment, and follow it to its end.
 
@@ -39,7 +59,7 @@ def run(
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
 
-    asked = {"force": force, "on_stale": on_stale, "everything": everything}
+    asked = {"force": force, "on_stale": on_stale, "everything": everything, "parameters": _parsed(parameter or [])}
     parameters = {name: value for name, value in asked.items() if value}
 
     async def work() -> int:

@@ -246,6 +246,7 @@ FLOW_FIELDS: dict[str, Any] = {
     "job_variables": {"image": "own:1"},
     "concurrency": 2,
     "renamed_from": "former",
+    "definition_flows": {},
 }
 SIGNAL_FIELDS: dict[str, Any] = {
     "signal_spec": {

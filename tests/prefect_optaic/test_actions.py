@@ -16,10 +16,10 @@ def record(kind: FlowKind) -> FlowRecord:
 
 
 def test_a_parameter_that_a_flow_does_not_take_is_refused() -> None:
-    check_parameters(record(FlowKind.REFRESH), ["everything", "force", "on_stale"])
-    check_parameters(record(FlowKind.TRAIN), ["force", "on_stale"])
+    check_parameters(record(FlowKind.REFRESH), dict.fromkeys(["everything", "force", "on_stale"]))
+    check_parameters(record(FlowKind.TRAIN), dict.fromkeys(["force", "on_stale"]))
     with pytest.raises(UnknownParameter) as caught:
-        check_parameters(record(FlowKind.TRAIN), ["force", "everything"])
+        check_parameters(record(FlowKind.TRAIN), dict.fromkeys(["force", "everything"]))
     assert str(caught.value) == (
         "returns.train takes no parameter 'everything'; it takes: force, on_stale. "
         "Leave 'everything' out; nothing was started."

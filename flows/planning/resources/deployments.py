@@ -166,7 +166,7 @@ async def _found(state: DesiredState, services: Services, flows: Iterable[FlowRe
     for name, deployment in (await deployments_named(services.prefect, called_for - found.ours.keys())).items():
         found.add(name, deployment)
     # An apply that was killed may have left some that no flow on record is paired with.
-    left = {f"{kind}/{name}" for name, kinds in _kinds(state).items() for kind in kinds} - called_for
+    left = {f"{kind}/{name}" for name, kinds in _kinds(state, services).items() for kind in kinds} - called_for
     for name, deployment in (await deployments_named(services.prefect, left - found.ours.keys())).items():
         if deployment.owner_tag == services.owner_tag:
             found.add(name, deployment)
@@ -177,10 +177,11 @@ def _gives_a_schedule(step: Step) -> bool:
     return any(change.field.partition(".")[0] == "schedules" for change in step.changes)
 
 
-def _kinds(state: DesiredState) -> dict[str, tuple[FlowKind, ...]]:
+def _kinds(state: DesiredState, services: Services) -> dict[str, tuple[FlowKind, ...]]:
     """Return the kinds of flows that an instance may have had: those of its type, and any of one that goes."""
-    staying = {instance.spec.name: type_of(instance.spec).flows for instance in state.instances}
-    return {name: tuple(FlowKind) for name in state.deleted} | staying
+    brought = services.registry.brought_flows
+    staying = {instance.spec.name: (*type_of(instance.spec).flows, *brought) for instance in state.instances}
+    return dict.fromkeys(state.deleted, (*FlowKind, *brought)) | staying
 
 
 def _foreign(found: _ExistingDeployments) -> list[Problem]:
@@ -223,7 +224,7 @@ async def _nowhere(wishes: Iterable[DesiredDeployment], services: Services) -> l
 def _desired(state: DesiredState, services: Services) -> list[DesiredDeployment]:
     owner_tag = services.owner_tag
     return [
-        desired_deployment(flow.kind, instance.spec, state.storage, owner_tag)
+        desired_deployment(flow, instance.spec, state.storage, owner_tag)
         for instance in state.instances
         if isinstance(instance.spec, RunnableSpec)
         for flow in instance.flows

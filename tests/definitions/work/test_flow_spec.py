@@ -1,0 +1,46 @@
+"""Flows that a definition brings: what can't be one."""
+
+import pytest
+from pydantic import BaseModel
+
+from definitions.contract import FlowKind
+from definitions.errors import InvalidConfig, InvalidFlowSpec
+from definitions.work.flow_spec import FlowRequest, FlowSpec
+from definitions.work.outcome import Outcome
+
+
+class Needed(BaseModel):
+    window: int
+
+
+def work(request: FlowRequest) -> Outcome:
+    return Outcome(version=None)
+
+
+@pytest.mark.parametrize("kind", ["refresh", "bootstrap", "sweep", "packaged"])
+def test_a_flow_that_there_is_cannot_be_brought(kind: str) -> None:
+    with pytest.raises(InvalidFlowSpec, match=rf"^there is a flow '{kind}' already: choose another kind$"):
+        FlowSpec(kind, work)
+
+
+@pytest.mark.parametrize("kind", ["", "Report", "a-b", "9lives", "x" * 41])
+def test_a_kind_is_a_word(kind: str) -> None:
+    with pytest.raises(InvalidFlowSpec, match=r"^a flow can't be of the kind .*: write a word of lower-case letters"):
+        FlowSpec(kind, work)
+
+
+def test_parameters_have_defaults() -> None:
+    with pytest.raises(InvalidFlowSpec, match=r"^the parameter 'window' of the flow 'report' has no default: "):
+        FlowSpec("report", work, parameters=Needed)
+
+
+def test_parameters_that_there_are_not_are_named() -> None:
+    told = r"^the parameters do not fit the flow report: parameters\.x: is not a field that there is"
+    with pytest.raises(InvalidConfig, match=told):
+        FlowSpec("report", work).parse({"x": 1})
+
+
+def test_a_kind_is_always_the_same() -> None:
+    assert FlowKind("report") is FlowSpec("report", work).flow_kind
+    assert FlowKind("report") not in list(FlowKind)
+    assert (FlowKind("report").built_in, FlowKind.REFRESH.built_in) == (False, True)
