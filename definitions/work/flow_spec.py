@@ -4,22 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from definitions.contract import FlowKind, Input, Resources
 from definitions.errors import InvalidConfig, InvalidFlowSpec, config_problems
 from definitions.known_words import unknown_fields
+from definitions.parameters import NoParameters
 from definitions.work.outcome import Outcome
 from research.errors import shown
 
 OWN = "own"  # the role of the rows that the instance itself has left
 _RESERVED = frozenset({"bootstrap", "sweep", "packaged"})  # flows that Prefect starts of us beside those of instances
-
-
-class NoParameters(BaseModel):
-    """The parameters of a flow that takes none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from definitions.known_words import unknown_word
+from instances.documents.called_definitions import call, is_called
 from instances.documents.guide_words import DERIVED
 from instances.specification.types import PARTS, TYPES
 from research.errors import shown
@@ -220,8 +221,15 @@ def _expression(reading: Translation) -> Any:
 
 
 def _experiment(reading: Translation, prices_behind: PricesBehind | None) -> None:
-    if (expression := _expression(reading)) is not None:
-        config = reading.fields.get("config") or {}
+    expression, config = _expression(reading), reading.fields.get("config") or {}
+    if (called := reading.fields.get("definition")) is not None and is_called(called):
+        reading.fields["definition"] = "expression"
+        if expression is None and isinstance(config, Mapping):
+            try:
+                expression, config = call(called, config), {}
+            except ValueError as error:
+                reading.problem("definition", str(error))
+    if expression is not None:
         if isinstance(config, Mapping) and "expression" in config:
             reading.problem("expression", "stands in the config too: leave one of them out")
         reading.fields["config"] = {**config, "expression": expression}

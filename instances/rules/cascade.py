@@ -6,7 +6,7 @@ completion hook and the sweep make the same one.
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from uuid import UUID
 
@@ -142,6 +142,9 @@ def _wanted(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.date
     match verdict.status:
         case FlowStatus.STALE if _waits_for_a_person(flow, world, now):
             return Hold(flow.flow_id, flow.label, f"it is {verdict.status}: {verdict.reason}")
+        case FlowStatus.STALE if _would_stay_stale(flow, world, report, now):
+            leave = f"it is {verdict.status}: {verdict.reason}; a run would find nothing new before that has run again"
+            return Hold(flow.flow_id, flow.label, leave)
         case FlowStatus.NOT_INITIALIZED | FlowStatus.STALE:
             return _StartReason(f"it is {verdict.status}: {verdict.reason}")
         case FlowStatus.ERROR if flow.decisive is not None and flow.decisive.crashed:
@@ -160,6 +163,20 @@ def _waits_for_a_person(flow: FlowFacts, world: World, now: dt.datetime) -> bool
     assert run is not None  # what is stale has completed
     assert run.provenance is not None
     return all(rule.by_hand for rule in unmet_rules(FreshnessContext(flow, run, run.provenance, now), world))
+
+
+def _would_stay_stale(flow: FlowFacts, world: World, report: FreshnessReport, now: dt.datetime) -> bool:
+    """Say whether a run would be skipped, and leave a stale flow as stale as it is: to start one is to start for ever.
+
+    So it is with a feature that was defined anew and may be read as it was: what there is of it is of before.
+    """
+    run = flow.completed
+    assert run is not None  # what is stale has completed
+    assert run.provenance is not None
+    if not flow.edges or run.provenance.fingerprint != report.fingerprint:
+        return False
+    confirmed = FreshnessContext(flow, replace(run, at=now), run.provenance, now)
+    return any(rule.due is None and not rule.by_hand for rule in unmet_rules(confirmed, world))
 
 
 def _after_crash(

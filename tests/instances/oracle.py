@@ -357,7 +357,7 @@ class Oracle:
     def _is_worth_a_run(self, flow: FlowFacts) -> bool:
         status = self.status(flow.flow_id)
         if status in ("NOT_INITIALIZED", "STALE"):
-            return not self.waits_for_a_promotion(flow.flow_id)
+            return not self.waits_for_a_promotion(flow.flow_id) and not self._would_learn_the_same(flow)
         if status == "ERROR" and flow.decisive is not None:
             if flow.decisive.state == "CRASHED" or flow.decisive.provenance is None:
                 return self.crashes_for_now(flow) < 3
@@ -367,6 +367,17 @@ class Oracle:
                 return False
             return flow.completed.at + flow.source_retry <= self.now
         return False
+
+    def _would_learn_the_same(self, flow: FlowFacts) -> bool:
+        """Say whether a feature has another meaning, and all that there is of it to learn from has the former one."""
+        if flow.completed is None or flow.completed.provenance is None or not flow.edges:
+            return False
+        learned_now = self._differ(flow, flow.completed.provenance.made_by)
+        return (
+            learned_now
+            and self.has_learned_other_features(flow.flow_id)
+            and self._is_current(flow.flow_id, flow.completed)
+        )
 
     def crashes_for_now(self, flow: FlowFacts) -> int:
         """Count the newest crashes, one after the other, of runs for the configuration and the inputs of now."""

@@ -50,6 +50,7 @@ from tests.instances.sample_world import MINUTE, NOW
 T = TypeVar("T")
 PATIENCE = 15 * MINUTE
 FOLLOWING = Policy()
+MOST_RUNS = 1_000  # of a house of a few flows, until all has come to rest
 TICK = dt.timedelta(milliseconds=1)  # no two things happen at the same time
 LEFT = ("completed", "unchanged", "crashed after the commit", "without a version")
 
@@ -579,8 +580,11 @@ class House:
             self.act(self.hook(self.hooks.pop(0)))
 
     def work_through(self) -> None:
-        """Let the workers do all that there is to do, without failures, until nothing is due any more."""
-        while True:
+        """Let the workers do all that there is to do, without failures, until nothing is due any more.
+
+        Runs that start each other for ever are an error.
+        """
+        for _ in range(MOST_RUNS):
             self.run_hooks()
             under_way = [run for run in self.every_run() if not run.ended and not run.waiting and not run.killed]
             due = [run for run in self.every_run() if self.can_be_taken(run)]
@@ -592,6 +596,7 @@ class House:
             if run.admission is None:
                 self.guard(run)
             self.end(run)
+        raise AssertionError(f"after {MOST_RUNS} runs there is still something due")
 
     # Everything else
 

@@ -93,6 +93,16 @@ def test_all_types_have_their_words_and_no_word_means_what_is_no_field() -> None
             },
         ),
         (
+            "experiment",
+            {"definition_resource_id": "MOMENTUM", "config_json": {"skip": 21, "x": "close", "n": 252}},
+            {"definition": "expression", "config": {"expression": "MOMENTUM(close, 252, 21)"}},
+        ),
+        (
+            "experiment",
+            {"definition_resource_id": "MEAN", "expression": "close / MEAN(close, 5)"},
+            {"definition": "expression", "config": {"expression": "close / MEAN(close, 5)"}},
+        ),
+        (
             "model",
             {
                 "config_json": {"alpha": 2, "feature_columns": ["Prices"]},
@@ -194,6 +204,21 @@ def test_the_guides_fields_in_our_words(type_: str, guides: dict[str, Any], of_o
             "signal_spec.min_value: means 'min', which is there too",
         ),
         ("signal", {"signal_spec": {"index_schema": {"colums": []}}}, "did you mean 'columns'?"),
+        (
+            "experiment",
+            {"definition": "MOMENTM", "config": {}},
+            "definition: there is no operator or macro 'MOMENTM': ",
+        ),
+        (
+            "experiment",
+            {"definition": "RETURN", "config": {"x": 1}},
+            "definition: RETURN takes config: {x, n}, not",
+        ),
+        (
+            "experiment",
+            {"definition": "RETURN", "config": {"x": "close", "n": [5]}},
+            "definition: n must be a number, a column or an expression, not [5]",
+        ),
         (
             "experiment",
             {"preview_config": {"univers": []}},

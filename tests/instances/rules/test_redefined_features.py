@@ -122,6 +122,20 @@ def test_it_is_trained_anew_by_itself_and_then_waits_for_a_promotion() -> None:
     assert status(promoted, facts_of(ran_again, promoted)) is FlowStatus.READY
 
 
+@pytest.mark.parametrize("edge", [optional("momentum", "features"), tolerant("momentum", days(1), "features")])
+def test_a_feature_that_may_be_read_as_it_was_starts_no_training_before_it_has_run_again(edge: Edge) -> None:
+    """A training would be skipped, and leave the model as stale: the end of each would start the next, for ever."""
+    edges = (edge, strict("prices", "prices"))
+    fingerprint = assess(train(edges=edges), facts_of(momentum(), train(edges=edges)), NOW).fingerprint
+    model = train(learned(fingerprint=fingerprint), edges=edges)
+    report = assess(model, facts_of(momentum(NEW), model), NOW)
+    assert admit(model, report, on_stale="block", force=False) is Admission.SKIPPED
+    decision = decide(model, facts_of(momentum(NEW), model), NOW)
+    assert isinstance(decision, Hold)
+    assert decision.reason == f"it is STALE: {PROBLEM}; a run would find nothing new before that has run again"
+    assert isinstance(decide(model, facts_of(momentum(NEW, made_by=NEW), model), NOW), Start)
+
+
 def test_features_that_were_added_or_left_out_are_others_too() -> None:
     carry = flow("carry", completed(hours(3), version="1"))
     more = train(edges=(*READS, strict("carry", "features")))
