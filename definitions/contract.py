@@ -261,7 +261,8 @@ class Definition:
 
     `factory(parameters, resources)` makes the plugin: a `Pipeline`, a `Store`, ... according to `kind`.
     `uses(parameters)` names what else decides what the plugin computes, like the operators of an expression.
-    `columns(parameters)`, of a pipeline, are those of its rows, or None where that is seen when it has read them;
+    `columns(parameters)`, of a pipeline, are those of its rows, or None where that is seen when it has read them, and
+    `entities(parameters)` all that its rows can be of, alike;
     `unfit(parameters, columns)`, of a store or an accessor, says why rows with these columns are not for it, with the
     remedy, or returns None.
     `packages` are those that what it makes needs wherever it is loaded again, beside scikit-learn and NumPy.
@@ -280,6 +281,7 @@ class Definition:
     status_aggregation_contract: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_CONTRACT, hash=False)
     uses: Callable[[Any], tuple[str, ...]] = field(default=lambda parameters: ())
     columns: Callable[[Any], tuple[str, ...] | None] = field(default=lambda parameters: None)
+    entities: Callable[[Any], tuple[str, ...] | None] = field(default=lambda parameters: None)
     unfit: Callable[[Any, Collection[str]], str | None] = field(default=lambda parameters, columns: None)
     packages: tuple[str, ...] = ()
 
