@@ -134,13 +134,23 @@ class Pipeline(Protocol):
 
 
 @dataclass(frozen=True)
+class RowChanges:
+    """What a write has done to a store's rows: how many keys are new, have other values, and are gone."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
 class StoreVersion:
-    """One committed version of a store's table."""
+    """One committed version of a store's table; a write may say what it has changed in it."""
 
     version: str
     row_count: int
     watermark: Watermark | None
     changed: bool = False  # of a write: whether it committed this version
+    changes: RowChanges | None = field(default=None, compare=False)  # of a write, where the store knows
 
 
 class Store(Protocol):
@@ -231,7 +241,8 @@ class Allocation:
     """Weights by entity, as shares of capital, and how they came about.
 
     `expected_return` and `volatility` are per year (252 days); `effective_bets` is the effective number of
-    bets; `solver_status` is what the solver said, or 'closed form' where there is none.
+    bets; `solver_status` is what the solver said, or 'closed form' where there is none. Where they are known,
+    `diversification_ratio` is that of the weights, and `iterations` how many the solver took.
     """
 
     weights: "pd.Series[float]"
@@ -239,6 +250,8 @@ class Allocation:
     volatility: float
     effective_bets: float
     solver_status: str
+    diversification_ratio: float | None = None
+    iterations: int | None = None
 
 
 class Optimizer(Protocol):
