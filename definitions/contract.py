@@ -94,7 +94,7 @@ class Input:
     `frame` is in long form: `date`, `entity`, value columns; one row per (date, entity). `neutral` is the
     value that says nothing: that of the `signal_spec`, 0 for what is no signal. `known_as` is the name of before the
     upstream was renamed, if it was: its columns still bear it beside those of others, so that what has learned
-    them knows them.
+    them knows them. `revised` says whether its rows can be revised, and are dated by when they were known.
     """
 
     instance: str
@@ -103,6 +103,7 @@ class Input:
     version: str | None = None
     neutral: float = 0.0
     known_as: str | None = None
+    revised: bool = False
 
 
 @dataclass(frozen=True)

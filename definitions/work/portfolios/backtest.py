@@ -26,7 +26,7 @@ from research.portfolios.portfolio_pictures import drawdown_picture, equity_pict
 from research.portfolios.rebalancing import Frequency, rebalance_dates
 from research.portfolios.score_weights import Veto, selected_weights, weights_in_force
 from research.portfolios.simulation import BacktestResult, benchmark_equity, run_backtest
-from research.portfolios.universe import membership
+from research.portfolios.universe import MEMBER, membership
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def backtest(
     span = date_range or BacktestDates()
     closes = _upto_end(_closes(prices), span, prices.instance)
     decisions = _decisions(closes, config, span)
-    members = None if universe is None else membership(universe.frame, decisions, what=universe.instance)
+    members = None if universe is None else _members(universe, decisions)
     if members is not None:
         decisions = members.index
     targets = _targets(
@@ -150,6 +150,17 @@ def _targets(
     vetoes = [Veto(_scores(each), each.neutral) for each in secondary]
     targets = selected_weights(scores, vetoes, decisions, config.selection)
     return targets.loc[targets.index >= scores.dropna(how="all").index[0]]
+
+
+def _members(universe: Input, decisions: "pd.DatetimeIndex") -> "pd.DataFrame":
+    """Return who is a member on the days of decision. Raises `ResearchError`, also for lists that can come in parts."""
+    if universe.revised and MEMBER not in universe.frame.columns:
+        raise ResearchError(
+            f"the rows of the universe {universe.instance} can be revised, and have no column 'member': of a list that "
+            "comes in parts the last part would count as the list. Give each row 'member', true or false, or bring "
+            "the lists without knowledge_date"
+        )
+    return membership(universe.frame, decisions, what=universe.instance)
 
 
 def _like(members: "pd.DataFrame", wide: "pd.DataFrame") -> "pd.DataFrame":

@@ -1,6 +1,7 @@
 """Backtests of a universe by date, of a day to decide on, and of what is looked at by week or month."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -106,6 +107,15 @@ def test_a_universe_that_is_called_otherwise_is_refused(stores: tuple[DeltaStore
         "of A, B, C: see that entities are called the same in both"
     )
     assert stores[0].head() is None
+
+
+def test_lists_that_can_come_in_parts_are_refused(stores: tuple[DeltaStore, DeltaStore]) -> None:
+    lists = replace(universe([(1, "A"), (3, "B")]), revised=True)
+    with pytest.raises(ResearchError, match="constituents can be revised, and have no column 'member': of a list"):
+        backtest(*stores, **inputs(SCORES), config=DAILY, universe=lists)  # type: ignore[arg-type]
+    changes = replace(lists, frame=lists.frame.with_columns(member=pl.lit(1)))
+    backtest(*stores, **inputs(SCORES), config=DAILY, universe=changes)  # type: ignore[arg-type]
+    assert rows(stores[1]).height > 0
 
 
 @pytest.mark.parametrize("changed", [3, 4, 5])
