@@ -118,7 +118,7 @@ class Input:
     `frame` is in long form: `date`, `entity`, value columns; one row per (date, entity). `neutral` is the
     value that says nothing: that of the `signal_spec`, 0 for what is no signal. `known_as` is the name of before the
     upstream was renamed, if it was: its columns still bear it beside those of others, so that what has learned
-    them knows them.
+    them knows them. `revised` says whether its rows can be revised, and are dated by when they were known.
     """
 
     instance: str
@@ -127,6 +127,7 @@ class Input:
     version: str | None = None
     neutral: float = 0.0
     known_as: str | None = None
+    revised: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,23 @@ class Pipeline(Protocol):
 
 
 @dataclass(frozen=True)
+class RowChanges:
+    """What a write has done to a store's rows: how many keys are new, have other values, and are gone."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
 class StoreVersion:
-    """One committed version of a store's table."""
+    """One committed version of a store's table; a write may say what it has changed in it."""
 
     version: str
     row_count: int
     watermark: Watermark | None
     changed: bool = False  # of a write: whether it committed this version
+    changes: RowChanges | None = field(default=None, compare=False)  # of a write, where the store knows
 
 
 class Store(Protocol):
@@ -255,7 +266,8 @@ class Allocation:
     """Weights by entity, as shares of capital, and how they came about.
 
     `expected_return` and `volatility` are per year (252 days); `effective_bets` is the effective number of
-    bets; `solver_status` is what the solver said, or 'closed form' where there is none.
+    bets; `solver_status` is what the solver said, or 'closed form' where there is none. Where they are known,
+    `diversification_ratio` is that of the weights, and `iterations` how many the solver took.
     """
 
     weights: "pd.Series[float]"
@@ -263,6 +275,8 @@ class Allocation:
     volatility: float
     effective_bets: float
     solver_status: str
+    diversification_ratio: float | None = None
+    iterations: int | None = None
 
 
 class Optimizer(Protocol):
@@ -285,7 +299,8 @@ class Definition:
 
     `factory(parameters, resources)` makes the plugin: a `Pipeline`, a `Store`, ... according to `kind`.
     `uses(parameters)` names what else decides what the plugin computes, like the operators of an expression.
-    `columns(parameters)`, of a pipeline, are those of its rows, or None where that is seen when it has read them;
+    `columns(parameters)`, of a pipeline, are those of its rows, or None where that is seen when it has read them, and
+    `entities(parameters)` all that its rows can be of, alike;
     `unfit(parameters, columns)`, of a store or an accessor, says why rows with these columns are not for it, with the
     remedy, or returns None.
     `flow_specs` are flows of its own, beside `flows`, which each of its instances has too.
@@ -305,6 +320,7 @@ class Definition:
     status_aggregation_contract: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_CONTRACT, hash=False)
     uses: Callable[[Any], tuple[str, ...]] = field(default=lambda parameters: ())
     columns: Callable[[Any], tuple[str, ...] | None] = field(default=lambda parameters: None)
+    entities: Callable[[Any], tuple[str, ...] | None] = field(default=lambda parameters: None)
     unfit: Callable[[Any, Collection[str]], str | None] = field(default=lambda parameters, columns: None)
     flow_specs: tuple["FlowSpec", ...] = ()
     packages: tuple[str, ...] = ()

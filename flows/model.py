@@ -4,11 +4,12 @@ from prefect import State
 from prefect.utilities.urls import url_for
 
 from definitions.contract import FlowKind
+from definitions.work.metric_names import under_both_names
 from definitions.work.models import inference, training
 from definitions.work.models.drift import Drift, drift_outcome
 from definitions.work.models.monitoring import monitored_rows, rows_before
 from definitions.work.models.training import TrainingResult
-from definitions.work.models.training_outcome import training_outcome
+from definitions.work.models.training_outcome import training_metrics, training_outcome
 from definitions.work.models.training_table import training_table
 from definitions.work.outcome import Event, Outcome
 from flows.integrations.mlflow_tracking import Training
@@ -65,20 +66,22 @@ def monitor_model(context: Context) -> Outcome:
         window_days=spec.monitoring.window_days,
         missing=context.missing,
     )
-    reference = rows_before(trained_on, current).to_pandas()
+    reference, features = rows_before(trained_on, current), inference.feature_names(trained_on)
     with context.writing():
         drift = services.monitoring.check(
             context.applied.kept_as,
             prefect_run=context.run_id,
             current=current.to_pandas(),
-            reference=reference,
-            features=inference.feature_names(trained_on),
+            reference=reference.to_pandas(),
+            features=features,
             rules=spec.monitoring,
         )
     place = f"projects/{services.monitoring.project_id(context.applied.kept_as)}/reports/{drift.snapshot_id}"
     return drift_outcome(
         drift,
         current,
+        reference,
+        features=features,
         page=page_link(services.platform.evidently_link, place, "The report in Evidently"),
         events=(_drift_event(drift, pinned),) if drift.drifted else (),
     )
@@ -110,7 +113,7 @@ def _training(context: Context, trained: TrainingResult) -> Training:
             # Short: it is only ever compared.
             **{f"features.{name}": made_by[:12] for name, made_by in context.made_by.items()},
         },
-        metrics=trained.metrics,
+        metrics=under_both_names(FlowKind.TRAIN, training_metrics(trained)),
         folds=[fold.metrics for fold in trained.folds],
         pictures=trained.pictures,
         requirements=definition.requirements,

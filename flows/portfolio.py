@@ -14,8 +14,10 @@ from definitions.work.portfolios import optimization
 from definitions.work.portfolios.portfolio_settings import TRADES
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
+from instances.errors import first_names
 from instances.specification.fields import Assets, Benchmark, OnStale
 from instances.specification.specs import BacktestSpec, PortfolioOptimizerSpec
+from research.errors import did_you_mean
 
 
 def optimize_portfolio(context: Context) -> Outcome:
@@ -45,6 +47,7 @@ def backtest_portfolio(context: Context) -> Outcome:
         secondary=context.in_role("secondary"),
         weights=context.only("weights"),
         benchmark=_benchmark(context.only("benchmark"), spec.benchmark),
+        universe=context.only("universe"),
         date_range=spec.date_range,
     )
 
@@ -64,8 +67,10 @@ def _chosen(prices: Input, assets: Assets) -> Input:
 def _of(prices: Input, entities: Sequence[str], remedy: str) -> Input:
     there = set(prices.frame["entity"].unique())
     if unknown := [name for name in entities if name not in there]:
+        known = sorted(there)
         raise DefinitionError(
-            f"{prices.instance} has no prices of {', '.join(unknown)}; it has: {', '.join(sorted(there))}. {remedy}"
+            f"{prices.instance} has no prices of {first_names(unknown)}; it has: {first_names(known)}. {remedy}"
+            f"{did_you_mean(unknown[0], known)}"
         )
     return replace(prices, frame=prices.frame.filter(pl.col("entity").is_in(entities)))
 

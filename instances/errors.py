@@ -57,10 +57,11 @@ def _counted(problems: Sequence[str]) -> str:
 
 def held_text(held: Sequence[str]) -> str:
     """Return a line that names the instances which are left out for the problems of others."""
-    return f"left out too, as they read what is: {_first_names(held)}"
+    return f"left out too, as they read what is: {first_names(held)}"
 
 
-def _first_names(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
+    """Return the names as a message shows them: not all of many."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{', '.join(names[:SHOWN]) or 'none'}{more}"
 
@@ -74,7 +75,7 @@ class UnknownInstance(OptaicError):
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         near = nearest(name, known)
-        hint = f"did you mean {near!r}?" if near is not None else f"there are: {_first_names(sorted(known))}."
+        hint = f"did you mean {near!r}?" if near is not None else f"there are: {first_names(sorted(known))}."
         super().__init__(
             f"there is no instance named {shown(name, 80)}; {hint} "
             "Apply a manifest that describes it, or correct the name."

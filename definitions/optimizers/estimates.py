@@ -49,6 +49,16 @@ class Estimate:
     def volatility(self, weights: "NDArray[np.float64]") -> float:
         return math.sqrt(max(float(weights @ self.covariance @ weights), 0.0))
 
+    def diversification_ratio(self, weights: "NDArray[np.float64]") -> float | None:
+        """Return the weighted mean of the volatilities, sum |w| * s, over the portfolio's; None without risk.
+
+        From Y. Choueifaty and Y. Coignard, "Toward Maximum Diversification" (2008); 1 for a single entity.
+        """
+        import numpy as np
+
+        volatility = self.volatility(weights)
+        return float(abs(weights) @ np.sqrt(np.diag(self.covariance))) / volatility if volatility > 0 else None
+
     def effective_bets(self, weights: "NDArray[np.float64]") -> float:
         """Return exp(entropy of the shares p of variance of uncorrelated bets); 0 for a portfolio without risk.
 

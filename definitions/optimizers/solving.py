@@ -46,10 +46,12 @@ class Problem:
         Raises `Infeasible` when it finds no weights, only inaccurate ones, or ones that break a limit.
         """
         limits = limits_of(self.parameters, self.request)
-        weights, status = self._fitted(build, limits)
-        return self.allocation(weights, limits, status)
+        weights, status, iterations = self._fitted(build, limits)
+        return self.allocation(weights, limits, status, iterations)
 
-    def allocation(self, weights: "NDArray[np.float64]", limits: Sequence[Limit], status: str) -> Allocation:
+    def allocation(
+        self, weights: "NDArray[np.float64]", limits: Sequence[Limit], status: str, iterations: int | None = None
+    ) -> Allocation:
         """Return the weights, without noise, and what to expect of them; `Infeasible` if they break a limit."""
         import pandas as pd
 
@@ -62,6 +64,8 @@ class Problem:
             volatility=self.estimate.volatility(clean),
             effective_bets=self.estimate.effective_bets(clean),
             solver_status=status,
+            diversification_ratio=self.estimate.diversification_ratio(clean),
+            iterations=iterations,
         )
 
     def infeasible(self, limits: Sequence[Limit], otherwise: str = "the solver finds none") -> Infeasible:
@@ -69,7 +73,7 @@ class Problem:
         reason = diagnosis(limits, len(self.request.returns.columns)) or otherwise
         return Infeasible(self.name, named(limits), f"on {self.request.returns.index[-1]:%Y-%m-%d}, {reason}")
 
-    def _fitted(self, build: Build, limits: Sequence[Limit]) -> "tuple[NDArray[np.float64], str]":
+    def _fitted(self, build: Build, limits: Sequence[Limit]) -> "tuple[NDArray[np.float64], str, int | None]":
         import warnings
 
         import cvxpy as cp
@@ -86,7 +90,8 @@ class Problem:
         status = CLOSED_FORM if problem is None else str(problem.status)
         if status not in (CLOSED_FORM, cp.OPTIMAL):
             raise self.infeasible(limits, f"the solver found only some that are {status.replace('_', ' ')}")
-        return np.asarray(estimator.weights_, dtype=float), status
+        iterations = getattr(getattr(problem, "solver_stats", None), "num_iters", None)
+        return np.asarray(estimator.weights_, dtype=float), status, None if iterations is None else int(iterations)
 
 
 def constrained(limits: Sequence[Limit], parameters: OptimizerParameters, *, scaled: bool) -> Any:

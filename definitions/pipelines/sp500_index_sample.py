@@ -45,5 +45,6 @@ SP500_INDEX_SAMPLE = Definition(
     parameters=Sp500IndexSampleParameters,
     factory=_pipeline,
     columns=lambda parameters: ("date", "entity", "close"),
+    entities=lambda parameters: (ENTITY,),
     flows=(FlowKind.REFRESH,),
 )

@@ -25,8 +25,7 @@ class Sp500SamplePipeline:
         self.parameters = parameters
 
     def check(self) -> None:
-        with gzip.open(sample_file(FILE, source=SOURCE), "rt") as file:
-            self._tickers(file.readline().strip().split(",")[1:])
+        self._tickers(_tickers_of_file())
 
     def extract(self, request: ExtractRequest) -> pl.DataFrame:
         wide = read_sample(FILE, source=SOURCE)
@@ -41,6 +40,18 @@ class Sp500SamplePipeline:
         return known if self.parameters.tickers is None else list(dict.fromkeys(self.parameters.tickers))
 
 
+def _tickers_of_file() -> list[str]:
+    with gzip.open(sample_file(FILE, source=SOURCE), "rt") as file:
+        return file.readline().strip().split(",")[1:]
+
+
+def _known_tickers() -> tuple[str, ...] | None:
+    try:
+        return tuple(_tickers_of_file())
+    except SourceError:  # which `check` tells of
+        return None
+
+
 def _pipeline(parameters: Sp500SampleParameters, resources: Resources) -> Sp500SamplePipeline:
     return Sp500SamplePipeline(parameters)
 
@@ -53,5 +64,6 @@ SP500_SAMPLE = Definition(
     parameters=Sp500SampleParameters,
     factory=_pipeline,
     columns=lambda parameters: ("date", "entity", "close"),
+    entities=lambda parameters: parameters.tickers or _known_tickers(),
     flows=(FlowKind.REFRESH,),
 )

@@ -14,7 +14,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pydantic import Field
 
-from definitions.contract import Definition, Kind, Resources, StoreVersion, Watermark
+from definitions.contract import Definition, Kind, Resources, RowChanges, StoreVersion, Watermark
 from definitions.errors import StoreConflict, StoreError
 from definitions.frames import key_columns, long_form
 from definitions.parameters import Parameters
@@ -115,7 +115,7 @@ class DeltaStore:
                 f"{self.location}: another writer has created the table at the same time, so rows may be there twice. "
                 "Refresh everything, which replaces them."
             )
-        return _describe(table, changed=True)
+        return _describe(table, RowChanges(inserted=rows.height))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -141,17 +141,17 @@ class DeltaStore:
         kept = self._rows(table)
         keys = key_columns(rows.columns)
         if kept.schema == rows.schema and kept.sort(keys).equals(rows.sort(keys)):
-            return _describe(table)
+            return _describe(table, RowChanges(), changed=False)
         with self._translated("the rows can't be replaced"):
             seen = _seen(table.version())
             write_deltalake(table, rows, mode="overwrite", schema_mode="overwrite", commit_properties=seen)
-        return _describe(table, changed=True)
+        return _describe(table, _replaced(rows, kept, keys))
 
     def _upsert(self, table: DeltaTable, rows: pl.DataFrame) -> StoreVersion:
         schema = self._schema(table)
         rows = self._fitted(rows, schema)
         if rows.is_empty():
-            return _describe(table)
+            return _describe(table, RowChanges(), changed=False)
         within = pl.col("date").is_between(rows["date"].min(), rows["date"].max())
         kept = self._rows(table, within)
         keys = key_columns(rows.columns)
@@ -163,8 +163,8 @@ class DeltaStore:
             elif not new.is_empty():
                 write_deltalake(table, new, mode="append", commit_properties=_seen(table.version()))
             else:
-                return _describe(table)
-        return _describe(table, changed=True)
+                return _describe(table, RowChanges(), changed=False)
+        return _describe(table, RowChanges(inserted=new.height, updated=updated.height))
 
     def _schema(self, table: DeltaTable) -> pl.Schema:
         with self._translated("the table can't be read"):
@@ -222,8 +222,11 @@ def _table_mark(table: DeltaTable) -> str:
     return str(table.metadata().id)[:8]
 
 
-def _describe(table: DeltaTable, *, changed: bool = False) -> StoreVersion:
-    """Count the rows and find the watermark in the log, whose statistics hold both for every file."""
+def _describe(table: DeltaTable, changes: RowChanges | None = None, *, changed: bool | None = None) -> StoreVersion:
+    """Count the rows and find the watermark in the log, whose statistics hold both for every file.
+
+    What a write has changed it has committed, unless it says otherwise: a new version may hold the same rows.
+    """
     files = pl.DataFrame(table.get_add_actions(flatten=True))
     row_count = int(files["num_records"].sum()) if files.height else 0
     watermark = None
@@ -231,7 +234,21 @@ def _describe(table: DeltaTable, *, changed: bool = False) -> StoreVersion:
         known = files["max.knowledge_date"].max() if "max.knowledge_date" in files.columns else None
         watermark = Watermark(date=files["max.date"].max(), knowledge_date=known)  # type: ignore[arg-type]
     version = f"{table.version()}-{_table_mark(table)}"
-    return StoreVersion(version=version, row_count=row_count, watermark=watermark, changed=changed)
+    committed = changes is not None if changed is None else changed
+    return StoreVersion(version, row_count, watermark, changed=committed, changes=changes)
+
+
+def _replaced(rows: pl.DataFrame, kept: pl.DataFrame, keys: list[str]) -> RowChanges:
+    """Return what changes when all rows take the place of those that were kept; of other columns all are updated."""
+    if key_columns(kept.columns) != keys:
+        return RowChanges(inserted=rows.height, deleted=kept.height)
+    pairs = rows.join(kept, on=keys, how="inner").height
+    alike = set(rows.columns) == set(kept.columns)
+    return RowChanges(
+        inserted=rows.height - pairs,
+        updated=_updated(rows, kept, keys).height if alike else pairs,
+        deleted=kept.height - pairs,
+    )
 
 
 def _updated(rows: pl.DataFrame, kept: pl.DataFrame, keys: list[str]) -> pl.DataFrame:

@@ -51,9 +51,32 @@ def refresh(
     shown = _last_rows(frame) if describe is None else describe(*_rows_of(store, before, written))
     return replace(
         left,
-        metrics={"rows_read": float(frame.height), "rows": float(written.row_count)},
+        metrics=_metrics(frame, written),
         summary="\n".join([_said(frame, written, left.watermark), "", *shown]),
     )
+
+
+def _metrics(frame: pl.DataFrame, written: StoreVersion) -> dict[str, float]:
+    """Return how many rows were read, of how many bytes in memory, what became of them, and how many there are.
+
+    Of a pipeline that gives all of its rows, `rows_deleted` are those that it gives no more.
+    """
+    changes = written.changes
+    became = (
+        {}
+        if changes is None
+        else {
+            "rows_inserted": float(changes.inserted),
+            "rows_updated": float(changes.updated),
+            "rows_deleted": float(changes.deleted),
+        }
+    )
+    return {
+        "rows_read": float(frame.height),
+        "bytes_processed": float(frame.estimated_size()),
+        "rows": float(written.row_count),
+        **became,
+    }
 
 
 def _said(frame: pl.DataFrame, written: StoreVersion, watermark: dt.date | None) -> str:

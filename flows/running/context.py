@@ -9,6 +9,7 @@ from uuid import UUID
 
 import polars as pl
 
+from definitions.accessors.point_in_time import PointInTimeAccessor
 from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Resources, Store, StoreVersion
 from flows.integrations.services import Services
 from instances.errors import OptaicError
@@ -190,4 +191,12 @@ def _read(services: Services, applied: AppliedInstance, pin: Pin) -> Input:
     spec = applied.spec
     neutral = spec.signal_spec.neutral if isinstance(spec, SignalInstanceSpec) else 0.0
     known_as = applied.columns_as if applied.columns_as != pin.instance else None
-    return Input(pin.instance, pin.role, frame, version=pin.version, neutral=neutral, known_as=known_as)
+    return Input(
+        pin.instance,
+        pin.role,
+        frame,
+        version=pin.version,
+        neutral=neutral,
+        known_as=known_as,
+        revised=isinstance(source.accessor, PointInTimeAccessor),
+    )

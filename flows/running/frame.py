@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from definitions.contract import FlowKind
 from definitions.errors import DefinitionError
+from definitions.work.metric_names import under_both_names
 from definitions.work.outcome import Outcome
 from flows.integrations.services import Services, opened
 from flows.reading.server_clock import ServerClock, server_clock
@@ -271,7 +273,10 @@ def _superfluous(run: _Run, checked: GuardFinding) -> State[None]:
 
 async def _worked(run: _Run, order: WorkOrder, work: Work, recording: Recording) -> State[None]:
     def work_in_thread() -> Outcome:
-        return work(run_context(run.services, run.flow, order, run_id=run.run_id))
+        begun = time.perf_counter()
+        outcome = work(run_context(run.services, run.flow, order, run_id=run.run_id))
+        measured = {**outcome.metrics, "duration_seconds": time.perf_counter() - begun}
+        return replace(outcome, metrics=under_both_names(run.flow.kind, measured))
 
     retry = run.flow.settings.schedule.retry_policy
 

@@ -309,20 +309,9 @@ def _constraints(reading: Translation, config: dict[str, Any]) -> None:
 def _backtest(reading: Translation, prices_behind: PricesBehind | None) -> None:
     if "signals_json" in reading.fields:
         _signals(reading)
-    if "date_range_json" in reading.fields:
-        span = reading.mapping("date_range_json")
-        if span.pop("frequency", "daily") != "daily":
-            reading.problem("date_range_json.frequency", "prices are daily here: leave it out")
-        reading.put("date_range", span, "date_range_json")
-    if "config_json" in reading.fields:
-        config = reading.mapping("config_json")
-        day = config.pop("rebalance_day", None)
-        if day is not None and (day, config.get("rebalance_frequency")) != ("friday", "weekly"):
-            reading.problem(
-                "config_json.rebalance_day",
-                f"weights are decided on the last trading day of each period, not on {shown(day)}: leave it out",
-            )
-        reading.put("config", config, "config_json")
+    for word, ours in (("date_range_json", "date_range"), ("config_json", "config")):
+        if word in reading.fields:
+            reading.put(ours, reading.mapping(word), word)
     if "assets_json" in reading.fields:
         _assets(reading, prices_behind)
 
@@ -346,21 +335,38 @@ def _signals(reading: Translation) -> None:
 def _assets(reading: Translation, prices_behind: PricesBehind | None) -> None:
     given = reading.mapping("assets_json")
     reading.only(given, {"universe", "universe_dataset_id", "benchmark", "instance"}, "assets_json")
-    if "universe_dataset_id" in given:
-        reading.problem(
-            "assets_json.universe_dataset_id", "constituents by date can't be followed: write universe, a list"
-        )
-    universe = given.get("universe")
-    if universe is not None and not isinstance(universe, list):
-        reading.problem("assets_json.universe", f"must be a list of entities, not {shown(universe)}")
     prices = given.get("instance")
     prices = _prices(reading, prices_behind) if prices is None else reading.name(prices, "assets_json.instance")
+    own = _universe(reading, given)
     if prices is None:
         return
-    entities = universe if isinstance(universe, list) else []
-    reading.put("assets", {"instance": prices, "entities": entities}, "assets_json")
-    if (benchmark := given.get("benchmark")) is not None:
+    reading.put("assets", {"instance": prices, **own}, "assets_json")
+    benchmark = given.get("benchmark")
+    if isinstance(benchmark, Mapping):
+        reading.only(benchmark, {"instance", "entity"}, "assets_json.benchmark")
+        other = reading.name(benchmark.get("instance", prices), "assets_json.benchmark.instance")
+        reading.put("benchmark", {**benchmark, "instance": other}, "assets_json.benchmark")
+    elif benchmark is not None:
         reading.put("benchmark", {"instance": prices, "entity": benchmark}, "assets_json.benchmark")
+
+
+def _universe(reading: Translation, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entities, a list, or the dataset of constituents that a backtest may hold."""
+    listed, dataset, place = given.get("universe"), given.get("universe_dataset_id"), "assets_json.universe_dataset_id"
+    if isinstance(listed, Mapping):
+        reading.only(listed, {"instance"}, "assets_json.universe")
+        listed = listed.get("instance")
+    if isinstance(listed, str):  # a dataset there too
+        if dataset is not None:
+            reading.problem(place, "means 'universe', which is there too: leave one of them out")
+        listed, dataset, place = None, listed, "assets_json.universe"
+    if listed is not None and not isinstance(listed, list):
+        reading.problem("assets_json.universe", f"must be a list of entities, or a dataset, not {shown(listed)}")
+        listed = None
+    if listed and dataset is not None:
+        reading.problem(place, "and the entities of universe both say what may be held: leave one of them out")
+    universe = {} if dataset is None else {"universe": reading.name(dataset, place)}
+    return {"entities": listed or [], **universe}
 
 
 def _prices(reading: Translation, prices_behind: PricesBehind | None) -> str | None:

@@ -11,7 +11,12 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from definitions.contract import FlowKind
 from definitions.work.models.model_settings import DriftSettings, Promotion, Target, WalkForward
-from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
+from definitions.work.portfolios.portfolio_settings import (
+    BacktestConfig,
+    BacktestDates,
+    DateRange,
+    OptimizationSettings,
+)
 from instances.specification.schedules import Schedule, unknown_zone
 from instances.specification.values import Config, Duration, Name, PrefectName, Spec
 from instances.world.facts import Frequency, UpdateDates
@@ -138,11 +143,41 @@ class SignalSpec(Spec):
         return self
 
 
+class Universe(Spec):
+    """Who may be held, date by date."""
+
+    instance: Name = Field(description="The dataset of constituents: rows of date and entity, maybe with `member`.")
+
+
 class Assets(Spec):
     """What a backtest trades."""
 
     instance: Name = Field(description="The dataset of their prices.")
     entities: tuple[str, ...] = Field(default=(), description="Which of its entities; none: all.")
+    universe: Universe | None = Field(
+        default=None,
+        description="The dataset of constituents by date: only who was a member then is held; none: all entities.",
+    )
+
+    @field_validator("universe", mode="before")
+    @classmethod
+    def _dataset_alone(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            raise ValueError("is a dataset of constituents by date; a list of entities is written in 'entities'")
+        return {"instance": value} if isinstance(value, str) else value
+
+    @field_validator("entities", mode="before")
+    @classmethod
+    def _no_dataset(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError("is a list of entities; a dataset of constituents by date is written in 'universe'")
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.entities and self.universe is not None:
+            raise ValueError("entities and universe both say what may be held: leave one of them out")
+        return self
 
 
 class Signals(Spec):
@@ -310,7 +345,9 @@ class PortfolioOptimizerFields(BaseModel):
 class BacktestFields(BaseModel):
     """What a backtest has of its own."""
 
-    assets: Assets = Field(description="What is traded: the dataset of prices, and which of its entities.")
+    assets: Assets = Field(
+        description="What is traded: the dataset of prices, and which of its entities, or a universe by date."
+    )
     signals: Signals | None = Field(default=None, description="The signals that it follows; or give an optimizer.")
     optimizer: Name | None = Field(
         default=None, description="The instance whose weights it follows, such as an optimizer; or give signals."
@@ -318,7 +355,9 @@ class BacktestFields(BaseModel):
     benchmark: Benchmark | None = Field(
         default=None, description="What it is compared with: a dataset of one entity, or {instance, entity}."
     )
-    date_range: DateRange = Field(default=DateRange(), description="The dates over which it trades.")
+    date_range: BacktestDates = Field(
+        default=BacktestDates(), description="The dates over which it trades, and how often it is looked at."
+    )
     config: BacktestConfig = Field(
         default=BacktestConfig(), description="How often it trades, what that costs, and the capital at the start."
     )

@@ -48,6 +48,11 @@ class ConfiguredDefinition:
         """The columns of a pipeline's rows; None where that is seen when it has read them."""
         return self.definition.columns(self.parameters)
 
+    @property
+    def entities(self) -> tuple[str, ...] | None:
+        """All that a pipeline's rows can be of; None where that is seen when it has read them."""
+        return self.definition.entities(self.parameters)
+
     def unfit(self, columns: Collection[str]) -> str | None:
         """Return why a store or an accessor is not for rows with these columns, with the remedy; None where it is."""
         return self.definition.unfit(self.parameters, columns)

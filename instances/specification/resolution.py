@@ -14,15 +14,15 @@ from definitions.contract import Definition, FlowKind, Kind, Resources, Role
 from definitions.errors import DefinitionError
 from definitions.known_words import unknown_word
 from definitions.work.flow_spec import OWN, FlowSpec
-from instances.errors import InvalidSpec, Problem
+from instances.errors import InvalidSpec, Problem, first_names
 from instances.specification.fields import UpstreamRef
 from instances.specification.plugins import ConfiguredDefinition, Definitions, configured
 from instances.specification.shapes import SHAPES, Output
-from instances.specification.specs import AnySpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
+from instances.specification.specs import AnySpec, BacktestSpec, DefinedSpec, RunnableSpec, SignalInstanceSpec
 from instances.specification.types import KEEPING, part_names, type_of, with_names
 from instances.world.lineage import find_cycle, topological
 from instances.world.wording import a
-from research.errors import nearest
+from research.errors import did_you_mean, nearest
 
 FlowKey = tuple[str, FlowKind]
 
@@ -124,6 +124,8 @@ def resolution(
         found.extend((spec.name, problem) for problem in _part_problems(spec, described))
         if isinstance(spec, RunnableSpec):
             found.extend((spec.name, problem) for problem in _upstream_problems(spec, described))
+        if isinstance(spec, BacktestSpec):
+            found.extend((spec.name, problem) for problem in _entity_problems(spec, described))
     flows = [
         ((spec.name, kind), tuple(described.edges(spec, kind)))
         for spec in specs
@@ -171,6 +173,13 @@ class _Descriptions:
         field = type_of(spec).defining_part
         found = self.found.get(spec.name if field is None else getattr(spec, field))
         return found.definition if found is not None else None
+
+    def entities(self, name: str) -> tuple[str, ...] | None:
+        """Return all that the rows of a dataset can be of; None where that is not known."""
+        spec = self.specs.get(name)
+        field = type_of(spec).defining_part if spec is not None else None
+        found = self.found.get(getattr(spec, field)) if field is not None else None
+        return found.entities if found is not None else None
 
     def flow_kinds(self, spec: AnySpec) -> tuple[FlowKind, ...]:
         """Return the flows of an instance: those of its type that its definition calls for, then those it brings."""
@@ -240,6 +249,25 @@ def _unfit_parts(spec: AnySpec, described: _Descriptions) -> Iterable[str]:
     for part in (parts.get(type_) for type_ in KEEPING):
         if part is not None and columns is not None and (problem := part.unfit(columns)):
             yield f"{spec.name}: {problem}"
+
+
+def _entity_problems(spec: BacktestSpec, described: _Descriptions) -> Iterator[str]:
+    """Yield which entities a backtest names that there are none of, where those of a dataset are known already."""
+    for field, instance, named in spec.entities_by_field():
+        known = described.entities(instance)
+        unknown = [name for name in named if known is not None and name not in known]
+        if unknown:
+            yield (
+                f"{spec.name}: {field}: {instance} has no {first_names(unknown)}; its entities are "
+                f"{first_names(known or ())}.{did_you_mean(unknown[0], known or ())}"
+            )
+    benchmark = spec.benchmark
+    several = described.entities(benchmark.instance) if benchmark is not None and benchmark.entity is None else None
+    if benchmark is not None and several is not None and len(several) > 1:
+        yield (
+            f"{spec.name}: benchmark: {benchmark.instance} has {len(several)} entities: choose one, "
+            f"like {{instance: {benchmark.instance}, entity: {several[0]}}}"
+        )
 
 
 def _part_problems(spec: AnySpec, described: _Descriptions) -> Iterable[str]:

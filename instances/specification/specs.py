@@ -136,6 +136,7 @@ class BacktestSpec(BacktestFields, OneFlowSpec):
 
     naming: ClassVar[Mapping[str, str]] = {
         "assets.instance": "assets",
+        "assets.universe.instance": "universe",
         "signals.primary": "primary",
         "signals.secondary": "secondary",
         "optimizer": "weights",
@@ -143,6 +144,15 @@ class BacktestSpec(BacktestFields, OneFlowSpec):
     }
 
     type: Literal["backtest"] = "backtest"
+
+    def entities_by_field(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """Return the entities that it names: the field, the instance that must have them, and which."""
+        named: list[tuple[str, str, tuple[str, ...]]] = [
+            ("assets.entities", self.assets.instance, self.assets.entities)
+        ]
+        if self.benchmark is not None and self.benchmark.entity is not None:
+            named.append(("benchmark.entity", self.benchmark.instance, (self.benchmark.entity,)))
+        return tuple(named)
 
     @model_validator(mode="after")
     def _follows_one(self) -> Self:

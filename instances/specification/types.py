@@ -36,6 +36,7 @@ DEFAULT_PARTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 KEEPING = ("store", "accessor")  # the parts that must be for what the pipeline brings
 BACKTEST_ROLES = (
     Role("assets"),
+    Role("universe", required=False),
     Role("primary", required=False),
     Role("secondary", required=False, many=True),
     Role("weights", required=False),

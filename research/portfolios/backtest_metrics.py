@@ -1,29 +1,39 @@
 """Performance: what a curve of equity says in a few numbers."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from research.portfolios.rebalancing import Frequency, rebalance_dates
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DAYS_PER_YEAR = 252
+PERIODS_PER_YEAR: Mapping[Frequency, int] = MappingProxyType(
+    {Frequency.DAILY: DAYS_PER_YEAR, Frequency.WEEKLY: 52, Frequency.MONTHLY: 12, Frequency.QUARTERLY: 4}
+)
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric's label and how to write its value: as a share in percent, as a number, or in days."""
+    """What a metric is called, and how to write its value: as a share in percent, as a number, or in days."""
 
-    label: str
+    name: str  # {} in it stands for the frequency of the returns
     form: str  # of `format`
+
+    def label(self, frequency: Frequency) -> str:
+        return self.name.format(frequency)
 
     def written(self, value: float | None) -> str:
         return "–" if value is None or math.isnan(value) else self.form.format(value)
 
 
 # z: a value that is rounded to 0 is written without a sign.
-PERCENT, NUMBER, DAYS = "{:z.2%}", "{:z.2f}", "{:,.0f} days"
+PERCENT, NUMBER, DAYS, COUNT = "{:z.2%}", "{:z.2f}", "{:,.0f} days", "{:,.0f}"
 
 METRICS = {
     "total_return": Metric("Total return", PERCENT),
@@ -34,11 +44,18 @@ METRICS = {
     "calmar": Metric("Calmar ratio", NUMBER),
     "max_drawdown": Metric("Maximum drawdown", PERCENT),
     "max_drawdown_days": Metric("Its length", DAYS),
-    "var_95": Metric("VaR 95 %, daily", PERCENT),
-    "cvar_95": Metric("CVaR 95 %, daily", PERCENT),
-    "win_rate": Metric("Win rate, daily", PERCENT),
+    "avg_drawdown": Metric("Mean drawdown", PERCENT),
+    "var_95": Metric("VaR 95 %, {}", PERCENT),
+    "cvar_95": Metric("CVaR 95 %, {}", PERCENT),
+    "positive_share": Metric("Positive returns, {}", PERCENT),
     "turnover": Metric("Turnover, annual", PERCENT),
     "costs": Metric("Trading costs, annual", PERCENT),
+    "num_trades": Metric("Trades", COUNT),
+    "closed_positions": Metric("Closed positions", COUNT),
+    "win_rate": Metric("Of these won", PERCENT),
+    "profit_factor": Metric("Profit factor", NUMBER),
+    "avg_trade_return": Metric("Return of a closed position, mean", PERCENT),
+    "avg_holding_period": Metric("Its holding period, mean", DAYS),
     "alpha": Metric("Alpha, annual", PERCENT),
     "beta": Metric("Beta", NUMBER),
     "tracking_error": Metric("Tracking error, annual", PERCENT),
@@ -46,67 +63,90 @@ METRICS = {
 }
 
 
-def performance(equity: "pd.Series[float]") -> dict[str, float]:
+def period_ends(curve: "pd.Series[float]", frequency: Frequency) -> "pd.DatetimeIndex":
+    """Return the days of a daily curve that are the last of a period which is over; all of them, of daily ones."""
+    import pandas as pd
+
+    return pd.DatetimeIndex(rebalance_dates([day.date() for day in curve.index], frequency))
+
+
+def _returns(curve: "pd.Series[float]", frequency: Frequency) -> "pd.Series[float]":
+    """Return the returns of whole periods: from the end of one that is over to that of the next."""
+    return curve.loc[period_ends(curve, frequency)].pct_change().iloc[1:]
+
+
+def performance(equity: "pd.Series[float]", frequency: Frequency = Frequency.DAILY) -> dict[str, float]:
     """Return the metrics of a curve of equity by day, its first value being the capital put in.
 
-    With r the n daily returns, a year being 252 days and no interest on cash; NaN where a metric is not defined:
+    With r the returns of whole days, weeks, months or quarters, by `frequency`, of which a year has P = 252, 52, 12
+    or 4, with d the number of daily returns, and no interest on cash; NaN where a metric is not defined:
     - total_return: last / first - 1.
-    - annual_return: (last / first) ** (252 / n) - 1.
-    - volatility: standard deviation of r (n - 1), * sqrt(252).
-    - sharpe: mean(r) * 252 / volatility (Sharpe 1994, with a riskless rate of 0).
-    - sortino: mean(r) * 252 / (sqrt(mean(min(r, 0) ** 2)) * sqrt(252)) (Sortino and Price 1994, target 0).
+    - annual_return: (last / first) ** (252 / d) - 1.
+    - volatility: standard deviation of r (count - 1), * sqrt(P).
+    - sharpe: mean(r) * P / volatility (Sharpe 1994, with a riskless rate of 0).
+    - sortino: mean(r) * P / (sqrt(mean(min(r, 0) ** 2)) * sqrt(P)) (Sortino and Price 1994, target 0).
     - calmar: annual_return / |max_drawdown| (Young 1991, over the whole range).
     - max_drawdown: the least of equity / highest equity so far - 1; a share, at most 0.
     - max_drawdown_days: calendar days from the peak before that low until the peak is reached again, or the end.
-    - var_95, cvar_95: loss on a day that is exceeded on 5 % of days, the 5 % quantile of r (linear) times -1, and
-      the mean loss on the days at or beyond it; shares, positive for a loss.
-    - win_rate: days with r > 0, as a share of those with r != 0.
+    - avg_drawdown: the mean over the drawdowns, each from the day after a peak to the day before that peak is reached
+      again, or the end, of the least equity / peak - 1 in it; a share, at most 0, and 0 without a drawdown (Burke 1994
+      and C. Bacon, "Practical Portfolio Performance Measurement and Attribution", 2008, average drawdown).
+    - var_95, cvar_95: loss of a period that is exceeded in 5 % of them, the 5 % quantile of r (linear) times -1, and
+      the mean loss of the periods at or beyond it; shares, positive for a loss.
+    - positive_share: periods with r > 0, as a share of those with r != 0.
+    The drawdowns and the two returns are of the days, whatever the frequency.
     """
-    import numpy as np
-
-    returns = equity.pct_change().iloc[1:]
-    count = len(returns)
-    growth = float(equity.iloc[-1] / equity.iloc[0])
-    annual_return = growth ** (DAYS_PER_YEAR / count) - 1 if count else math.nan
-    mean = float(returns.mean()) * DAYS_PER_YEAR
-    volatility = float(returns.std()) * math.sqrt(DAYS_PER_YEAR)
-    downside = math.sqrt(float((np.minimum(returns, 0) ** 2).mean()) * DAYS_PER_YEAR) if count else math.nan
+    growth, days = float(equity.iloc[-1] / equity.iloc[0]), len(equity) - 1
+    annual_return = growth ** (DAYS_PER_YEAR / days) - 1 if days else math.nan
     deepest, length = _deepest(equity)
-    quantile = float(returns.quantile(1 - LEVEL)) if count else math.nan
-    moved = int((returns != 0).sum())
     return {
         "total_return": growth - 1,
         "annual_return": annual_return,
-        "volatility": volatility,
-        "sharpe": _ratio(mean, volatility),
-        "sortino": _ratio(mean, downside),
         "calmar": _ratio(annual_return, -deepest),
         "max_drawdown": deepest,
         "max_drawdown_days": float(length),
+        "avg_drawdown": _average_drawdown(equity),
+    } | _of_returns(_returns(equity, frequency), PERIODS_PER_YEAR[frequency])
+
+
+def _of_returns(returns: "pd.Series[float]", periods: int) -> dict[str, float]:
+    import numpy as np
+
+    mean = float(returns.mean()) * periods
+    volatility = float(returns.std()) * math.sqrt(periods)
+    downside = math.sqrt(float((np.minimum(returns, 0) ** 2).mean()) * periods) if len(returns) else math.nan
+    quantile = float(returns.quantile(1 - LEVEL)) if len(returns) else math.nan
+    return {
+        "volatility": volatility,
+        "sharpe": _ratio(mean, volatility),
+        "sortino": _ratio(mean, downside),
         "var_95": -quantile,
         "cvar_95": -float(returns[returns <= quantile].mean()),
-        "win_rate": _ratio(float((returns > 0).sum()), float(moved)),
+        "positive_share": _ratio(float((returns > 0).sum()), float((returns != 0).sum())),
     }
 
 
-def relative_performance(equity: "pd.Series[float]", benchmark: "pd.Series[float]") -> dict[str, float]:
+def relative_performance(
+    equity: "pd.Series[float]", benchmark: "pd.Series[float]", frequency: Frequency = Frequency.DAILY
+) -> dict[str, float]:
     """Return the metrics of a curve of equity against its benchmark's, on the same days.
 
-    With r and b their daily returns:
-    - beta: covariance(r, b) / variance(b); alpha: (mean(r) - beta * mean(b)) * 252 (Jensen 1968, riskless rate 0).
-    - tracking_error: standard deviation of r - b (n - 1), * sqrt(252).
-    - information_ratio: mean(r - b) * 252 / tracking_error (Grinold and Kahn).
+    With r and b their returns of whole periods, of which a year has P, as in `performance`:
+    - beta: covariance(r, b) / variance(b); alpha: (mean(r) - beta * mean(b)) * P (Jensen 1968, riskless rate 0).
+    - tracking_error: standard deviation of r - b (count - 1), * sqrt(P).
+    - information_ratio: mean(r - b) * P / tracking_error (Grinold and Kahn).
     """
-    returns, others = equity.pct_change().iloc[1:], benchmark.pct_change().iloc[1:]
+    returns, others = _returns(equity, frequency), _returns(benchmark, frequency)
+    periods = PERIODS_PER_YEAR[frequency]
     covariance = float(returns.cov(others)) if len(returns) > 1 else math.nan
     beta = _ratio(covariance, float(others.var()))
     active = returns - others
-    tracking_error = float(active.std()) * math.sqrt(DAYS_PER_YEAR)
+    tracking_error = float(active.std()) * math.sqrt(periods)
     return {
-        "alpha": (float(returns.mean()) - beta * float(others.mean())) * DAYS_PER_YEAR,
+        "alpha": (float(returns.mean()) - beta * float(others.mean())) * periods,
         "beta": beta,
         "tracking_error": tracking_error,
-        "information_ratio": _ratio(float(active.mean()) * DAYS_PER_YEAR, tracking_error),
+        "information_ratio": _ratio(float(active.mean()) * periods, tracking_error),
     }
 
 
@@ -138,6 +178,15 @@ def _deepest(equity: "pd.Series[float]") -> tuple[float, int]:
     healed = equity.loc[low:][equity.loc[low:] >= equity[peak]]
     end = healed.index[0] if len(healed) else equity.index[-1]
     return float(depths[low]), int((end - peak).days)
+
+
+def _average_drawdown(equity: "pd.Series[float]") -> float:
+    depths = drawdown(equity)
+    below = depths < 0
+    if not below.any():
+        return 0.0
+    number = (~below).cumsum()[below]  # the same from a peak to the next
+    return float(depths[below].groupby(number).min().mean())
 
 
 def _ratio(value: float, by: float) -> float:

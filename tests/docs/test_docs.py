@@ -15,11 +15,11 @@ from definitions.contract import Definition, Kind
 from definitions.operators.macro_definitions import macro_table
 from definitions.registry import default_registry
 from definitions.work.models.model_settings import DriftSettings, Promotion, Target, WalkForward
-from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange, OptimizationSettings
+from definitions.work.portfolios.portfolio_settings import BacktestConfig, BacktestDates, OptimizationSettings
 from flows.planning.resources.automations import common_automations, retraining_name
 from flows.running.events import DRIFT_DETECTED, OVERDUE
 from instances.rules.flow_status import FlowStatus
-from instances.specification.fields import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, UpstreamRef
+from instances.specification.fields import Assets, CalendarPolicy, Freshness, Signals, SignalSpec, Universe, UpstreamRef
 from instances.specification.resolution import resolve
 from instances.specification.schedules import RetryPolicy, Schedule
 from instances.specification.types import TYPES
@@ -201,8 +201,8 @@ def test_every_definition_is_documented_with_its_parameters(definition: Definiti
 
 def test_every_field_of_an_instance_is_documented() -> None:
     words = {part for word in code_words("docs/instances.md") for part in re.split(r"\W+", word)}
-    nested = (UpstreamRef, Schedule, RetryPolicy, Freshness, CalendarPolicy, SignalSpec, Assets, Signals)
-    settings = (Target, WalkForward, Promotion, DriftSettings, DateRange, OptimizationSettings, BacktestConfig)
+    nested = (UpstreamRef, Schedule, RetryPolicy, Freshness, CalendarPolicy, SignalSpec, Assets, Signals, Universe)
+    settings = (Target, WalkForward, Promotion, DriftSettings, BacktestDates, OptimizationSettings, BacktestConfig)
     described: list[type[BaseModel]] = [*(each.spec for each in TYPES.values()), *nested, *settings]
     assert {name for model in described for name in model.model_fields} - words == set()
 

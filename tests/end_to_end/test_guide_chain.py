@@ -11,7 +11,7 @@ from instances.rules.flow_status import FlowStatus
 from instances.specification.plugins import second_store
 from prefect_optaic.manifest import look_through
 from tests.flows.lab import Lab, Play
-from tests.flows.recorded import metrics
+from tests.flows.recorded import last_run, metrics
 
 DOCUMENTS = Path(__file__).parents[1] / "instances" / "documents" / "guide_documents.json"
 FLOWS = (
@@ -25,6 +25,18 @@ FLOWS = (
     "mean-variance.optimize",
     "q1-2020-backtest.backtest",
 )
+
+
+# What the platform reads of a run; see docs/platform.md.
+RECORDED = {
+    "prices": {"rows_fetched", "rows_inserted", "rows_updated", "rows_deleted", "bytes_processed", "duration_seconds"},
+    "trend-trial.preview": {"rows_computed", "nan_pct", "mean", "std", "min", "max", "skewness", "kurtosis"},
+    "next-month-ridge.train": {"val_rmse", "val_ic", "train_r2", "train_ic", "num_features", "training_samples"},
+    "next-month-ridge.infer": {"num_predictions", "mean_prediction", "std_prediction", "latency_ms"},
+    "next-month-ridge.monitor": {"psi", "ks_statistic", "drift_score", "missing_pct", "outlier_pct"},
+    "mean-variance.optimize": {"expected_volatility", "expected_sharpe", "effective_n", "diversification_ratio"},
+    "q1-2020-backtest.backtest": {"sharpe_ratio", "annualized_return", "num_trades", "avg_drawdown", "beta"},
+}
 
 
 def documents(lab: Lab) -> Path:
@@ -85,5 +97,11 @@ def test_they_run_with_the_guides_meaning(play: Play) -> None:
         # The preview shows the three stocks of its universe, in its range of dates.
         shown = metrics(lab, "trend-trial.preview")
         assert shown["entities"] == 3
+
+        for flow, names in RECORDED.items():
+            assert names <= metrics(lab, flow).keys(), flow
+        trained = last_run(lab, "next-month-ridge.train")[0]
+        tracked = lab.services.tracking.version(f"{lab.prefix}next-month-ridge", trained.facts["trained_version"])  # type: ignore[index]
+        assert {"val_ic", "ic_mean", "train_rmse"} <= tracked.metrics.keys()
 
     play(scenario)

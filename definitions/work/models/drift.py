@@ -1,6 +1,6 @@
 """Drift: how far what a model is asked has moved from what it was trained on, and what a monitoring leaves of that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,6 +8,8 @@ import polars as pl
 
 from definitions.markdown_table import frame_table
 from definitions.work.outcome import Event, Outcome
+from research.models.drift_metrics import direction_accuracy, drift_metrics
+from research.models.model_metrics import model_metrics
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,28 @@ class Drift:
         )
 
 
-def drift_outcome(drift: Drift, current: pl.DataFrame, *, page: str, events: tuple[Event, ...] = ()) -> Outcome:
-    """Return what a monitoring of the `current` rows leaves. `page` says as Markdown where its report is."""
+def drift_outcome(
+    drift: Drift,
+    current: pl.DataFrame,
+    reference: pl.DataFrame,
+    *,
+    features: Sequence[str],
+    page: str,
+    events: tuple[Event, ...] = (),
+) -> Outcome:
+    """Return what a monitoring of the `current` rows beside the `reference` leaves.
+
+    Both have the columns `date`, `entity`, `prediction`, `target` and the `features`. `page` says as Markdown where
+    its report is.
+    """
     return Outcome(
         version=None,
         metrics={
             "drifted": float(drift.drifted),
             "drift_share": drift.share,
             **{f"drift_{column}": score for column, score in drift.scores.items()},
+            **drift_metrics(current, reference, features),
+            **_coefficients(current),
             **drift.performance,
             "rows": float(drift.rows),
         },
@@ -58,6 +74,14 @@ def drift_outcome(drift: Drift, current: pl.DataFrame, *, page: str, events: tup
         summary=drift_summary(drift, current, page),
         events=events,
     )
+
+
+def _coefficients(current: pl.DataFrame) -> dict[str, float]:
+    """Return how well the rows whose target is known were ranked, and how often the sign was right."""
+    names = ("ic_mean", "ic_ratio", "ic_positive_share")
+    ranked = {name: value for name, value in model_metrics(current).items() if name in names}
+    accuracy = direction_accuracy(current)
+    return ranked if accuracy is None else ranked | {"direction_accuracy": accuracy}
 
 
 def drift_summary(drift: Drift, current: pl.DataFrame, page: str) -> str:

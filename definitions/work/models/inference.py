@@ -1,5 +1,6 @@
 """Asking the champion: predictions of all dates, none of which looked ahead."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -32,10 +33,13 @@ def infer(
     Up to the newest row of its training those of the validation, each by a model that had not seen what
     followed (see `TrainingResult.reference`); later ones by the champion itself. So the rows follow from the
     champion and the features alone, and a backtest that reads them does not look ahead.
+    The metric `latency_ms` is how long it took to make the features and to ask the champion for all later rows.
     Raises `ModuleError` as `predict` does.
     """
     past = reference.select(*KEYS, "prediction")
+    begun = time.perf_counter()
     later = predict(model, features, feature_names(reference), missing=missing, since=past["date"].max())  # type: ignore[arg-type]
+    taken = time.perf_counter() - begun
     rows = pl.concat([past, later]).sort(*KEYS)
     written = until_committed(lambda: store.write(rows, replace=True))
     left = rows_left(written)
@@ -45,6 +49,7 @@ def infer(
         metrics={
             "rows": float(rows.height),
             "predicted": float(later.height),
+            "latency_ms": taken * 1000,
             "prediction_mean": float(newest["prediction"].mean()),  # type: ignore[arg-type]
             "prediction_std": float(newest["prediction"].std() or 0.0),  # type: ignore[arg-type]
         },

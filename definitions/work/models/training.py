@@ -1,7 +1,7 @@
 """Training a model, and measuring it out of sample on the way."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import polars as pl
@@ -33,7 +33,8 @@ class TrainingResult:
     `prediction` and `target` (Float64), each predicted by a model that learned only from what was known
     before its test window. The last window goes on to the newest row, so that every later row is the first
     that `model` may predict without looking ahead; `target` is null where its label is not complete.
-    `metrics` are of those with a target, of all folds together (see `research.models.model_metrics`).
+    `metrics` are of those with a target, of all folds together (see `research.models.model_metrics`); `in_sample` are
+    those of `model` on the very rows that it has learned from.
     """
 
     model: Regressor
@@ -43,6 +44,7 @@ class TrainingResult:
     metrics: Mapping[str, float]
     reference: pl.DataFrame
     pictures: tuple[Picture, ...]
+    in_sample: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def fold_table(self) -> pl.DataFrame:
@@ -87,14 +89,17 @@ def train(module: Module, table: TrainingTable, validation: Validation) -> Train
     )
     reference = pl.concat([test for _, test in tested])
     measured = reference.drop_nulls("target")
+    model = _fitted(module, rows, table.feature_names)
+    learned = rows.select("date", "entity", "target", predicted(model, rows, table.feature_names))
     return TrainingResult(
-        model=_fitted(module, rows, table.feature_names),
+        model=model,
         feature_names=table.feature_names,
         training_rows=rows.height,
         folds=folds,
         metrics=model_metrics(measured),
         reference=reference,
         pictures=_pictures(measured, folds),
+        in_sample=model_metrics(learned),
     )
 
 

@@ -43,16 +43,23 @@ def training_outcome(
     return Outcome(
         version=challenge.champion,
         message=challenge.message,
-        metrics={
-            **trained.metrics,
-            "training_rows": float(trained.training_rows),
-            "promoted": float(challenge.verdict.promote),
-        },
+        metrics={**training_metrics(trained), "promoted": float(challenge.verdict.promote)},
         facts={TRAINED_VERSION: challenge.candidate, "verdict": challenge.message},
         summary=training_summary(trained, challenge.message, page),
         pictures=trained.pictures,
         handles=handles,
     )
+
+
+def training_metrics(trained: TrainingResult) -> dict[str, float]:
+    """Return the metrics of a training: out of sample by their own names, in sample as `train_...`, and counts."""
+    in_sample = {"rmse": "train_rmse", "mae": "train_mae", "r2": "train_r2", "ic_mean": "train_ic"}
+    return {
+        **trained.metrics,
+        **{name: trained.in_sample[ours] for ours, name in in_sample.items() if ours in trained.in_sample},
+        "training_rows": float(trained.training_rows),
+        "num_features": float(len(trained.feature_names)),
+    }
 
 
 def training_summary(trained: TrainingResult, message: str, page: str) -> str:

@@ -14,6 +14,7 @@ from definitions.work.outcome import Outcome, rows_left
 from definitions.work.portfolios.portfolio_settings import OptimizationSettings
 from research.errors import ResearchError
 from research.frames.panels import carried, panel, panel_rows, value_column
+from research.portfolios.exposures import exposures
 from research.portfolios.portfolio_pictures import weights_picture
 from research.portfolios.rebalancing import rebalance_dates
 
@@ -221,7 +222,10 @@ def _rows(decision: _Decision) -> pl.DataFrame:
 
 
 def _metrics(decisions: list[_Decision]) -> dict[str, float]:
-    """Return what the last allocation is expected to do, and the mean turnover of all but the first."""
+    """Return what the last allocation is expected to do and what it holds, and the mean turnover of all but the first.
+
+    `expected_sharpe` is the expected return over the volatility, with a riskless rate of 0 (Sharpe 1994).
+    """
     last = decisions[-1].allocation
     turnovers = [decision.turnover for decision in decisions if decision.turnover is not None]
     metrics = {
@@ -229,7 +233,13 @@ def _metrics(decisions: list[_Decision]) -> dict[str, float]:
         "volatility": last.volatility,
         "effective_bets": last.effective_bets,
         "dates": float(len(decisions)),
+        **exposures(last.weights),
     }
+    if last.volatility > 0:
+        metrics["expected_sharpe"] = last.expected_return / last.volatility
+    for name, value in (("diversification_ratio", last.diversification_ratio), ("iterations", last.iterations)):
+        if value is not None:
+            metrics[name] = float(value)
     return metrics | ({"mean_turnover": sum(turnovers) / len(turnovers)} if turnovers else {})
 
 

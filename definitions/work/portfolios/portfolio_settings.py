@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from definitions.parameters import Parameters, TradingDays
 from research.errors import did_you_mean, shown
 from research.portfolios.costs import BPS, Costs, Slippage
-from research.portfolios.rebalancing import Frequency
+from research.portfolios.rebalancing import Frequency, Weekday
 from research.portfolios.score_weights import Selection
 
 TRADES = "trades"
@@ -72,6 +72,16 @@ class DateRange(Parameters):
         return self
 
 
+class BacktestDates(DateRange):
+    """The dates of a backtest, and how often the portfolio is looked at on them."""
+
+    frequency: Frequency = Field(
+        default=Frequency.DAILY,
+        description="How often the portfolio is looked at: the equity curve has the last trading day of each period, "
+        "volatility and ratios are of the returns of whole periods. Trades are simulated day by day all the same.",
+    )
+
+
 class BacktestConfig(Parameters):
     """How a backtest chooses, when it trades, and what that costs."""
 
@@ -81,6 +91,11 @@ class BacktestConfig(Parameters):
         default=Frequency.MONTHLY,
         description="How often weights are decided: at the close of the last trading day of each period, "
         "and traded at the next day's close.",
+    )
+    rebalance_day: Weekday | Annotated[int, Field(ge=1, le=31)] | None = Field(
+        default=None,
+        description="The day of each week (monday to sunday) or of each month (1 to 31) at whose close weights are "
+        "decided; the trading day before it where it is none; none: the last trading day of the period.",
     )
     transaction_costs: Annotated[float, AfterValidator(_share)] = Field(
         default=0.0005,
@@ -124,6 +139,17 @@ class BacktestConfig(Parameters):
         if not isinstance(costs, Mapping):
             return config
         return {name: each for name, each in config.items() if name != "transaction_costs"} | _per_trade(costs, config)
+
+    @model_validator(mode="after")
+    def _day_of_its_period(self) -> Self:
+        day, frequency = self.rebalance_day, self.rebalance_frequency
+        fits = {Frequency.WEEKLY: Weekday, Frequency.MONTHLY: int}.get(frequency)
+        if day is None or (fits is not None and isinstance(day, fits)):
+            return self
+        raise ValueError(
+            f"rebalance_day {day} does not go with rebalance_frequency {frequency}: weekly takes a weekday, like "
+            "friday, monthly a day from 1 to 31; leave it out for the last trading day of each period"
+        )
 
     @property
     def costs(self) -> Costs:

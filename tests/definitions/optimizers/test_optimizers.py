@@ -314,3 +314,12 @@ def test_definitions_say_which_upstreams_they_take(version: int, several: bool) 
         definition = registry.get(Kind.PORTFOLIO_OPTIMIZER, name, version)
         assert (definition.version, definition.flows, definition.roles) == (version, (FlowKind.OPTIMIZE,), expected)
         assert registry.get(Kind.PORTFOLIO_OPTIMIZER, name).version == 2
+
+
+def test_the_diversification_ratio_is_the_mean_volatility_over_the_portfolios() -> None:
+    allocation = allocate("mean-variance", {"covariance_estimator": "sample", "max_weight": 0.2})
+    seen, weights = returns(), allocation.weights
+    mean = float((seen.std() * weights).sum())
+    assert allocation.diversification_ratio == pytest.approx(mean / float((seen @ weights).std()), rel=1e-6)
+    single = allocate("mean-variance", {"max_weight": 1.0}, request(returns=seen[["AAPL"]], previous=None))
+    assert single.diversification_ratio == pytest.approx(1)

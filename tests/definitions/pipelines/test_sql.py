@@ -72,7 +72,11 @@ def test_refreshes_a_store_step_by_step(url: str, tmp_path: Path) -> None:
 
     outcome = refresh(given, store)
 
-    assert outcome.metrics == {"rows_read": 1.0, "rows": 3.0}
+    assert outcome.metrics == {
+        "rows_read": 1.0, "bytes_processed": 4.0 + 1.0 + 8.0,  # a date, a letter, a number
+         "rows": 3.0,
+        "rows_inserted": 1.0, "rows_updated": 0.0, "rows_deleted": 0.0,
+    }  # fmt: skip
     assert (number(outcome.version), outcome.watermark) == ("1", dt.date(2024, 1, 3))
     assert not refresh(given, store).found_new
 

@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 
-from definitions.contract import Kind, StoreVersion, Watermark
+from definitions.contract import Kind, RowChanges, StoreVersion, Watermark
 from definitions.errors import InvalidConfig, MissingSecret, StoreConflict, StoreError
 from definitions.stores.delta import DeltaStore
 from tests.definitions.resources import FakeCredentials, make, resources
@@ -96,6 +96,19 @@ def test_replace_leaves_exactly_the_frame_and_may_change_the_columns(store: Delt
     assert written == StoreVersion(numbered(store, 1), 1, Watermark(day(0)), changed=True)
     assert store.scan(numbered(store, 1)).collect_schema().names() == ["date", "entity", "price"]
     assert content(store, 0) == [(day(0), "A", 1.0), (day(9), "A", 2.0)]
+
+
+def test_a_write_says_what_it_has_changed(store: DeltaStore) -> None:
+    assert store.write(rows((0, "A", 1.0), (1, "A", 1.0))).changes == RowChanges(inserted=2)
+    assert store.write(rows((1, "A", 2.0), (2, "A", 1.0), (3, "A", 1.0))).changes == RowChanges(inserted=2, updated=1)
+    assert store.write(rows((4, "A", 1.0))).changes == RowChanges(inserted=1)
+    assert store.write(rows((4, "A", 1.0))).changes == RowChanges()
+    assert store.write(rows()).changes == RowChanges()
+    kept = rows((3, "A", 9.0), (4, "A", 1.0), (5, "A", 1.0))
+    assert store.write(kept, replace=True).changes == RowChanges(inserted=1, updated=1, deleted=3)
+    assert store.write(kept, replace=True).changes == RowChanges()
+    assert store.write(kept.rename({"close": "price"}), replace=True).changes == RowChanges(updated=3)
+    assert store.head().changes is None  # type: ignore[union-attr]
 
 
 def test_an_empty_frame(store: DeltaStore) -> None:

@@ -10,7 +10,6 @@ from instances.specification.types import TYPES
 
 ID = "9ea8caac-c15e-5f59-a92d-48a62709a7f4"
 NAMES = {ID: "prices", "Prices": "prices"}
-BACKTEST = {"signals_json": {"primary": "M"}, "assets_json": {"instance": "P"}}
 
 
 def ours(type_: str, **fields: Any) -> dict[str, Any]:
@@ -159,8 +158,30 @@ def test_all_types_have_their_words_and_no_word_means_what_is_no_field() -> None
                 "assets": {"instance": "p", "entities": ["A"]},
                 "benchmark": {"instance": "p", "entity": "B"},
                 "signals": {"primary": "m", "secondary": ["r", "s"]},
-                "date_range": {"start": "2020-01-01"},
-                "config": {"rebalance_frequency": "weekly", "transaction_costs": 0.001},
+                "date_range": {"start": "2020-01-01", "frequency": "daily"},
+                "config": {"rebalance_frequency": "weekly", "rebalance_day": "friday", "transaction_costs": 0.001},
+            },
+        ),
+        (
+            "backtest",
+            {
+                "assets_json": {
+                    "instance": "P",
+                    "universe_dataset_id": ID,
+                    "benchmark": {"instance": "Index_Prices", "entity": "SPX"},
+                },
+            },
+            {
+                "assets": {"instance": "p", "entities": [], "universe": "prices"},
+                "benchmark": {"instance": "index-prices", "entity": "SPX"},
+            },
+        ),
+        (
+            "backtest",
+            {"assets_json": {"instance": "P", "universe": "S_P", "benchmark": {"entity": "A"}}},
+            {
+                "assets": {"instance": "p", "entities": [], "universe": "s-p"},
+                "benchmark": {"instance": "p", "entity": "A"},
             },
         ),
         (
@@ -243,12 +264,25 @@ def test_the_guides_fields_in_our_words(type_: str, guides: dict[str, Any], of_o
             "constraints_json.sector_limits: takes",
         ),
         ("portfolio_optimizer", {"constraints_json": {"max_wieght": 1}}, "did you mean 'max_weight'?"),
-        ("backtest", {"date_range_json": {"frequency": "weekly"}}, "date_range_json.frequency: prices are daily here"),
-        ("backtest", BACKTEST | {"config_json": {"rebalance_day": "monday"}}, "config_json.rebalance_day: weights are"),
         (
             "backtest",
-            {"assets_json": {"universe_dataset_id": ID}},
-            "assets_json.universe_dataset_id: constituents by date",
+            {"assets_json": {"universe": ["A"], "universe_dataset_id": ID}},
+            "assets_json.universe_dataset_id: and the entities of universe both say what may be held: leave one of",
+        ),
+        (
+            "backtest",
+            {"assets_json": {"universe": "S", "universe_dataset_id": ID}},
+            "assets_json.universe_dataset_id: means 'universe', which is there too: leave one of them out",
+        ),
+        (
+            "backtest",
+            {"assets_json": {"universe": 5}},
+            "assets_json.universe: must be a list of entities, or a dataset, not 5",
+        ),
+        (
+            "backtest",
+            {"assets_json": {"instance": "P", "benchmark": {"ticker": "A"}}},
+            "assets_json.benchmark.ticker: is not a field that there is; there are: entity, instance",
         ),
         (
             "backtest",

@@ -147,16 +147,16 @@ def test_every_field_that_names_an_instance_is_followed() -> None:
     backtest = {
         "name": "b",
         "type": "backtest",
-        "assets": {"instance": "px"},
+        "assets": {"instance": "px", "universe": "u"},
         "signals": {"primary": "px", "secondary": "s"},
         "benchmark": "px",
         "upstream_refs": [],
         "date_range": {"start": "2020-01-01"},
     }
-    names = {"px": "prices", "s": "veto"}
+    names = {"px": "prices", "s": "veto", "u": "members"}
     told = with_names(backtest, names)
     assert (told["assets"], told["signals"], told["benchmark"]) == (
-        {"instance": "prices"},
+        {"instance": "prices", "universe": "members"},
         {"primary": "prices", "secondary": "veto"},
         "prices",
     )

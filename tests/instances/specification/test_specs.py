@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from definitions.contract import FlowKind
-from instances.specification.fields import FlowSettings, SignalSpec, UpdateFrequency, UpstreamRef
+from instances.specification.fields import Assets, FlowSettings, SignalSpec, Universe, UpdateFrequency, UpstreamRef
 from instances.specification.schedules import RetryPolicy, Schedule
-from instances.specification.specs import spec_adapter
+from instances.specification.specs import BacktestSpec, spec_adapter
 from instances.specification.values import Duration
 from tests.instances.catalogue import component, dataset
 from tests.instances.sample_world import days, hours, minutes
@@ -240,6 +240,30 @@ def test_a_name_alone_is_a_benchmark_and_a_secondary_signal() -> None:
     short = given | {"signals": {"primary": "m", "secondary": "r"}, "benchmark": "index"}
     long = given | {"signals": {"primary": "m", "secondary": ["r"]}, "benchmark": {"instance": "index", "entity": None}}
     assert spec_adapter.validate_python(short) == spec_adapter.validate_python(long)
+
+
+def test_a_name_alone_is_a_universe_and_a_list_is_entities() -> None:
+    assert Assets.model_validate({"instance": "p", "universe": "sp500"}).universe == Universe(instance="sp500")
+    assert problem(Assets, instance="p", universe=["A"]) == (
+        "Value error, is a dataset of constituents by date; a list of entities is written in 'entities'"
+    )
+    assert problem(Assets, instance="p", entities="sp500") == (
+        "Value error, is a list of entities; a dataset of constituents by date is written in 'universe'"
+    )
+    assert problem(Assets, instance="p", entities=["A"], universe="sp500") == (
+        "Value error, entities and universe both say what may be held: leave one of them out"
+    )
+
+
+def test_a_backtest_reads_its_universe() -> None:
+    given = {"name": "b", "type": "backtest", "assets": {"instance": "p", "universe": "sp500"}, "optimizer": "w"}
+    spec = spec_adapter.validate_python(given)
+    assert isinstance(spec, BacktestSpec)
+    assert [(ref.instance, ref.role) for ref in spec.references()] == [
+        ("p", "assets"),
+        ("sp500", "universe"),
+        ("w", "weights"),
+    ]
 
 
 def test_unknown_fields_are_rejected() -> None:

@@ -1,10 +1,19 @@
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from research.portfolios.backtest_metrics import METRICS, drawdown, performance, relative_performance, trading
+from research.portfolios.backtest_metrics import (
+    METRICS,
+    drawdown,
+    performance,
+    period_ends,
+    relative_performance,
+    trading,
+)
+from research.portfolios.rebalancing import Frequency
 from tests.research.market import index, stocks
 
 
@@ -42,10 +51,50 @@ def test_every_metric_equals_an_independent_computation(curve: "pd.Series[float]
         "max_drawdown_days": (curve.index[healed] - curve.index[peak]).days,
         "var_95": -quantile,
         "cvar_95": -np.mean([x for x in r if x <= quantile]),
-        "win_rate": sum(r > 0) / sum(r != 0),
+        "positive_share": sum(r > 0) / sum(r != 0),
+        "avg_drawdown": np.mean(depths_of_drawdowns(values)),
     }
 
     assert performance(curve) == pytest.approx(expected, rel=1e-9)
+
+
+def depths_of_drawdowns(values: "np.ndarray[Any, Any]") -> list[float]:
+    """Return the depth of each time under water, one after the other."""
+    found, peak, low = list[float](), values[0], 0.0
+    for value in values:
+        if value >= peak:
+            found += [low] if low < 0 else []
+            peak, low = value, 0.0
+        low = min(low, value / peak - 1)
+    return [*found, *([low] if low < 0 else [])]
+
+
+@pytest.mark.parametrize(("frequency", "rule", "periods"), [("weekly", "W", 52), ("monthly", "ME", 12)])
+def test_returns_of_whole_periods_are_annualised_by_their_number_in_a_year(
+    curve: "pd.Series[float]", benchmark: "pd.Series[float]", frequency: str, rule: str, periods: int
+) -> None:
+    def returns(of: "pd.Series[float]") -> "np.ndarray[Any, Any]":
+        return np.asarray(of.resample(rule).last().pct_change())[1:]
+
+    r, b = returns(curve), returns(benchmark)
+    found = performance(curve, Frequency(frequency)) | relative_performance(curve, benchmark, Frequency(frequency))
+    assert len(r) == len(period_ends(curve, Frequency(frequency))) - 1
+    expected = {
+        "volatility": np.std(r, ddof=1) * math.sqrt(periods),
+        "sharpe": r.mean() / np.std(r, ddof=1) * math.sqrt(periods),
+        "sortino": r.mean() / math.sqrt(sum(x * x for x in r if x < 0) / len(r)) * math.sqrt(periods),
+        "var_95": -np.quantile(r, 0.05),
+        "cvar_95": -r[r <= np.quantile(r, 0.05)].mean(),
+        "positive_share": (r > 0).sum() / (r != 0).sum(),
+        "beta": np.cov(r, b)[0, 1] / np.var(b, ddof=1),
+        "alpha": (r.mean() - np.cov(r, b)[0, 1] / np.var(b, ddof=1) * b.mean()) * periods,
+        "tracking_error": np.std(r - b, ddof=1) * math.sqrt(periods),
+        "information_ratio": np.mean(r - b) / np.std(r - b, ddof=1) * math.sqrt(periods),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+    daily = performance(curve)
+    for name in ("total_return", "annual_return", "calmar", "max_drawdown", "max_drawdown_days", "avg_drawdown"):
+        assert found[name] == daily[name]
 
 
 def test_ratios_agree_with_those_of_ffn(curve: "pd.Series[float]") -> None:
@@ -96,7 +145,7 @@ def test_what_is_not_defined_is_not_a_number(count: int) -> None:
 
     found = performance(flat)
 
-    assert all(math.isnan(found[name]) for name in ("sharpe", "sortino", "calmar", "win_rate"))
+    assert all(math.isnan(found[name]) for name in ("sharpe", "sortino", "calmar", "positive_share"))
     assert (found["total_return"], found["max_drawdown"], found["max_drawdown_days"]) == (0, 0, 0)
     assert all(math.isnan(value) for value in relative_performance(flat, flat).values() if value != 0)
 

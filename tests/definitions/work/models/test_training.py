@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -12,6 +13,7 @@ from definitions.contract import Input, Kind, Regressor
 from definitions.errors import ModuleError
 from definitions.work.models.prediction import predict
 from definitions.work.models.training import TrainingResult, train
+from definitions.work.models.training_outcome import training_metrics
 from definitions.work.models.training_table import TrainingTable, training_table
 from research.models.labels import TargetSpec
 from research.models.model_metrics import model_metrics
@@ -136,6 +138,13 @@ def test_what_a_training_gives() -> None:
     assert result.reference.columns == ["date", "entity", *result.feature_names, "prediction", "target"]
     assert result.reference.equals(result.reference.sort("date", "entity"))
     assert result.metrics == model_metrics(result.reference)
+    rows = table.labelled
+    features = pd.DataFrame(rows.select(result.feature_names).to_numpy(), columns=list(result.feature_names))
+    values = result.model.predict(features)
+    assert result.in_sample == pytest.approx(model_metrics(rows.with_columns(prediction=pl.Series(values))))
+    recorded = training_metrics(result)
+    assert (recorded["num_features"], recorded["train_rmse"]) == (3, result.in_sample["rmse"])
+    assert recorded["train_ic"] == result.in_sample["ic_mean"]
     assert [picture.title for picture in result.pictures] == ["Information coefficient", "Predicted and realised"]
     assert result.fold_table.height == len(result.folds) == 12
     assert result.fold_table["rows"].sum() == result.reference.drop_nulls("target").height

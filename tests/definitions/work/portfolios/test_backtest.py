@@ -9,7 +9,7 @@ from definitions.contract import ExtractRequest, Input, Kind
 from definitions.stores.delta import DeltaStore
 from definitions.work.outcome import Outcome
 from definitions.work.portfolios.backtest import backtest
-from definitions.work.portfolios.portfolio_settings import BacktestConfig, DateRange
+from definitions.work.portfolios.portfolio_settings import BacktestConfig, BacktestDates, DateRange
 from research.errors import ResearchError
 from research.portfolios.costs import Slippage
 from tests.definitions.resources import make
@@ -76,7 +76,8 @@ def test_a_backtest_leaves_equity_trades_metrics_and_pictures(
     assert outcome.metrics["max_drawdown"] == pytest.approx(portfolio["drawdown"].min())
     assert set(outcome.metrics) == {
         *("total_return", "annual_return", "volatility", "sharpe", "sortino", "calmar", "max_drawdown"),
-        *("max_drawdown_days", "var_95", "cvar_95", "win_rate", "turnover", "costs"),
+        *("max_drawdown_days", "avg_drawdown", "var_95", "cvar_95", "positive_share", "turnover", "costs"),
+        *("num_trades", "closed_positions", "win_rate", "profit_factor", "avg_trade_return", "avg_holding_period"),
         *("alpha", "beta", "tracking_error", "information_ratio"),
     }
     assert [picture.title for picture in outcome.pictures] == ["Equity", "Drawdown", "Weights"]
@@ -165,7 +166,7 @@ def test_linear_slippage_comes_on_top(stores: tuple[DeltaStore, DeltaStore], pri
 
 
 def test_a_range_of_dates_is_kept(stores: tuple[DeltaStore, DeltaStore], prices: Input) -> None:
-    span = DateRange(start=dt.date(2008, 1, 1), end=dt.date(2009, 6, 15))
+    span = BacktestDates(start=dt.date(2008, 1, 1), end=dt.date(2009, 6, 15))
 
     backtest(*stores, prices=prices, primary=signal(prices, MOMENTUM), config=BacktestConfig(), date_range=span)
 
@@ -249,7 +250,7 @@ def test_what_has_no_weights_is_not_followed(stores: tuple[DeltaStore, DeltaStor
 def test_a_range_without_prices_or_decisions_is_refused(
     stores: tuple[DeltaStore, DeltaStore], prices: Input, start: dt.date | None, end: dt.date | None, said: str
 ) -> None:
-    span = DateRange(start=start, end=end)
+    span = BacktestDates(start=start, end=end)
     with pytest.raises(ResearchError) as caught:
         backtest(*stores, prices=prices, primary=signal(prices, MOMENTUM), config=BacktestConfig(), date_range=span)
     assert str(caught.value).startswith(said)

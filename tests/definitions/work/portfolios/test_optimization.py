@@ -85,7 +85,15 @@ def test_weights_are_kept_by_date(name: str, store: DeltaStore) -> None:
     sums = kept.group_by("date").agg(pl.col("weight").sum(), pl.col("weight").max().alias("greatest"))
     np.testing.assert_allclose(sums["weight"], 1, atol=1e-6)
     assert (sums["greatest"].to_numpy() <= 0.2 + 1e-6).all()
-    assert set(outcome.metrics) == {"expected_return", "volatility", "effective_bets", "dates", "mean_turnover"}
+    assert outcome.metrics.keys() - {"iterations"} == {
+        *("expected_return", "volatility", "effective_bets", "dates", "mean_turnover"),
+        *("expected_sharpe", "diversification_ratio", "effective_n", "concentration"),
+        *("gross_exposure", "net_exposure", "long_weight", "short_weight"),
+    }
+    last = kept.filter(pl.col("date") == pl.col("date").max())["weight"]
+    assert outcome.metrics["effective_n"] == pytest.approx(1 / (last**2).sum(), rel=1e-9)
+    sharpe = outcome.metrics["expected_return"] / outcome.metrics["volatility"]
+    assert outcome.metrics["expected_sharpe"] == pytest.approx(sharpe, rel=1e-9)
     assert outcome.metrics["dates"] == 24
     status = "closed form" if name.startswith("hier") else "optimal"
     assert outcome.summary.startswith("Weights on 24 dates, 2010-01-29 to 2011-12-30; mean turnover ")
