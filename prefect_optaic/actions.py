@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from instances.rules.instance_status import InstanceStatus
     from instances.rules.standstills import Standstills
     from instances.specification.applied import FlowRecord
+    from instances.specification.handles import InstanceHandles
     from instances.world.facts import World
 
 POLL = 0.3  # seconds between two looks at a run
@@ -172,6 +173,15 @@ async def statuses_in(services: "Services", snapshot: WorldSnapshot) -> tuple["I
     from flows.reading.status_reader import statuses_in
 
     return await statuses_in(services, snapshot.flows, snapshot.world, snapshot.now)
+
+
+def handles_in(
+    services: "Services", lines: "Iterable[InstanceStatus]", snapshot: WorldSnapshot
+) -> "dict[str, InstanceHandles]":
+    """Return the handles of all instances on record, by name, with what is derived as a snapshot has it."""
+    from flows.reading.handle_reader import handles_in
+
+    return handles_in(services, lines, snapshot.world, snapshot.now)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Views: what is on record of the instances of a type, in one row each, under the names that the platform's guide has.
 
-They are for people and their SQL, and for `Repository.handles`. All of it is stored: statuses, which are derived, are
+They are for people and their SQL, and for `stored_handles`. All of it is stored: statuses, which are derived, are
 not among it. They follow a rename, since they join by ids. A changed view is a migration, like a changed table.
 """
 
@@ -11,7 +11,7 @@ from sqlalchemy import Table
 from sqlalchemy.orm import class_mapper
 
 from definitions.contract import FlowKind
-from instances.specification.shapes import SHAPES
+from instances.specification.handles import deployment_handle, word
 from instances.specification.types import TYPES
 from instances.storage.tables import ROWS, SCHEMA, InstanceRow
 
@@ -23,16 +23,6 @@ _READS = f"""(SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object(
   JOIN {SCHEMA}.flow AS read ON read.id = edge.upstream_flow_id
   JOIN {SCHEMA}.instance AS upstream ON upstream.id = read.instance_id
   WHERE own.instance_id = instance.id AND upstream.id <> instance.id) AS upstream_refs"""
-
-
-def word(kind: FlowKind) -> str:
-    """Return what runs of a flow are called in the names of handles: 'training' of `train`."""
-    return SHAPES[kind].run_kind.removesuffix("Run").lower()
-
-
-def deployment_handle(kind: FlowKind, kinds: Sequence[FlowKind]) -> str:
-    """Return the name of the deployment of one of an instance's flows: it says which where there are several."""
-    return "prefect_deployment_id" if len(kinds) == 1 else f"prefect_{word(kind)}_deployment_id"
 
 
 def _select(type_: str) -> str:

@@ -29,8 +29,9 @@ def status(
         async with session() as services:
             judged = await actions.read_snapshot(services)
             lines = await actions.statuses_in(services, judged)
+            handles = actions.handles_in(services, lines, judged) if as_json else {}
         if as_json:
-            typer.echo(json.dumps(show.as_json(lines), indent=2))
+            typer.echo(json.dumps(show.as_json(lines, handles), indent=2))
             for line in show.standstill_lines(judged.standstills):
                 typer.echo(f"warning: {line}", err=True)
         else:
