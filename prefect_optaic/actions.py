@@ -239,9 +239,12 @@ async def run(services: "Services", flow: "FlowRecord", parameters: Mapping[str,
         raise NoDeployment(flow.instance, flow.kind)
     check_parameters(flow, parameters)
     from flows.integrations.prefect_api import NotInPrefect
+    from flows.reading.server_clock import server_now
+    from flows.running.run_names import name_of_run
 
+    name = name_of_run(f"{flow.instance}.{flow.kind}", await server_now(services.prefect))
     try:
-        run_id = await services.prefect.create_run(flow.deployment_id, parameters)
+        run_id = await services.prefect.create_run(flow.deployment_id, parameters, name=name)
     except NotInPrefect as error:
         raise NoDeployment(flow.instance, flow.kind) from error
     last: RunSnapshot | None = None

@@ -76,6 +76,8 @@ def test_a_renamed_dataset_keeps_its_rows_its_history_and_its_readers(play: Play
         assert {name: lab.flow(was).config_hash for name, was in (("px", "prices"), ("returns", "returns"))} == hashes
         assert lab.deployment("prices") != former
         assert set(await deployments(lab)) == {"refresh/prices", "refresh/returns"}
+        tags = (await lab.client.read_deployment(lab.deployment("prices"))).tags
+        assert set(tags) == {"optaic", "default", "dataset", f"instance:{lab.prefix}prices", "flow:refresh"}
         blocks = await lab.client.read_block_documents(limit=200)
         assert {b.name for b in blocks if (b.name or "").startswith(lab.prefix)} == {
             f"{lab.prefix}prices",
