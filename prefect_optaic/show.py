@@ -1,6 +1,7 @@
 """How the commands show what they know: tables and sentences on a terminal, and JSON for scripts."""
 
 import datetime as dt
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,11 +37,31 @@ SIGNS = {
     Action.DELETE: ("-", "red"),
 }
 _GAP = "  "  # between the columns of the board
+_ENDLESS = 100_000  # letters, more than any line has
 _REASON = 40  # letters that a reason needs beside the other columns at least
 NOT_PREFECTS_READY = (
     "READY here says that the data is fresh. The green Ready of a deployment in the Prefect UI says only that a worker "
     "would take its runs."
 )
+
+
+def output() -> Console:
+    """Return the console of a command's output: to a file or a pipe each line is as long as it is."""
+    console = Console()
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def show_whole(console: Console, drawn: Table | Tree) -> None:
+    """Print a table or a tree: to a file or a pipe with no cell or sentence wrapped."""
+    if console.is_terminal:
+        console.print(drawn)
+        return
+    wide = Console(file=io.StringIO(), width=_ENDLESS, color_system=None)
+    with wide.capture() as captured:
+        wide.print(drawn)
+    for line in captured.get().splitlines():
+        console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def as_json(lines: Iterable[InstanceStatus], handles: Mapping[str, InstanceHandles]) -> list[dict[str, Any]]:

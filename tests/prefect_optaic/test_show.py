@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
 
 from definitions.contract import FlowKind
 from instances.rules.causes import explain
@@ -15,7 +17,7 @@ from instances.rules.flow_status import FlowStatus, Verdict
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
 from instances.specification.handles import FlowHandles, InstanceHandles
 from instances.world.facts import FlowFacts
-from prefect_optaic.show import as_json, cause_tree, one_line_reason, show_status
+from prefect_optaic.show import as_json, cause_tree, one_line_reason, show_status, show_whole
 from tests.instances.sample_world import NOW, completed, failed, flow, strict, world
 
 REASON = "failed at 17:40 UTC, run db02c1f6: the source has a row twice, (2024-02-08, AAA): leave one of them out"
@@ -149,3 +151,18 @@ def test_the_root_cause_is_marked_where_it_is_another_flow_or_the_flow_can_not_b
         "prices.refresh is UNKNOWN: its facts can't be read: no answer (root cause)"
     ]
     assert not tree(flow("prices", failed()))[0].endswith("(root cause)")
+
+
+def test_a_table_and_a_tree_are_wrapped_on_a_terminal_only() -> None:
+    table = Table("flow", "why", box=None, pad_edge=False)
+    table.add_row("prices.refresh", "[not a style] " + "so many words " * 20)
+    branch = Tree("the flow", highlight=False)
+    branch.add("so many words " * 20)
+    for drawn, lines in ((table, 2), (branch, 2)):
+        out = io.StringIO()
+        show_whole(Console(file=out, width=80), drawn)
+        assert len(out.getvalue().splitlines()) == lines
+        assert all(line == line.rstrip() for line in out.getvalue().splitlines())
+        wrapped = io.StringIO()
+        show_whole(Console(file=wrapped, width=80, force_terminal=True, color_system=None), drawn)
+        assert len(wrapped.getvalue().splitlines()) > lines
