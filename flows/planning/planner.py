@@ -255,8 +255,9 @@ def _of_other_projects(specs: Sequence[AnySpec], blocks: SavedBlocks, on_record:
     projects |= {spec.name: spec.project for spec in blocks.specs}  # where a block was edited it is what counts
     theirs = {spec.name: projects[spec.name] for spec in specs if projects.get(spec.name, spec.project) != spec.project}
     with_whole = {part_name(name, type_) for name in theirs for type_ in PARTS.values()}
-    # Of another type it can't be taken over either, which is told of its row.
-    other_types = {spec.name for spec in specs if on_record.get(spec.name, {}).get("type", spec.type) != spec.type}
+    # What is of another type can't be taken over either: that is told of its block and its row.
+    types = {name: row.get("type") for name, row in on_record.items()} | dict(blocks.types)
+    other_types = {spec.name for spec in specs if types.get(spec.name, spec.type) != spec.type}
     return [
         Problem(
             name,

@@ -21,6 +21,7 @@ from instances.storage.handle_columns import set_handles
 from instances.storage.row_fields import readable_settings
 from instances.storage.spec_columns import of_spec_values
 from instances.storage.tables import ROWS, AutomationRow, Base, DefinitionRow, EdgeRow, FlowRow, InstanceRow
+from instances.world.wording import a
 
 
 class Writer:
@@ -45,7 +46,7 @@ class Writer:
             *(
                 Problem(
                     i.spec.name,
-                    f"{i.spec.name}: is on record with another type than {i.spec.type}; choose another name",
+                    f"{i.spec.name}: there is {a(types[i.spec.name])} of this name already; choose another name",
                 )
                 for i in found
                 if types.get(i.spec.name, i.spec.type) != i.spec.type

@@ -126,7 +126,7 @@ def test_a_name_that_is_taken_by_another_type_of_another_project_is_one_problem(
         refs = {"upstream_refs": [{"instance": f"{lab.prefix}source"}]}
         with pytest.raises(InvalidSpec) as caught:
             await lab.bootstrap(manifest=(*source, spec_adapter.validate_python(look | refs)))
-        told = f"{full}: is on record with another type than experiment; choose another name"
+        told = f"{full}: there is a dataset of this name already; choose another name"
         assert caught.value.problems == (told,)
 
     play(scenario)
