@@ -71,9 +71,15 @@ def _listed(problems: Sequence[str]) -> str:
 
 
 class UnknownInstance(OptaicError):
-    """No instance of that name is on record; `known` are those that could be meant."""
+    """No instance of that name is on record; `known` are those that could be meant, `renamed` what was called so."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
+    def __init__(self, name: str, known: Sequence[str], renamed: Sequence[str] = ()) -> None:
+        if renamed:
+            present = " and ".join(map(repr, sorted(renamed)))
+            super().__init__(
+                f"there is no instance named {name!r} any more: it is called {present} now. Say that name."
+            )
+            return
         near = nearest(name, known)
         hint = f"did you mean {near!r}?" if near is not None else f"there are: {first_names(sorted(known))}."
         super().__init__(

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from instances.rules.instance_status import InstanceStatus
     from instances.rules.standstills import Standstills
     from instances.specification.applied import FlowRecord
+    from instances.specification.handles import InstanceHandles
     from instances.world.facts import World
 
 POLL = 0.3  # seconds between two looks at a run
@@ -175,6 +176,15 @@ async def statuses_in(services: "Services", snapshot: WorldSnapshot) -> tuple["I
     return await statuses_in(services, snapshot.flows, snapshot.world, snapshot.now)
 
 
+def handles_in(
+    services: "Services", lines: "Iterable[InstanceStatus]", snapshot: WorldSnapshot
+) -> "dict[str, InstanceHandles]":
+    """Return the handles of all instances on record, by name, with what is derived as a snapshot has it."""
+    from flows.reading.handle_reader import handles_in
+
+    return handles_in(services, lines, snapshot.world, snapshot.now)
+
+
 @dataclass(frozen=True)
 class Withdrawal:
     """How many requests of a flow were taken back, and the runs of it that are due already all the same."""
@@ -230,9 +240,12 @@ async def run(services: "Services", flow: "FlowRecord", parameters: Mapping[str,
         raise NoDeployment(flow.instance, flow.kind)
     check_parameters(flow, parameters, await asyncio.to_thread(_brought, services, flow))
     from flows.integrations.prefect_api import NotInPrefect
+    from flows.reading.server_clock import server_now
+    from flows.running.run_names import name_of_run
 
+    name = name_of_run(f"{flow.instance}.{flow.kind}", await server_now(services.prefect))
     try:
-        run_id = await services.prefect.create_run(flow.deployment_id, parameters)
+        run_id = await services.prefect.create_run(flow.deployment_id, parameters, name=name)
     except NotInPrefect as error:
         raise NoDeployment(flow.instance, flow.kind) from error
     last: RunSnapshot | None = None

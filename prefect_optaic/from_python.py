@@ -7,23 +7,27 @@
     print(plan(instances, project="sp500").summary)
     apply(instances, project="sp500")
 
-No block need be saved before: an apply saves them.
+No block need be saved before: an apply saves them. `handles(NAME)` tells where an instance that was applied is.
 """
 
 import asyncio
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 from blocks.base import InstanceBlock
 from flows.planning.scope import Scope
 from flows.reading.block_reader import BlockMistakes, specs_of
 from instances.errors import Problem
 from instances.plans.plan import Plan
+from instances.specification.handles import InstanceHandles
 from instances.specification.specs import AnySpec
 from instances.specification.types import TYPES
 from prefect_optaic import actions
 from prefect_optaic.session import session
+
+Result = TypeVar("Result")
 
 
 def plan(
@@ -72,6 +76,22 @@ def apply(
     return _run(work())
 
 
+def handles(name: str) -> InstanceHandles:
+    """Return the handles of an instance: its ids in Prefect, MLflow and Evidently, what it left last and where.
+
+    With what is derived: `freshness_status` and `next_refresh_at`. Raises `UnknownInstance`.
+    """
+
+    async def work() -> InstanceHandles:
+        async with session() as services:
+            services.repository.spec(name)
+            snapshot = await actions.read_snapshot(services)
+            lines = await actions.statuses_in(services, snapshot)
+            return actions.handles_in(services, lines, snapshot)[name]
+
+    return _run(work())
+
+
 def scope_of(
     instances: Mapping[str, InstanceBlock], *, project: str | None = None, prune: bool = False, adopt: bool = False
 ) -> Scope:
@@ -105,7 +125,7 @@ def _data(block: InstanceBlock, project: str | None) -> dict[str, object]:
     return block.model_dump(mode="json") | own
 
 
-def _run(work: Coroutine[object, object, Plan]) -> Plan:
+def _run(work: Coroutine[object, object, Result]) -> Result:
     """Run to the end, in a thread of its own: notebooks have a loop that runs already."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()

@@ -1,12 +1,16 @@
-"""Promotion: an experiment becomes a signal, a trained version becomes a model's champion."""
+"""Promotion: an experiment or a dataset becomes a signal, a trained version becomes a model's champion."""
 
 import datetime as dt
 import getpass
-from collections.abc import Iterator
+import keyword
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from definitions.contract import FlowKind
+from definitions.pipelines.expression import EXPRESSION
 from flows.integrations.services import Services
 from flows.planning.scope import Scope
 from flows.reading.block_reader import read_blocks
@@ -17,14 +21,24 @@ from instances.errors import InvalidSpec, OptaicError, UnknownFlow
 from instances.rules.cascade import Hold
 from instances.rules.readiness import assess
 from instances.specification.applied import FlowRecord
-from instances.specification.fields import SignalSpec
-from instances.specification.specs import AnySpec, ComponentSpec, ExperimentSpec, ModelSpec, SignalInstanceSpec
-from instances.specification.types import DEFAULT_PARTS, PARTS, part_name
+from instances.specification.fields import DefinedFields, SignalSpec, UpstreamRef
+from instances.specification.plugins import readable
+from instances.specification.specs import (
+    AnySpec,
+    ComponentSpec,
+    DatasetSpec,
+    ExperimentSpec,
+    ModelSpec,
+    SignalInstanceSpec,
+)
+from instances.specification.types import DEFAULT_PARTS, PARTS, PIPELINE_PART, part_name
 from instances.specification.values import Name
 from instances.world.clock import next_tick
 from instances.world.wording import a, moment
+from research.errors import did_you_mean
+from research.frames.panels import KEYS
 
-# What of an experiment says where its runs go: those of the signal go there too.
+# What of an instance says where its runs go: those of its signal go there too.
 _INFRASTRUCTURE = ("work_pool", "work_queue", "job_variables", "concurrency")
 _name: TypeAdapter[str] = TypeAdapter(Name)
 
@@ -41,30 +55,49 @@ def bounds_of(name: str, *, least: float | None, most: float | None) -> SignalSp
         raise InvalidSpec(problem_texts(name, error)) from error
 
 
-def signal_of(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
-    """Return the specs of a signal that is computed as the experiment is, and where it is, and of its parts.
+@dataclass(frozen=True)
+class Promotable:
+    """What can become a signal, and how that is computed: as an experiment is, or from a column of a dataset."""
+
+    spec: ExperimentSpec | DatasetSpec
+    description: str
+    pipeline: Mapping[str, object]
+    upstream_refs: tuple[UpstreamRef, ...]
+    value_column: str | None = None
+
+    @classmethod
+    def experiment(cls, spec: ExperimentSpec) -> "Promotable":
+        """Return an experiment with its own expression and inputs."""
+        named = {field: getattr(spec, field) for field in DefinedFields.model_fields}
+        column = spec.config.get("value_column")
+        description = spec.description or f"Promoted from the experiment {spec.name}."
+        return cls(spec, description, named, spec.upstream_refs, str(column) if column is not None else None)
+
+    @classmethod
+    def dataset(cls, spec: DatasetSpec, column: str) -> "Promotable":
+        """Return a dataset of which a signal reads one column."""
+        computed = {"definition": EXPRESSION.name, "config": {"expression": column}}
+        return cls(spec, f"Promoted from {column} of {spec.name}.", computed, (UpstreamRef(instance=spec.name),))
+
+
+def signal_of(source: Promotable, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
+    """Return the specs of a signal of what is promoted, whose runs go where those of that go, and of its parts.
 
     Raises `InvalidSpec` for a name that no instance can have.
     """
     try:
         _name.validate_python(name)
-        return _specs(experiment, name, signal_spec)
+        return _specs(source, name, signal_spec)
     except ValidationError as error:
         raise InvalidSpec(problem_texts(name, error)) from error
 
 
-def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
-    shared = {"project": experiment.project}
-    parts: dict[str, dict[str, object]] = {
-        "pipeline_instance": {
-            "definition": experiment.definition,
-            "definition_version": experiment.definition_version,
-            "config": experiment.config,
-        },
-        **{field: dict(part) for field, part in DEFAULT_PARTS.items()},
-    }
+def _specs(source: Promotable, name: str, signal_spec: SignalSpec) -> tuple[AnySpec, ...]:
+    spec = source.spec
+    shared = {"project": spec.project}
+    parts = {PIPELINE_PART: source.pipeline, **DEFAULT_PARTS}
     named = {field: part_name(name, type_) for field, type_ in PARTS.items()}
-    column = str(experiment.config.get("value_column", signal_spec.value_column))
+    column = source.value_column or signal_spec.value_column
     return (
         *(
             ComponentSpec.model_validate({"name": named[field], "type": PARTS[field], **shared, **part})
@@ -73,10 +106,10 @@ def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tu
         SignalInstanceSpec.model_validate(
             {
                 "name": name,
-                "description": experiment.description or f"Promoted from the experiment {experiment.name}.",
-                "upstream_refs": experiment.upstream_refs,
+                "description": source.description,
+                "upstream_refs": source.upstream_refs,
                 "signal_spec": signal_spec.model_copy(update={"value_column": column}),
-                **{field: getattr(experiment, field) for field in _INFRASTRUCTURE},
+                **{field: getattr(spec, field) for field in _INFRASTRUCTURE},
                 **shared,
                 **named,
             }
@@ -84,25 +117,69 @@ def _specs(experiment: ExperimentSpec, name: str, signal_spec: SignalSpec) -> tu
     )
 
 
-async def scope_of_signal(services: Services, experiment: str, name: str, signal_spec: SignalSpec) -> Scope:
-    """Return what must be applied so that an applied experiment becomes a signal, by the definition that it has now.
+async def scope_of_signal(
+    services: Services, promoted: str, name: str, signal_spec: SignalSpec, *, column: str = ""
+) -> Scope:
+    """Return what must be applied so that an applied experiment or dataset becomes a signal.
 
-    Raises `UnknownInstance`, `InvalidSpec`, and `CannotPromote` for another type of instance or a name that is taken.
+    That of an experiment is computed by the definition that it has now; that of a dataset reads a `column` of it,
+    which need not be said where there is one only. Raises `UnknownInstance`, `InvalidSpec`, and `CannotPromote` for
+    another type of instance, a column that can't be it, or a name that is taken.
     """
-    repository = services.repository
-    applied = repository.applied([experiment]).get(experiment)
-    spec = applied.spec if applied is not None else repository.spec(experiment)
-    if not isinstance(spec, ExperimentSpec):
-        raise CannotPromote(f"{experiment!r} is {a(spec.type)}; only an experiment can become a signal.")
-    specs = signal_of(spec, name, signal_spec)
+    specs = signal_of(_promotable(services, promoted, column), name, signal_spec)
     blocks = await read_blocks(services.prefect)
-    taken = {*blocks.by_name, *blocks.unreadable, *(other.name for other in repository.specs())}
+    taken = {*blocks.by_name, *blocks.unreadable, *(other.name for other in services.repository.specs())}
     for each in specs:
         if each.name in taken:
             raise CannotPromote(
                 f"there is an instance or a block named {each.name!r} already; choose another name for the signal."
             )
     return Scope(specs)
+
+
+def _promotable(services: Services, name: str, column: str) -> Promotable:
+    repository = services.repository
+    applied = repository.applied([name]).get(name)
+    spec = applied.spec if applied is not None else repository.spec(name)
+    if isinstance(spec, ExperimentSpec):
+        if column:
+            raise CannotPromote(f"{name!r} is an experiment, whose signal has its expression: leave out --column.")
+        return Promotable.experiment(spec)
+    if applied is None or not isinstance(spec, DatasetSpec) or isinstance(spec, SignalInstanceSpec):
+        raise CannotPromote(f"{name!r} is {a(spec.type)}; only an experiment or a dataset can become a signal.")
+    store = readable(applied, services.registry, services.resources).store
+    head = store.head()
+    if head is None:
+        raise CannotPromote(
+            f"{name!r} has left no rows yet, so what its columns are is not known: run `optaic run {name}` first."
+        )
+    return Promotable.dataset(spec, column_to_promote(name, store.scan(head.version).collect_schema(), column))
+
+
+def column_to_promote(dataset: str, columns: Mapping[str, pl.DataType], asked: str) -> str:
+    """Return which of a dataset's columns its signal has: the one that was `asked` for, or its only one of numbers.
+
+    Raises `CannotPromote`.
+    """
+    values = [
+        name for name, dtype in columns.items() if name not in KEYS and (dtype.is_numeric() or dtype == pl.Boolean)
+    ]
+    listed = ", ".join(values) or "none"
+    if asked and asked not in values:
+        hint = did_you_mean(asked, values)
+        raise CannotPromote(
+            f"{dataset!r} has no column of numbers {asked!r}.{hint} Its columns of numbers are: {listed}."
+        )
+    if not asked and len(values) != 1:
+        remedy = "say which with --column" if values else "give its pipeline one"
+        raise CannotPromote(f"{dataset!r} has not just one column of numbers, but: {listed}; {remedy}.")
+    column = asked or values[0]
+    if not column.isidentifier() or keyword.iskeyword(column):
+        raise CannotPromote(
+            f"an expression can't name the column {column!r} of {dataset!r}: call it otherwise in its pipeline, with "
+            "letters, digits and underscores."
+        )
+    return column
 
 
 def training_flow(services: Services, model: str) -> FlowRecord:
@@ -114,7 +191,7 @@ def training_flow(services: Services, model: str) -> FlowRecord:
         spec = repository.spec(model)
         if isinstance(spec, ModelSpec):
             raise
-        problem = f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment."
+        problem = f"{model!r} is {a(spec.type)}; say which model, or --as SIGNAL for an experiment or a dataset."
         raise CannotPromote(problem) from error
 
 

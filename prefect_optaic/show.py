@@ -1,11 +1,13 @@
 """How the commands show what they know: tables and sentences on a terminal, and JSON for scripts."""
 
 import datetime as dt
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,6 +25,7 @@ from instances.rules.deadlines import next_deadline, policy_text
 from instances.rules.flow_status import FlowStatus, judge
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
 from instances.rules.standstills import Standstills
+from instances.specification.handles import InstanceHandles
 from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, RunState, World
 from instances.world.wording import about, moment, short
 from prefect_optaic.actions import PauseChange, RunSnapshot, Withdrawal
@@ -34,6 +37,7 @@ SIGNS = {
     Action.DELETE: ("-", "red"),
 }
 _GAP = "  "  # between the columns of the board
+_ENDLESS = 100_000  # letters, more than any line has
 _REASON = 40  # letters that a reason needs beside the other columns at least
 NOT_PREFECTS_READY = (
     "READY here says that the data is fresh. The green Ready of a deployment in the Prefect UI says only that a worker "
@@ -41,8 +45,27 @@ NOT_PREFECTS_READY = (
 )
 
 
-def as_json(lines: Iterable[InstanceStatus]) -> list[dict[str, Any]]:
-    """Return the board as `optaic status --json` prints it."""
+def output() -> Console:
+    """Return the console of a command's output: to a file or a pipe each line is as long as it is."""
+    console = Console()
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def show_whole(console: Console, drawn: Table | Tree) -> None:
+    """Print a table or a tree: to a file or a pipe with no cell or sentence wrapped."""
+    if console.is_terminal:
+        console.print(drawn)
+        return
+    wide = Console(file=io.StringIO(), width=_ENDLESS, color_system=None)
+    with wide.capture() as captured:
+        wide.print(drawn)
+    for line in captured.get().splitlines():
+        console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
+
+
+def as_json(lines: Iterable[InstanceStatus], handles: Mapping[str, InstanceHandles]) -> list[dict[str, Any]]:
+    """Return the board as `optaic status --json` prints it, with the handles of what is on record."""
     return [
         {
             "instance": line.instance,
@@ -57,12 +80,23 @@ def as_json(lines: Iterable[InstanceStatus]) -> list[dict[str, Any]]:
                     "status": flow.verdict.status.value,
                     "reason": flow.verdict.reason,
                     "deployment_id": str(flow.deployment_id) if flow.deployment_id else None,
+                    "paused": flow.paused,
+                    "schedule_paused": flow.schedule_paused,
                 }
                 for flow in line.flows
             ],
+            "handles": _json_values(handles[line.instance].named()) if line.instance in handles else None,
         }
         for line in lines
     ]
+
+
+def _json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with ids as text and moments as ISO 8601."""
+    return {
+        name: value.isoformat() if isinstance(value, dt.date) else str(value) if isinstance(value, UUID) else value
+        for name, value in values.items()
+    }
 
 
 def show_status(console: Console, lines: Iterable[InstanceStatus], now: dt.datetime) -> None:
@@ -113,7 +147,8 @@ def _status_row(line: InstanceStatus, flow: FlowVerdict, now: dt.datetime) -> _R
     verdict = flow.verdict
     since = moment(verdict.since, now) if verdict.since else ""
     cells = (line.instance, line.type, flow.flow, verdict.status.value, since)
-    return _Row(cells, verdict.status, one_line_reason(verdict.reason))
+    paused = "paused; " if flow.paused else "schedule paused; " if flow.schedule_paused else ""
+    return _Row(cells, verdict.status, f"{paused}{one_line_reason(verdict.reason)}")
 
 
 def _status_table(heads: Iterable[str], rows: Iterable[_Row]) -> Table:

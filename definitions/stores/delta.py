@@ -18,6 +18,7 @@ from definitions.contract import Definition, Kind, Resources, RowChanges, StoreV
 from definitions.errors import StoreConflict, StoreError
 from definitions.frames import key_columns, long_form
 from definitions.parameters import Parameters
+from definitions.stores.locations import delta_location
 from research.errors import first_line
 
 # A version that some run consumed must stay readable, so old entries of the log are never dropped.
@@ -274,10 +275,8 @@ def _merge(table: DeltaTable, rows: pl.DataFrame, keys: list[str]) -> None:
 
 
 def _store(parameters: DeltaParameters, resources: Resources) -> DeltaStore:
-    root = parameters.root or resources.data_root
-    if "://" not in root:
-        root = str(Path(root).expanduser().absolute())
-    return DeltaStore(f"{root.rstrip('/')}/{resources.instance}", _storage_options(parameters, resources))
+    location = delta_location(parameters.root or resources.data_root, resources.instance)
+    return DeltaStore(location, _storage_options(parameters, resources))
 
 
 def _storage_options(parameters: DeltaParameters, resources: Resources) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ from flows.planning.block_writer import BlockWriter
 from flows.reading.block_reader import SavedBlocks, read_blocks
 from flows.reading.deployment_reader import deployments_named
 from instances.errors import UnknownInstance
+from instances.plans.renames import called_now
 from instances.specification.specs import AnySpec
 from instances.specification.types import in_place, part_names, type_of
 from instances.storage.row_fields import recorded_rows
@@ -78,7 +79,8 @@ async def _adopt_deployments(
     found = await deployments_named(services.prefect, [f"{kind}/{name}" for name in wanted for kind in kinds])
     unknown = set(names) - there - {deployment.name for deployment in found.values()}
     if unknown:
-        raise UnknownInstance(min(unknown), sorted(there))
+        name = min(unknown)
+        raise UnknownInstance(name, sorted(there), called_now(services.repository.names(), name))
     adopted: list[str] = []
     for name, deployment in found.items():
         if deployment.deployment_id not in recorded and deployment.owner_tag != services.owner_tag:

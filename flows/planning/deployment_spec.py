@@ -134,7 +134,7 @@ def desired_deployment(flow: ResolvedFlow, spec: RunnableSpec, storage: Storage,
         owner_tag=owner_tag,
         entrypoint=storage.entrypoint(kind),
         description="\n\n".join(text for text in about if text),
-        tags=("optaic", spec.project, spec.type),
+        tags=("optaic", spec.project, spec.type, instance_tag(spec.name), f"flow:{kind}"),
         parameters={"instance": spec.name} | ({"flow": kind.value} if brought else {}),
         parameter_schema=flow_schema(kind, brought),
         schedules=_desired_schedules(f"{spec.name}-{kind.value}", spec.flow_settings(kind).schedule),
@@ -157,6 +157,11 @@ def _desired_schedules(slug: str, schedule: Schedule) -> dict[str, Fields]:
         slug if number == 1 else f"{slug}-{number}": {"cron": cron, "timezone": clock.timezone, "day_or": True}
         for number, cron in enumerate(crons(clock), start=1)
     }
+
+
+def instance_tag(instance: str) -> str:
+    """Return the tag of all runs of an instance; one word more than its name, as a project may be called so too."""
+    return f"instance:{instance}"
 
 
 def where_its_status_is(instance: str, kind: FlowKind) -> str:
@@ -223,7 +228,8 @@ def successor_fields(fields: Fields, former: str, name: str) -> Fields:
     schedules = {_successor_text(slug, former, name): each for slug, each in fields["schedules"].items()}
     parameters = {**fields["parameters"], "instance": name}
     description = fields["description"].replace(f"`optaic why {former} ", f"`optaic why {name} ")
-    return fields | {"schedules": schedules, "parameters": parameters, "description": description}
+    tags = sorted(instance_tag(name) if tag == instance_tag(former) else tag for tag in fields["tags"])
+    return fields | {"schedules": schedules, "parameters": parameters, "description": description, "tags": tags}
 
 
 def _successor_text(slug: str, former: str, name: str) -> str:
@@ -237,21 +243,19 @@ async def create_successor(prefect: PrefectApi, former: Json, name: str) -> UUID
     """
     was = former["name"]
     copied = (
-        *("version", "entrypoint", "tags", "parameter_openapi_schema", "enforce_parameter_schema", "paused"),
+        *("version", "entrypoint", "parameter_openapi_schema", "enforce_parameter_schema", "paused"),
         *("work_pool_name", "work_queue_name", "job_variables", "path", "pull_steps"),
     )
     set_up = ("schedule", "active", "parameters", "max_scheduled_runs")
-    fields = successor_fields(
-        {"schedules": {}, "parameters": former["parameters"], "description": former["description"] or ""}, was, name
-    )
+    told = {"description": former["description"] or "", "tags": former["tags"]}
+    fields = successor_fields({"schedules": {}, "parameters": former["parameters"], **told}, was, name)
     limit, options = former["global_concurrency_limit"], former["concurrency_options"]
     return await prefect.create_deployment(
         UUID(former["flow_id"]),
         name,
         {
             **{field: former[field] for field in copied},
-            "parameters": fields["parameters"],
-            "description": fields["description"],
+            **{field: fields[field] for field in ("parameters", "description", "tags")},
             "concurrency_limit": limit["limit"] if limit else None,
             "concurrency_options": options,
             "schedules": [

@@ -19,7 +19,15 @@ from flows.reading.block_reader import SavedBlocks, UnreadableBlock, read_blocks
 from instances.errors import InvalidSpec, OptaicError, Problem, UnknownInstance, located
 from instances.plans.plan import Action, Fields, Plan, Step
 from instances.plans.plan_warnings import advice
-from instances.plans.renames import Renames, find_renames, former_references, kept_names, made_again, present_names
+from instances.plans.renames import (
+    Renames,
+    called_now,
+    find_renames,
+    former_references,
+    kept_names,
+    made_again,
+    present_names,
+)
 from instances.plans.usage import blocks_gone, still_used
 from instances.specification.resolution import ResolvedInstance, resolution
 from instances.specification.specs import AnySpec
@@ -67,7 +75,7 @@ async def make_plan(services: Services, storage: Storage, scope: Scope, now: dt.
     present = present_names(record.names, {spec.name for spec in described} | scope.broken)
     behind = former_references(described, present)
     scope, described = scope.followed(present), tuple(followed(spec, present) for spec in described)
-    leaving, kept = _leaving(scope, blocks, described, record.rows)
+    leaving, kept = _leaving(scope, blocks, described, record)
     unreadable = _unreadable(blocks, record.rows, {*leaving, *(spec.name for spec in scope.specs), *scope.broken})
     gone = blocks_gone(kept, [spec for spec in described if spec.name not in leaving])
     refused: list[str] = [
@@ -214,13 +222,14 @@ def _unreadable(blocks: SavedBlocks, on_record: Mapping[str, Fields], covered: C
 
 
 def _leaving(
-    scope: Scope, blocks: SavedBlocks, described: Iterable[AnySpec], on_record: Mapping[str, Fields]
+    scope: Scope, blocks: SavedBlocks, described: Iterable[AnySpec], record: Record
 ) -> tuple[set[str], set[str]]:
     """Return the names that go, and those of instances that are described no more but stay."""
+    on_record = record.rows
     names = {spec.name for spec in described} | blocks.unreadable.keys() | scope.broken
     for name in scope.destroy:
         if name not in names and name not in on_record:
-            raise UnknownInstance(name, sorted(names | on_record.keys()))
+            raise UnknownInstance(name, sorted(names | on_record.keys()), called_now(record.names, name))
     deleted, projects = set(scope.destroy), scope.projects
     undescribed = on_record.keys() - names - _parts_of_unread(blocks.unreadable.keys() | scope.broken, on_record)
     if scope.problems:  # what of the file can't be read may describe any of them
@@ -240,12 +249,15 @@ def _parts_of_unread(unread: Iterable[str], on_record: Mapping[str, Fields]) -> 
     return {part for row in rows for part in recorded_parts(row)}
 
 
-def _of_other_projects(specs: Iterable[AnySpec], blocks: SavedBlocks, on_record: Mapping[str, Fields]) -> list[Problem]:
+def _of_other_projects(specs: Sequence[AnySpec], blocks: SavedBlocks, on_record: Mapping[str, Fields]) -> list[Problem]:
     """Return why a manifest may not have those of its names that another project has already."""
     projects = {name: str(row.get("project", "")) for name, row in on_record.items()}
     projects |= {spec.name: spec.project for spec in blocks.specs}  # where a block was edited it is what counts
     theirs = {spec.name: projects[spec.name] for spec in specs if projects.get(spec.name, spec.project) != spec.project}
     with_whole = {part_name(name, type_) for name in theirs for type_ in PARTS.values()}
+    # What is of another type can't be taken over either: that is told of its block and its row.
+    types = {name: row.get("type") for name, row in on_record.items()} | dict(blocks.types)
+    other_types = {spec.name for spec in specs if types.get(spec.name, spec.type) != spec.type}
     return [
         Problem(
             name,
@@ -253,7 +265,7 @@ def _of_other_projects(specs: Iterable[AnySpec], blocks: SavedBlocks, on_record:
             "name, or take that instance over with --adopt",
         )
         for name, project in theirs.items()
-        if name not in with_whole
+        if name not in with_whole and name not in other_types
     ]
 
 

@@ -52,7 +52,12 @@ async def read_world(
         if record.deployment_id is None or (record.deployment_id in own and deployment is None):
             return replace(facts, deployment_id=None)
         if deployment is not None:
-            facts = replace(facts, paused=deployment.paused, work_pool=deployment.fields["work_pool"])
+            facts = replace(
+                facts,
+                paused=deployment.paused,
+                schedule_paused=bool(deployment.paused_schedules),
+                work_pool=deployment.fields["work_pool"],
+            )
         known = FlowRuns.of(record.deployment_id, runs, left.get(record.flow_id))
         return with_runs(facts, known.with_rows(provenance, claimed))
 

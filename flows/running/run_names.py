@@ -1,13 +1,19 @@
 """Names: of a run, and of what it leaves on its page."""
 
+import datetime as dt
+
 from prefect.runtime import flow_run
 
 
+def name_of_run(label: str, due: dt.datetime) -> str:
+    """Return the name of a run: its flow, like 'prices.refresh', and when it was due, in UTC."""
+    return f"{label} {due:%Y-%m-%d %H:%M:%S}"
+
+
 def run_name() -> str:
-    """Return the name of the current run: its flow, and when it was due."""
-    parameters, due = flow_run.parameters, flow_run.scheduled_start_time
-    kind = parameters.get("flow") or flow_run.flow_name  # what a package brings is run by one function
-    return f"{parameters['instance']}.{kind} {due:%Y-%m-%d %H:%M:%S}"
+    """Return the name of the current run, as it bears it from its start on, whoever has created it."""
+    kind = flow_run.parameters.get("flow") or flow_run.flow_name  # what a package brings is run by one function
+    return name_of_run(f"{flow_run.parameters['instance']}.{kind}", flow_run.scheduled_start_time)
 
 
 def housekeeping_name() -> str:

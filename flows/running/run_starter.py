@@ -17,6 +17,7 @@ from flows.reading.run_reader import PrefectReader
 from flows.reading.server_clock import server_now
 from flows.reading.world_reader import read_world
 from flows.running.run_messages import started_message, superfluous_message
+from flows.running.run_names import name_of_run
 from instances.rules.cascade import Decision, Hold, Start, decide
 from instances.rules.late_runs import superfluous_runs
 from instances.world.facts import BLOCKED, SKIPPED, FlowFacts, FlowId, RunFact, RunId, RunState, World
@@ -130,6 +131,7 @@ async def _start(services: Services, start: Start, now: dt.datetime) -> RunId | 
             await prefect.create_run(
                 start.deployment_id,
                 start.parameters,
+                name=name_of_run(start.label, now),
                 idempotency_key=start.key,
                 why=started_message(start.reason),
                 tags=[CASCADE],

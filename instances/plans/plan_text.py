@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from instances.plans.plan import ABSENT, Action, Change, Fields, Step
@@ -33,16 +34,38 @@ def changes_to_print(steps: Iterable[Step]) -> Iterator[tuple[Step, tuple[Change
     """Yield each step with those of its changes that no step before has told.
 
     A change of a block comes again in the row of its instance, and in those of the parts that it describes; and a hash
-    in the row tells no more than that what it is made of has changed.
+    in the row tells no more than that what it is made of has changed, nor does the description of a deployment.
     """
     told: set[tuple[str, str, str]] = set()
     for step in steps:
-        own = [change for change in step.changes if not change.field.endswith(".config_hash")]
+        changed_itself = any(instance == step.instance for instance, _, _ in told)
+        own = [
+            _in_short(step, change)
+            for change in step.changes
+            if not change.field.endswith(".config_hash") and not (changed_itself and _is_derived(step, change))
+        ]
         keys = {id(change): _told_keys(step, change) for change in own}
         news = tuple(change for change in own if not told.intersection(keys[id(change)]))
         told |= {key for some in keys.values() for key in some}
-        hash_only = tuple(step.changes) if not own else ()
+        hash_only = tuple(change for change in step.changes if not _is_derived(step, change)) if not own else ()
         yield step, news or hash_only
+
+
+def _is_derived(step: Step, change: Change) -> bool:
+    """Say whether a change follows from those of the instance: the text about a deployment is made of its fields."""
+    return step.kind == "deployment" and change.field == "description"
+
+
+def _in_short(step: Step, change: Change) -> Change:
+    """Return a change of the text about a deployment with those of its paragraphs only that are others."""
+    if not _is_derived(step, change):
+        return change
+    before, after = (text.split("\n\n") if isinstance(text, str) else [] for text in (change.before, change.after))
+    return replace(
+        change,
+        before=" ".join(text for text in before if text not in after) or ABSENT,
+        after=" ".join(text for text in after if text not in before) or ABSENT,
+    )
 
 
 def _told_keys(step: Step, change: Change) -> list[tuple[str, str, str]]:

@@ -127,6 +127,11 @@ def present_names(recorded: Iterable[RecordedName], described: Collection[str]) 
     return {former: name for former, name in found.items() if former not in described}
 
 
+def called_now(recorded: Iterable[RecordedName], former: str) -> tuple[str, ...]:
+    """Return the present names of the instances that had a name before."""
+    return tuple(each.name for each in recorded if former in each.former)
+
+
 def former_references(specs: Iterable[AnySpec], present: Mapping[str, str]) -> tuple[str, ...]:
     """Return a warning for each instance that refers to another one by a former name."""
     return tuple(

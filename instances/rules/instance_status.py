@@ -30,11 +30,13 @@ def aggregate(statuses: Iterable[FlowStatus], aggregation: Aggregation) -> FlowS
 
 @dataclass(frozen=True)
 class FlowVerdict:
-    """The status of one flow."""
+    """The status of one flow, and whether an operator has paused its deployment or its schedule."""
 
     flow: str
     verdict: Verdict
     deployment_id: UUID | None
+    paused: bool = False
+    schedule_paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,15 @@ def _aggregated(name: str, statuses: set[FlowStatus], aggregation_of: Callable[[
 def _instance_line(
     name: str, records: list[FlowRecord], world: World, aggregation_of: Callable[[str], Aggregation], now: dt.datetime
 ) -> InstanceStatus:
-    lines = tuple(
-        FlowVerdict(record.kind.value, judge(world[record.flow_id], world, now), record.deployment_id)
-        for record in records
-    )
+    lines = tuple(_flow_verdict(record, world, now) for record in records)
     status = _aggregated(name, {line.verdict.status for line in lines}, aggregation_of)
     deciding = next(line for line in lines if line.verdict.status is status)
     reason = deciding.verdict.reason if len(lines) == 1 else f"{deciding.flow}: {deciding.verdict.reason}"
     return InstanceStatus(name, records[0].type, status, reason, deciding.verdict.since, lines)
+
+
+def _flow_verdict(record: FlowRecord, world: World, now: dt.datetime) -> FlowVerdict:
+    flow = world[record.flow_id]
+    return FlowVerdict(
+        record.kind.value, judge(flow, world, now), record.deployment_id, flow.paused, flow.schedule_paused
+    )

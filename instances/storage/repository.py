@@ -49,9 +49,9 @@ class Repository:
         with Session(self.engine) as session:
             stored = session.scalar(select(InstanceRow.spec).where(InstanceRow.name == name))
             if stored is None:
-                raise UnknownInstance(
-                    name, tuple(session.scalars(select(InstanceRow.name).where(InstanceRow.flows.any())))
-                )
+                known = tuple(session.scalars(select(InstanceRow.name).where(InstanceRow.flows.any())))
+                renamed = select(InstanceRow.name).where(InstanceRow.former_names.contains([name]))
+                raise UnknownInstance(name, known, tuple(session.scalars(renamed)))
             return _parsed(name, stored)
 
     def applied(self, names: Collection[str], *, readable: bool = False) -> dict[str, AppliedInstance]:

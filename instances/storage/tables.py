@@ -1,6 +1,7 @@
 """The extension tables: what Prefect has no place for. All live in the Postgres schema `optaic`.
 
-Instances use joined-table inheritance: a base row for each, and a row in the table of its type.
+Instances use joined-table inheritance: a base row for each, and a row in the table of its type. The views of
+`instances.storage.views` join them.
 """
 
 import datetime as dt
@@ -15,6 +16,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, MappedSQLExpression, column_
 
 from definitions.contract import FlowKind
 from instances.storage.handle_columns import DataHandles, ModelHandles
+from instances.storage.spec_columns import (
+    BacktestColumns,
+    ExperimentColumns,
+    ModelColumns,
+    PortfolioOptimizerColumns,
+    SignalColumns,
+)
 
 SCHEMA = "optaic"
 
@@ -197,22 +205,21 @@ class DatasetInstanceRow(DataHandles, InstanceRow):
     }
 
 
-class SignalInstanceRow(DatasetInstanceRow):
+class SignalInstanceRow(SignalColumns, DatasetInstanceRow):
     __tablename__ = "signal_instance"
     __mapper_args__ = {"polymorphic_identity": "signal"}  # noqa: RUF012
 
     id: Mapped[UUID] = _own_id("dataset_instance")
-    signal_spec: Mapped[dict[str, Any]]
 
 
-class ExperimentInstanceRow(_Defined, InstanceRow):
+class ExperimentInstanceRow(ExperimentColumns, _Defined, InstanceRow):
     __tablename__ = "experiment_instance"
     __mapper_args__ = {"polymorphic_identity": "experiment"}  # noqa: RUF012
 
     id: Mapped[UUID] = _own_id("instance")
 
 
-class ModelInstanceRow(_Defined, ModelHandles, DataHandles, InstanceRow):
+class ModelInstanceRow(ModelColumns, _Defined, ModelHandles, DataHandles, InstanceRow):
     """A model; the rows that it leaves are its predictions."""
 
     __tablename__ = "model_instance"
@@ -225,7 +232,7 @@ class ModelInstanceRow(_Defined, ModelHandles, DataHandles, InstanceRow):
     prefect_monitoring_deployment_id: Mapped[UUID | None] = _deployment_of(FlowKind.MONITOR)
 
 
-class PortfolioOptimizerInstanceRow(_Defined, DataHandles, InstanceRow):
+class PortfolioOptimizerInstanceRow(PortfolioOptimizerColumns, _Defined, DataHandles, InstanceRow):
     """A portfolio optimizer; the rows that it leaves are weights."""
 
     __tablename__ = "portfolio_optimizer_instance"
@@ -234,7 +241,7 @@ class PortfolioOptimizerInstanceRow(_Defined, DataHandles, InstanceRow):
     id: Mapped[UUID] = _own_id("instance")
 
 
-class BacktestInstanceRow(DataHandles, InstanceRow):
+class BacktestInstanceRow(BacktestColumns, DataHandles, InstanceRow):
     """A backtest; the rows that it leaves are its equity curve."""
 
     __tablename__ = "backtest_instance"

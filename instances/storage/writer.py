@@ -15,11 +15,13 @@ from instances.errors import Problem
 from instances.rules.freshness_policy import clock_of
 from instances.specification.fields import FlowSettings
 from instances.specification.resolution import ResolvedFlow, ResolvedInstance
-from instances.specification.specs import DefinedSpec, RunnableSpec, SignalInstanceSpec
+from instances.specification.specs import DefinedSpec, RunnableSpec
 from instances.specification.types import TYPES, type_of, with_names
 from instances.storage.handle_columns import set_handles
 from instances.storage.row_fields import readable_settings
+from instances.storage.spec_columns import of_spec_values
 from instances.storage.tables import ROWS, AutomationRow, Base, DefinitionRow, EdgeRow, FlowRow, InstanceRow
+from instances.world.wording import a
 
 
 class Writer:
@@ -44,7 +46,7 @@ class Writer:
             *(
                 Problem(
                     i.spec.name,
-                    f"{i.spec.name}: is on record with another type than {i.spec.type}; choose another name",
+                    f"{i.spec.name}: there is {a(types[i.spec.name])} of this name already; choose another name",
                 )
                 for i in found
                 if types.get(i.spec.name, i.spec.type) != i.spec.type
@@ -76,13 +78,13 @@ class Writer:
         In one transaction: none is renamed by half. `asked` are the new names of those whose description says so.
         """
         with Session(self.engine) as session, session.begin():
-            for row in session.scalars(select(InstanceRow)):
+            for row in session.scalars(_every_row()):
                 spec = with_names(row.spec, names) if isinstance(row.spec, dict) else row.spec
                 if row.name in names:
                     row.former_names = [*row.former_names, row.name]
                     row.name, said = names[row.name], {"renamed_from": row.name} if names[row.name] in asked else {}
                     spec = {**spec, **said, "name": row.name} if isinstance(spec, dict) else spec
-                _set(row, {"spec": spec})
+                _set(row, _described(row, spec) if isinstance(spec, dict) else {})
 
     def remove_flows(self, flows: Collection[tuple[str, FlowKind]]) -> None:
         """Delete flows that their instances no longer have, with their edges, runs and requests."""
@@ -171,10 +173,8 @@ def _every_row() -> Select[tuple[InstanceRow]]:
 
 def _fill(row: InstanceRow, instance: ResolvedInstance, rows: Mapping[str, InstanceRow]) -> None:
     spec = instance.spec
-    values: dict[str, Any] = {"project": spec.project, "spec": spec.model_dump(mode="json")}
+    values: dict[str, Any] = {"project": spec.project, **_described(row, spec.model_dump(mode="json"))}
     values |= {f"{part}_id": rows[getattr(spec, part)].id for part in type_of(spec).parts}
-    if isinstance(spec, SignalInstanceSpec):
-        values["signal_spec"] = spec.signal_spec.model_dump(mode="json")
     if isinstance(spec, DefinedSpec):
         assert instance.definition is not None
         definition = instance.definition
@@ -184,6 +184,11 @@ def _fill(row: InstanceRow, instance: ResolvedInstance, rows: Mapping[str, Insta
             "config": spec.config,
         }
     _set(row, values)
+
+
+def _described(row: InstanceRow, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row that its spec is in: whole, and by fields."""
+    return {"spec": spec, **of_spec_values(type(row), spec)}
 
 
 def _set(row: Base, values: Mapping[str, Any]) -> None:

@@ -228,10 +228,10 @@ class FlowFacts:
     `decisive`: its newest run that completed, failed or crashed; `completed`: its newest that completed
     (Skipped ones count in both); `last_ended`: its newest ended run of any kind; `cancelled`: the newest that a
     person cancelled. `crashes` are its newest decisive runs, the newest first, for as long as they crashed or
-    failed before their guard had judged. `work_pool`: where its runs go, if that was read. `configured_at`: when its
-    configuration was last changed, if that is known. `trained_on`, of a flow that leaves a model: the configurations
-    of the features that the version in charge was trained on, if they are known. `unreadable` says why the facts could
-    not be read, and is None when they could.
+    failed before their guard had judged. `paused` is its deployment, `schedule_paused` its schedule. `work_pool`: where
+    its runs go, if that was read. `configured_at`: when its configuration was last changed, if that is known.
+    `trained_on`, of a flow that leaves a model: the configurations of the features that the version in charge was
+    trained on, if they are known. `unreadable` says why the facts could not be read, and is None when they could.
     """
 
     flow_id: FlowId
@@ -242,6 +242,7 @@ class FlowFacts:
     deployment_id: UUID | None = None
     work_pool: str | None = None
     paused: bool = False
+    schedule_paused: bool = False
     policy: Policy = Policy()
     auto: bool = True
     source_retry: dt.timedelta = dt.timedelta(minutes=15)

@@ -29,14 +29,13 @@ def status(
         async with session() as services:
             judged = await actions.read_snapshot(services)
             lines = await actions.statuses_in(services, judged)
+            handles = actions.handles_in(services, lines, judged) if as_json else {}
         if as_json:
-            typer.echo(json.dumps(show.as_json(lines), indent=2))
+            typer.echo(json.dumps(show.as_json(lines, handles), indent=2))
             for line in show.standstill_lines(judged.standstills):
                 typer.echo(f"warning: {line}", err=True)
         else:
-            from rich.console import Console
-
-            console = Console()
+            console = show.output()
             show.show_status(console, lines, judged.now)
             if not all(line.ready for line in lines):
                 console.print(f"\n{show.NOT_PREFECTS_READY}", highlight=False, soft_wrap=not console.is_terminal)
@@ -53,8 +52,6 @@ def why(
     flow: Annotated[str, typer.Argument(help="Which of its flows; not needed when it has one.")] = "",
 ) -> None:
     """Explain a flow's status down to its root causes, and what will happen next."""
-    from rich.console import Console
-
     from instances.rules.causes import explain
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
@@ -64,8 +61,8 @@ def why(
             flow_id = services.repository.flow(instance, flow).flow_id
             judged = await actions.read_snapshot(services)
         explanation = explain(judged.world[flow_id], judged.world, judged.now, judged.standstills)
-        console = Console()
-        console.print(show.cause_tree(explanation))
+        console = show.output()
+        show.show_whole(console, show.cause_tree(explanation))
         console.print(f"\nNext: {explanation.next_step}.", markup=False, highlight=False)
         show.show_standstills(console, judged.standstills)
 
@@ -75,8 +72,6 @@ def why(
 @app.command()
 def freshness() -> None:
     """List all flows with what their freshness asks of them, and their next deadlines."""
-    from rich.console import Console
-
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
 
@@ -84,7 +79,7 @@ def freshness() -> None:
         async with session() as services:
             judged = await actions.read_snapshot(services)
         facts = [judged.world[flow.flow_id] for flow in judged.flows]
-        Console().print(show.freshness_table(facts, judged.world, judged.now))
+        show.show_whole(show.output(), show.freshness_table(facts, judged.world, judged.now))
 
     asyncio.run(work())
 
@@ -108,10 +103,10 @@ def definitions(
     With the contract by which the status of an instance follows from those of its flows. Exit code 1 when an installed
     package is broken, and brings none.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from definitions.registry import default_registry
+    from prefect_optaic import show
 
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "name", "version", "parameters", "what it does", "status_aggregation_contract"):
@@ -125,7 +120,7 @@ def definitions(
                 first_sentence += f"; brings the flow {', '.join(each.kind for each in d.flow_specs)}"
             parameters = ", ".join(d.parameters.model_fields)
             table.add_row(d.kind, d.name, str(d.version), parameters, first_sentence, contract)
-    Console().print(table)
+    show.show_whole(show.output(), table)
     for error in registry.broken:
         typer.echo(f"error: {error}", err=True)
     if registry.broken:

@@ -29,11 +29,9 @@ def graph(
     out: Annotated[Path | None, typer.Option(help="Draw it into this .svg or .png file instead.")] = None,
 ) -> None:
     """Show the lineage, flow by flow, with each flow's status: in layers, upstream first."""
-    from rich.console import Console
-
     from flows.drawing.lineage_layout import lay_out_lineage
     from flows.reading.status_reader import aggregation_of
-    from prefect_optaic import actions
+    from prefect_optaic import actions, show
     from prefect_optaic.session import session
 
     if out is not None and out.suffix.lower() not in {".svg", ".png"}:
@@ -45,9 +43,9 @@ def graph(
             return lay_out_lineage(judged.world, partial(aggregation_of, services), judged.now)
 
     picture = asyncio.run(work())
-    console = Console()
+    console = show.output()
     if out is None:
-        console.print(layer_table(picture))
+        show.show_whole(console, layer_table(picture))
     else:
         _draw(picture, out)
         console.print(f"[green]✓[/] {out}: {len(picture.nodes)} flows, {len(picture.links)} edges", highlight=False)

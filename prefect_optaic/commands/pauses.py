@@ -24,8 +24,6 @@ def resume(instance: Instance, flow: Flow = "") -> None:
 
 
 async def _set_paused(instance: str, flow: str, *, paused: bool) -> None:
-    from rich.console import Console
-
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
 
@@ -33,4 +31,4 @@ async def _set_paused(instance: str, flow: str, *, paused: bool) -> None:
         repository = services.repository
         several = () if flow else repository.flows(instances=[instance])
         changes = await actions.set_paused(services, several or [repository.flow(instance, flow)], paused=paused)
-    show.show_pauses(Console(), changes)
+    show.show_pauses(show.output(), changes)

@@ -54,8 +54,6 @@ def run(
 
     Exit code 0 when it completed or had nothing new to do, 3 when its guard blocked it, 1 otherwise.
     """
-    from rich.console import Console
-
     from prefect_optaic import actions, show
     from prefect_optaic.session import session
 
@@ -63,7 +61,7 @@ def run(
     parameters = {name: value for name, value in asked.items() if value}
 
     async def work() -> int:
-        console = Console()
+        console = show.output()
         async with session() as services:
             started = services.repository.flow(instance, flow)
             label = f"{instance}.{started.kind}"

@@ -26,6 +26,7 @@ from tests.docs.test_docs import ROOT, fenced
 from tests.instances.sample_world import flow
 
 Received = list[tuple[str, dict[str, Any]]]
+RUN = "prices.refresh 2024-01-04 18:00:00"
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_the_example_notifies_of_a_failure_and_of_a_missed_deadline(
     (pager, payload), (chat, message) = sorted(received)
     assert (pager, chat) == ("/events", "/hooks/quant-team")
     assert payload == {"flow": "prices.refresh", "reason": "its data ends at 2024-01-02, more than 1 day ago"}
-    assert message["text"].startswith("prices Failed: there is no file nowhere.csv http")
+    assert message["text"].startswith(f"{RUN} Failed: there is no file nowhere.csv http")
 
 
 async def fail() -> None:
@@ -79,6 +80,6 @@ async def fail() -> None:
         deployment = await client.create_deployment(
             flow_id=await client.create_flow_from_name(f"fails-{uuid4().hex[:6]}"), name="prices", tags=["optaic"]
         )
-        run = await client.create_flow_run_from_deployment(deployment)
+        run = await client.create_flow_run_from_deployment(deployment, name=RUN)
         await client.set_flow_run_state(run.id, Running(), force=True)
         await client.set_flow_run_state(run.id, Failed(message="there is no file nowhere.csv"), force=True)

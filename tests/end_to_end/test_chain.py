@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 
 from definitions.contract import ExtractRequest
 from definitions.pipelines.sp500_sample import Sp500SampleParameters, Sp500SamplePipeline
@@ -14,6 +15,7 @@ from flows.integrations.mlflow_tracking import NoSuchVersion
 from instances.rules.flow_status import FlowStatus
 from instances.specification.fields import SignalSpec
 from instances.specification.specs import ComponentSpec, SignalInstanceSpec
+from prefect_optaic.manifest import read_manifest
 from prefect_optaic.promotion import CannotPromote, previous_version, promote_version, scope_of_signal, training_flow
 from prefect_optaic.stack import Target
 from tests.flows.chain import chain
@@ -177,8 +179,8 @@ def test_an_experiment_becomes_a_signal_with_the_same_values(play: Play, stack: 
         await lab.drain("prices", "trend.preview")
         preview, _ = last_run(lab, "trend.preview")
         services, signal = lab.services, lab.prefix + "promoted"
-        with pytest.raises(CannotPromote, match="is a dataset; only an experiment"):
-            await scope_of_signal(services, lab.prefix + "prices", signal, SignalSpec())
+        with pytest.raises(CannotPromote, match="an experiment, whose signal has its expression: leave out --column"):
+            await scope_of_signal(services, lab.prefix + "trend", signal, SignalSpec(), column="close")
         with pytest.raises(CannotPromote, match="there is an instance or a block named"):
             await scope_of_signal(services, lab.prefix + "trend", lab.prefix + "prices", SignalSpec())
         await lab.source("described")  # and not applied
@@ -200,5 +202,63 @@ def test_an_experiment_becomes_a_signal_with_the_same_values(play: Play, stack: 
         values = rows.filter(pl.col("date") >= pl.date(2018, 1, 1))["value"]
         assert values.mean() == pytest.approx(preview.metrics["mean"])
         assert values.len() == preview.metrics["rows"] * (1 - preview.metrics["nulls"])
+
+    play(scenario)
+
+
+def test_a_dataset_becomes_a_signal_of_one_of_its_columns(play: Play) -> None:
+    async def scenario(lab: Lab) -> None:
+        services, signal, prices = lab.services, lab.prefix + "closes", lab.prefix + "prices"
+        await lab.source("prices", {"2024-01-02": 1.0, "2024-01-03": 2.0})
+        await lab.bootstrap()
+        with pytest.raises(CannotPromote, match=f"has left no rows yet, .*: run `optaic run {prices}` first"):
+            await scope_of_signal(services, prices, signal, SignalSpec())
+        await lab.run("prices")
+        with pytest.raises(CannotPromote, match="there is an instance or a block named"):
+            await scope_of_signal(services, prices, prices, SignalSpec())
+        scope = await scope_of_signal(services, prices, signal, SignalSpec(min=0, max=5))
+        await lab.bootstrap(manifest=scope.manifest)
+        with pytest.raises(CannotPromote, match="is a signal; only an experiment or a dataset can become"):
+            await scope_of_signal(services, signal, lab.prefix + "again", SignalSpec())
+
+        await lab.run("closes")
+        assert lab.rows("closes") == lab.rows("prices") == {"2024-01-02": 1.0, "2024-01-03": 2.0}
+        lab.write("prices", {"2024-01-02": 1.0, "2024-01-03": 2.5, "2024-01-04": 3.0})
+        await lab.run("prices")
+        assert await lab.drain("closes") == 1  # by the cascade
+        assert lab.rows("closes") == lab.rows("prices")
+        assert (await lab.verdict("closes")).status is FlowStatus.READY
+
+        lab.write("prices", {"2024-01-05": 9.0})
+        await lab.run("prices")
+        assert await lab.drain("closes") == 1
+        assert (await lab.verdict("closes")).status is FlowStatus.ERROR
+        assert max(lab.rows("closes").values()) == 3.0
+
+    play(scenario)
+
+
+def test_a_signal_of_revised_rows_has_each_from_the_day_on_which_it_was_known(play: Play) -> None:
+    async def scenario(lab: Lab) -> None:
+        earnings, signal = lab.prefix + "earnings", lab.prefix + "surprise"
+        rows, manifest = lab.folder / "earnings.csv", lab.folder / "revised.yaml"
+        rows.write_text(
+            "date,entity,knowledge_date,eps\n"
+            "2024-01-02,A,2024-01-05,1.0\n"
+            "2024-01-03,A,2024-01-08,2.0\n"
+            "2024-01-03,A,2024-01-10,2.5\n"
+        )
+        parts = {
+            "pipeline_instance": {"definition": "csv", "config": {"path": str(rows)}},
+            "accessor_instance": {"definition": "point-in-time"},
+        }
+        manifest.write_text(yaml.safe_dump({"instances": [{"name": earnings, "type": "dataset", **parts}]}))
+        await lab.bootstrap(manifest=read_manifest(manifest))
+        await lab.run("earnings")
+        scope = await scope_of_signal(lab.services, earnings, signal, SignalSpec())
+        await lab.bootstrap(manifest=scope.manifest)
+        await lab.run("surprise")
+        assert lab.rows("surprise") == {"2024-01-05": 1.0, "2024-01-08": 2.0, "2024-01-10": 2.5}
+        assert (await lab.verdict("surprise")).status is FlowStatus.READY
 
     play(scenario)

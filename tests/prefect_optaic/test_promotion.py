@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 from sqlalchemy import Engine
 
@@ -17,7 +18,15 @@ from instances.specification.specs import ExperimentSpec
 from instances.storage.repository import Repository
 from instances.storage.writer import Writer
 from instances.world.facts import Clock, FlowFacts, Policy
-from prefect_optaic.promotion import CannotPromote, bounds_of, not_started, signal_of, training_flow
+from prefect_optaic.promotion import (
+    CannotPromote,
+    Promotable,
+    bounds_of,
+    column_to_promote,
+    not_started,
+    signal_of,
+    training_flow,
+)
 from tests.instances.catalogue import ExpressionParameters, FewDefinitions, definition
 from tests.instances.sample_world import NOW, completed, flow, strict, world
 
@@ -27,7 +36,7 @@ _WRONG = "must be of lowercase letters, digits and dashes, 63 at most, and end i
 
 def test_a_name_that_no_instance_can_have_is_told_once() -> None:
     with pytest.raises(InvalidSpec) as caught:
-        signal_of(EXPERIMENT, "Bad Name", SignalSpec())
+        signal_of(Promotable.experiment(EXPERIMENT), "Bad Name", SignalSpec())
     assert caught.value.problems == (f"Bad Name: {_WRONG}, not 'Bad Name'",)
 
 
@@ -39,8 +48,58 @@ def test_bounds_that_no_value_can_keep_are_told() -> None:
 
 
 def test_a_signal_and_its_parts_are_what_the_experiment_is() -> None:
-    specs = signal_of(EXPERIMENT, "momentum", SignalSpec(max=2))
+    specs = signal_of(Promotable.experiment(EXPERIMENT), "momentum", SignalSpec(max=2))
     assert [spec.type for spec in specs] == ["pipeline", "store", "accessor", "signal"]
+
+
+COLUMNS: dict[str, Any] = {
+    "date": pl.Date(),
+    "entity": pl.String(),
+    "knowledge_date": pl.Date(),
+    "close": pl.Float64(),
+    "volume": pl.Int64(),
+    "sector": pl.String(),
+    "adj close": pl.Float64(),
+}
+
+
+def test_the_column_of_a_dataset_is_the_one_that_is_asked_for_or_its_only_one_of_numbers() -> None:
+    assert column_to_promote("prices", COLUMNS, "volume") == "volume"
+    assert column_to_promote("prices", {name: COLUMNS[name] for name in ("date", "close", "sector")}, "") == "close"
+
+
+@pytest.mark.parametrize(
+    ("columns", "asked", "error"),
+    [
+        (
+            COLUMNS,
+            "",
+            "'prices' has not just one column of numbers, but: close, volume, adj close; say which with --column.",
+        ),
+        ({"sector": pl.String()}, "", "'prices' has not just one column of numbers, but: none; give its pipeline one."),
+        (
+            COLUMNS,
+            "clse",
+            "'prices' has no column of numbers 'clse'. Did you mean 'close'? "
+            "Its columns of numbers are: close, volume, adj close.",
+        ),
+        (
+            COLUMNS,
+            "sector",
+            "'prices' has no column of numbers 'sector'. Its columns of numbers are: close, volume, adj close.",
+        ),
+        (
+            COLUMNS,
+            "adj close",
+            "an expression can't name the column 'adj close' of 'prices': call it otherwise in its pipeline, with "
+            "letters, digits and underscores.",
+        ),
+    ],
+)
+def test_a_column_that_can_be_no_signal_is_told_with_the_remedy(columns: Any, asked: str, error: str) -> None:
+    with pytest.raises(CannotPromote) as caught:
+        column_to_promote("prices", columns, asked)
+    assert str(caught.value) == error
 
 
 def test_what_is_no_experiment_and_no_model_is_named_by_its_type(database: Engine) -> None:

@@ -1,16 +1,23 @@
 """What the commands show, by the width of the terminal or none."""
 
 import io
-from uuid import uuid4
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
 
+from definitions.contract import FlowKind
 from instances.rules.causes import explain
 from instances.rules.flow_status import FlowStatus, Verdict
 from instances.rules.instance_status import FlowVerdict, InstanceStatus
+from instances.specification.handles import FlowHandles, InstanceHandles
 from instances.world.facts import FlowFacts
-from prefect_optaic.show import cause_tree, one_line_reason, show_status
+from prefect_optaic.show import as_json, cause_tree, one_line_reason, show_status, show_whole
 from tests.instances.sample_world import NOW, completed, failed, flow, strict, world
 
 REASON = "failed at 17:40 UTC, run db02c1f6: the source has a row twice, (2024-02-08, AAA): leave one of them out"
@@ -50,6 +57,52 @@ def test_a_reason_is_a_column_on_a_wide_terminal() -> None:
     assert head == f"{HEAD}      reason"
     assert first.startswith(f"{ROW}  failed at 17:40 UTC")
     assert all(line.startswith(" " * len(ROW)) for line in more)
+
+
+@pytest.mark.parametrize(
+    ("paused", "said"), [({"paused": True}, "paused; "), ({"schedule_paused": True}, "schedule paused; ")]
+)
+def test_what_is_paused_is_said_before_the_reason(paused: Any, said: str) -> None:
+    (line,) = LINES
+    (verdict,) = line.flows
+    out = io.StringIO()
+    show_status(Console(file=out, width=80), [replace(line, flows=(replace(verdict, **paused),))], NOW)
+    assert out.getvalue().splitlines()[1] == f"{ROW}  {said}{REASON}"
+
+
+def test_the_board_for_scripts_has_the_handles_under_the_names_of_the_guide() -> None:
+    deployment, run = UUID(int=1), UUID(int=2)
+    flow_handles = FlowHandles(FlowKind.REFRESH, deployment, {"type": "manual"}, NOW, run, freshness_status="error")
+    handles = InstanceHandles(
+        UUID(int=3),
+        "prices",
+        "dataset",
+        "default",
+        "prices",
+        (flow_handles,),
+        last_data_date=NOW.date(),
+        physical_path="/data/prices",
+        freshness_status="error",
+    )
+    (shown_line,) = as_json(LINES, {"prices": handles})
+    assert (shown_line["flows"][0]["paused"], shown_line["flows"][0]["schedule_paused"]) == (False, False)
+    known = {name: value for name, value in json.loads(json.dumps(shown_line["handles"])).items() if value is not None}
+    assert known == {
+        "id": str(UUID(int=3)),
+        "name": "prices",
+        "type": "dataset",
+        "project": "default",
+        "kept_as": "prices",
+        "upstream_refs": [],
+        "prefect_deployment_id": str(deployment),
+        "last_refresh_at": NOW.isoformat(),
+        "last_refresh_run_id": str(run),
+        "last_data_date": NOW.date().isoformat(),
+        "schedule": {"type": "manual"},
+        "physical_path": "/data/prices",
+        "freshness_status": "error",
+    }
+    assert as_json(LINES, {})[0]["handles"] is None
 
 
 def test_an_instance_with_several_flows_has_a_row_of_its_own() -> None:
@@ -98,3 +151,18 @@ def test_the_root_cause_is_marked_where_it_is_another_flow_or_the_flow_can_not_b
         "prices.refresh is UNKNOWN: its facts can't be read: no answer (root cause)"
     ]
     assert not tree(flow("prices", failed()))[0].endswith("(root cause)")
+
+
+def test_a_table_and_a_tree_are_wrapped_on_a_terminal_only() -> None:
+    table = Table("flow", "why", box=None, pad_edge=False)
+    table.add_row("prices.refresh", "[not a style] " + "so many words " * 20)
+    branch = Tree("the flow", highlight=False)
+    branch.add("so many words " * 20)
+    for drawn, lines in ((table, 2), (branch, 2)):
+        out = io.StringIO()
+        show_whole(Console(file=out, width=80), drawn)
+        assert len(out.getvalue().splitlines()) == lines
+        assert all(line == line.rstrip() for line in out.getvalue().splitlines())
+        wrapped = io.StringIO()
+        show_whole(Console(file=wrapped, width=80, force_terminal=True, color_system=None), drawn)
+        assert len(wrapped.getvalue().splitlines()) > lines

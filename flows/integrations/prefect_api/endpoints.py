@@ -181,12 +181,14 @@ class PrefectApi(PrefectHttp):
         deployment_id: UUID,
         parameters: Json,
         *,
+        name: str,
         why: str | None = None,
         tags: Sequence[str] = (),
         idempotency_key: str | None = None,
     ) -> UUID:
         """Create a run that is due now; the one that is there when there is one of that key."""
-        run = {"state": {"type": "SCHEDULED", "message": why}, "parameters": parameters, "tags": list(tags)}
+        state = {"type": "SCHEDULED", "message": why}
+        run = {"name": name, "state": state, "parameters": parameters, "tags": list(tags)}
         path = f"/deployments/{deployment_id}/create_flow_run"
         return _id(await self.ask("POST", path, run | {"idempotency_key": idempotency_key}))
 

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from instances.storage.migrations.view_changes import add_view_changes
 from instances.storage.tables import SCHEMA, Base
 
 connection = context.config.attributes["connection"]
@@ -13,6 +14,7 @@ context.configure(
     include_name=lambda name, type_, _: name == SCHEMA if type_ == "schema" else True,
     compare_type=True,
     compare_server_default=True,
+    process_revision_directives=add_view_changes,
 )
 with context.begin_transaction():
     context.run_migrations()

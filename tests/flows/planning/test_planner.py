@@ -150,7 +150,10 @@ def test_what_was_changed_by_hand_is_in_the_plan_and_repaired(play: Play) -> Non
         await repaired(
             f"update {label}",
             {
-                "tags": (["mine"], sorted(["optaic", "default", "dataset"])),
+                "tags": (
+                    ["mine"],
+                    sorted(["optaic", "default", "dataset", "flow:refresh", f"instance:{lab.prefix}prices"]),
+                ),
                 "description": ("Mine.", where_its_status_is(f"{lab.prefix}prices", FlowKind.REFRESH)),
             },
         )

@@ -16,6 +16,7 @@ from flows.planning.scope import NothingDescribed, Scope
 from flows.reading.block_reader import read_blocks
 from instances.errors import InvalidSpec, UnknownInstance
 from instances.plans.plan import Action
+from instances.specification.specs import spec_adapter
 from instances.specification.types import PARTS
 from prefect_optaic import actions
 from prefect_optaic.commands.changes import _scope
@@ -112,6 +113,21 @@ def test_all_problems_are_told_together_and_nothing_is_written(play: Play) -> No
         assert f"{lab.prefix}nowhere: there is no work pool 'no-such-pool'" in other.value.problems[1]
         assert written.nothing
         assert await snapshot(lab.client, lab.services.engine, lab.prefix) == before
+
+    play(scenario)
+
+
+def test_a_name_that_is_taken_by_another_type_of_another_project_is_one_problem(play: Play) -> None:
+    async def scenario(lab: Lab) -> None:
+        full = lab.prefix + "prices"
+        await lab.bootstrap(manifest=described(lab, "prices", project="one"))
+        look = {"name": full, "type": "experiment", "config": {"expression": "close"}, "project": "two"}
+        source = described(lab, "source", project="two")
+        refs = {"upstream_refs": [{"instance": f"{lab.prefix}source"}]}
+        with pytest.raises(InvalidSpec) as caught:
+            await lab.bootstrap(manifest=(*source, spec_adapter.validate_python(look | refs)))
+        told = f"{full}: there is a dataset of this name already; choose another name"
+        assert caught.value.problems == (told,)
 
     play(scenario)
 

@@ -14,6 +14,7 @@ from prefect.states import Cancelled
 
 from definitions.contract import FlowKind
 from flows.dataset import refresh_rows
+from flows.planning.adoption import adopt
 from flows.planning.changeset import WouldReplace
 from flows.planning.planner import apply_plan
 from flows.planning.resources.instance_renames import clear_leftovers
@@ -21,7 +22,7 @@ from flows.reading.run_reader import PrefectReader
 from flows.reading.world_reader import read_world
 from flows.running.context import Context
 from flows.running.frame import Options, flow_of, guarded_run
-from instances.errors import InvalidSpec
+from instances.errors import InvalidSpec, UnknownInstance
 from instances.rules.flow_status import FlowStatus
 from instances.specification.specs import AnySpec, spec_adapter
 from prefect_optaic.stack import Target
@@ -76,6 +77,8 @@ def test_a_renamed_dataset_keeps_its_rows_its_history_and_its_readers(play: Play
         assert {name: lab.flow(was).config_hash for name, was in (("px", "prices"), ("returns", "returns"))} == hashes
         assert lab.deployment("prices") != former
         assert set(await deployments(lab)) == {"refresh/prices", "refresh/returns"}
+        tags = (await lab.client.read_deployment(lab.deployment("prices"))).tags
+        assert set(tags) == {"optaic", "default", "dataset", f"instance:{lab.prefix}prices", "flow:refresh"}
         blocks = await lab.client.read_block_documents(limit=200)
         assert {b.name for b in blocks if (b.name or "").startswith(lab.prefix)} == {
             f"{lab.prefix}prices",
@@ -89,6 +92,14 @@ def test_a_renamed_dataset_keeps_its_rows_its_history_and_its_readers(play: Play
         await lab.run("prices")
         assert await lab.drain("returns") == 1
         assert lab.rows("returns") == lab.rows("prices") == {"2024-01-02": 1.0, "2024-01-03": 2.0}
+        # Whoever names it as before is told what it is called.
+        told = f"no instance named '{lab.prefix}px' any more: it is called '{lab.prefix}prices' now"
+        with pytest.raises(UnknownInstance, match=told):
+            lab.services.repository.flow(f"{lab.prefix}px")
+        with pytest.raises(UnknownInstance, match=told):
+            await lab.plan(destroy=(f"{lab.prefix}px",))
+        with pytest.raises(UnknownInstance, match=told):
+            await adopt(lab.services, (f"{lab.prefix}px",))
         # What is called px from now on has nothing to do with it.
         await lab.bootstrap(manifest=described(lab, "px"))
         assert lab.rows("px") == {}

@@ -65,6 +65,8 @@ def test_a_diamond_runs_its_bottom_once_per_wave(play: Play) -> None:
             assert len(sides) == 2
             await execute_all(lab, sides)
             (bottom,) = await lab.waiting("bottom")
+            assert bottom.name.startswith(f"{lab.prefix}bottom.refresh 20")  # also as long as it waits
+            assert {"default", "signal", "flow:refresh", f"instance:{lab.prefix}bottom"} <= set(bottom.tags)
             await lab.execute(bottom)
             assert lab.rows("bottom") == {"2024-01-02": 2.0 * number + 3}
         assert states(await lab.runs("bottom")) == {"Completed": 3}

@@ -115,3 +115,30 @@ def test_another_value_of_the_same_field_is_told() -> None:
         updated("instance", "prices", Change("description", "C", "B")),
     ]
     assert [len(news) for _, news in changes_to_print(steps)] == [1, 1]
+
+
+STATUS = "`optaic why signal refresh` tells its status."
+
+
+def text_about(*changes: Change) -> Step:
+    return updated("deployment", "refresh/signal", *changes)
+
+
+def test_of_a_changed_text_about_a_deployment_the_changed_paragraphs_are_told() -> None:
+    reads = Change("description", f"Twelve months.\n\nReads: px.\n\n{STATUS}", f"Reads: prices.\n\n{STATUS}")
+    ((_, (told,)),) = changes_to_print([text_about(reads)])
+    assert change_text(told) == ("description", "Twelve months. Reads: px.", "Reads: prices.")
+    ((_, (told,)),) = changes_to_print([text_about(Change("description", STATUS, f"Reads: px.\n\n{STATUS}"))])
+    assert change_text(told) == ("description", "not there", "Reads: px.")
+
+
+def test_it_is_not_told_where_the_instance_has_changed() -> None:
+    refs = Change("upstream_refs", [{"instance": "px"}], [{"instance": "prices"}])
+    reads = Change("description", f"Reads: px.\n\n{STATUS}", f"Reads: prices.\n\n{STATUS}")
+    steps = [updated("block", "signal", refs), text_about(reads), updated("deployment", "refresh/other", reads)]
+    assert [len(news) for _, news in changes_to_print(steps)] == [1, 0, 1]
+    steps = [updated("block", "signal", refs), text_about(reads, Change("concurrency_limit", 1, 2))]
+    assert [[change.field for change in news] for _, news in changes_to_print(steps)] == [
+        ["upstream_refs"],
+        ["concurrency_limit"],
+    ]

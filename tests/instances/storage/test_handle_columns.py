@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import fields
 
 import pytest
 from sqlalchemy import Engine, select
@@ -7,6 +8,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from definitions.contract import FlowKind, Kind
 from definitions.work.outcome import Outcome
 from instances.errors import UnknownHandle
+from instances.specification.handles import InstanceHandles
 from instances.specification.resolution import resolve
 from instances.specification.specs import spec_adapter
 from instances.storage.handle_columns import HandleKind, ModelHandles, handle, handles_of, outside_handles, set_handles
@@ -31,6 +33,11 @@ def test_each_type_of_row_has_the_handles_that_it_has_columns_for() -> None:
         "portfolio_optimizer": DATA,
         "backtest": DATA,
     }
+
+
+def test_each_handle_is_told_in_python_and_in_json() -> None:
+    told = {each.name for each in fields(InstanceHandles)}
+    assert {name for row in ROWS.values() for name in handles_of(row)} <= told
 
 
 def test_a_column_that_is_made_as_a_handle_is_one() -> None:

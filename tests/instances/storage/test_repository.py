@@ -16,6 +16,7 @@ from instances.specification.schedules import Schedule
 from instances.specification.specs import ComponentSpec, DatasetSpec
 from instances.storage.repository import Repository
 from instances.storage.tables import EdgeRow
+from instances.storage.writer import Writer
 from instances.world.facts import Edge, FlowId
 from tests.instances.catalogue import LOOSE_PART, PARTS, component, dataset, signal
 from tests.instances.database import refresh_ids, saved, statements
@@ -59,6 +60,19 @@ def test_an_unknown_instance_is_named_with_those_that_are_there(database: Engine
     )
     with pytest.raises(UnknownInstance, match=r"no instance named 'price'; did you mean 'prices'\?"):
         saved(database, dataset("prices")).spec("price")
+
+
+def test_of_an_instance_that_was_renamed_its_present_name_is_told(database: Engine) -> None:
+    repository = saved(database, dataset("px"))
+    Writer(database).rename({"px": "closes"}, ["closes"])
+    Writer(database).rename({"closes": "prices"}, ["prices"])
+    for former in ("px", "closes"):
+        for ask in (repository.spec, repository.flow):
+            with pytest.raises(UnknownInstance) as caught:
+                ask(former)
+            assert str(caught.value) == (
+                f"there is no instance named {former!r} any more: it is called 'prices' now. Say that name."
+            )
 
 
 # Flows

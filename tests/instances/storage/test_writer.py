@@ -108,18 +108,18 @@ def test_an_instance_may_lose_all_its_edges(database: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "type_"),
+    ("first", "second", "there"),
     [
-        (dataset("x"), component("x", "store", "delta"), "store"),
-        (dataset("x"), signal("x"), "signal"),
-        (signal("x"), dataset("x"), "dataset"),
+        (dataset("x"), component("x", "store", "delta"), "a dataset"),
+        (dataset("x"), signal("x"), "a dataset"),
+        (signal("x"), dataset("x"), "a signal"),
     ],
 )
-def test_a_name_keeps_its_type(database: Engine, first: Any, second: Any, type_: str) -> None:
+def test_a_name_keeps_its_type(database: Engine, first: Any, second: Any, there: str) -> None:
     saved(database, first)
     before = contents(database)
     assert Writer(database).problems(resolved(second)) == [
-        f"x: is on record with another type than {type_}; choose another name"
+        f"x: there is {there} of this name already; choose another name"
     ]
     assert Writer(database).problems(resolved(first)) == []
     assert contents(database) == before
