@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from definitions.known_words import unknown_word
 from flows.integrations.prefect_api import Json, PrefectApi
-from instances.documents.earlier_units import in_todays_units
+from instances.documents.earlier_forms import as_todays_form_says
 from instances.documents.guide_form import in_our_form
 from instances.documents.guide_words import GUIDE_WORDS
 from instances.documents.spec_errors import spec_problems
@@ -185,7 +185,7 @@ def described(documents: Sequence[Json]) -> SavedBlocks:
             continue
         block_name = document["block_type"]["name"]
         form = document["block_schema"]["fields"]
-        reading = in_todays_units(own_type, document["data"], form)
+        reading = as_todays_form_says(own_type, document["data"], form)
         try:
             spec, parts = specs_of(own_type, name, reading.data, _referred(document), form)
         except BlockMistakes as error:

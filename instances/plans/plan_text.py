@@ -109,6 +109,8 @@ def _main(fields: Fields) -> Iterator[str]:
         yield value_text(f"{fields['definition']}{config}")
     if reads := list(dict.fromkeys(_reads(fields))):
         yield f"reads {', '.join(reads[:-1])}{' and ' if reads[1:] else ''}{reads[-1]}"
+    yield from _dates(fields.get("date_range") or {})
+    yield from _costs(fields.get("config") or {})
     for schedule in (fields.get("schedule") or {}, *(fields.get("schedules") or {}).values()):
         if clock := _clock(schedule):
             yield clock
@@ -126,6 +128,22 @@ def _reads(fields: Fields) -> Iterator[str]:
         yield from (found,) if isinstance(found, str) else found or ()
     for ref in fields.get("upstream_refs") or ():
         yield ref["instance"]
+
+
+def _dates(date_range: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the range of dates that one looks at, where it has a bound."""
+    start, end = date_range.get("start"), date_range.get("end")
+    if start or end:
+        yield " ".join([f"from {start}"] * bool(start) + [f"to {end}"] * bool(end))
+
+
+def _costs(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the trades of a backtest cost."""
+    if "transaction_costs" in config:
+        slippage = config.get("slippage_model")
+        basis_points = f" of {config.get('slippage_bps'):g} basis points" if slippage == "linear" else ""
+        on_top = f" and {slippage} slippage{basis_points}" if slippage != "none" else ", no slippage"
+        yield f"costs {config['transaction_costs']:g} of the traded value{on_top}"
 
 
 def _clock(schedule: Mapping[str, Any]) -> str | None:

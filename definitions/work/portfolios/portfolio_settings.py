@@ -104,8 +104,9 @@ class BacktestConfig(Parameters):
         json_schema_extra={"exclusiveMaximum": DEAREST},
     )
     slippage_model: Slippage = Field(
-        default=Slippage.LINEAR,
-        description="What trading does to the price: none; linear: slippage_bps of the traded value; square_root: "
+        default=Slippage.NONE,
+        description="What trading does to the price: none; linear, which slippage_bps implies: so much of the traded "
+        "value; square_root: "
         "impact_coefficient * daily volatility * sqrt(traded value / daily traded value) of the traded value.",
     )
     slippage_bps: Annotated[float, AfterValidator(_basis_points)] = Field(
@@ -135,10 +136,15 @@ class BacktestConfig(Parameters):
     @model_validator(mode="before")
     @classmethod
     def _by_commission_and_slippage(cls, config: Any) -> Any:
-        costs = config.get("transaction_costs") if isinstance(config, Mapping) else None
-        if not isinstance(costs, Mapping):
+        if not isinstance(config, Mapping):
             return config
-        return {name: each for name, each in config.items() if name != "transaction_costs"} | _per_trade(costs, config)
+        costs, given = config.get("transaction_costs"), dict(config)
+        if isinstance(costs, Mapping):
+            del given["transaction_costs"]
+            given |= _per_trade(costs, config)
+        if given.get("slippage_bps") is not None:
+            given.setdefault("slippage_model", Slippage.LINEAR)
+        return given
 
     @model_validator(mode="after")
     def _day_of_its_period(self) -> Self:

@@ -51,16 +51,21 @@ def test_what_is_made_is_said_with_what_it_mainly_is() -> None:
     assert step_text(Step("block", "x", Action.UPDATE, (), {"type": "dataset"})) == "block x"
 
 
-def test_a_backtest_is_said_with_all_that_it_reads() -> None:
+def test_a_backtest_is_said_with_all_that_it_reads_and_costs() -> None:
     own = {"assets": {"instance": "prices"}, "benchmark": "index"}
     signals = BacktestSpec.model_validate(
-        {"name": "b", **own, "signals": {"primary": "momentum", "secondary": ["trend"]}}
+        {"name": "b", **own, "signals": {"primary": "momentum", "secondary": ["trend"]}, "config": {"slippage_bps": 2}}
     )
-    weights = BacktestSpec.model_validate({"name": "b", **own, "optimizer": "prices"})
+    dates = {"start": "2020-01-01", "end": "2020-12-31"}
+    weights = BacktestSpec.model_validate({"name": "b", **own, "optimizer": "prices", "date_range": dates})
     assert created("block", **signals.model_dump(mode="json")) == (
-        "block x: backtest, reads prices, momentum, trend and index"
+        "block x: backtest, reads prices, momentum, trend and index, costs 0.0005 of the traded value and linear "
+        "slippage of 2 basis points"
     )
-    assert created("block", **weights.model_dump(mode="json")) == "block x: backtest, reads prices and index"
+    assert created("block", **weights.model_dump(mode="json")) == (
+        "block x: backtest, reads prices and index, from 2020-01-01 to 2020-12-31, costs 0.0005 of the traded value, "
+        "no slippage"
+    )
     assert created("block", type="backtest", **own) == "block x: backtest, reads prices and index"
     assert [(field, ref.role) for field, ref in signals.references_by_field()] == [
         ("assets.instance", "assets"),

@@ -21,6 +21,16 @@ def test_costs_are_a_share_or_two() -> None:
     assert costs({"slippage": 0}) == (0.0005, 0)
 
 
+def test_slippage_comes_only_where_it_is_said() -> None:
+    def rate(**config: Any) -> float:
+        return BacktestConfig.model_validate(config).costs.rate
+
+    assert rate(transaction_costs=0.001) == 0.001
+    assert rate(transaction_costs=0.001, slippage_bps=5) == pytest.approx(0.0015, rel=1e-15)
+    assert rate(transaction_costs=0.001, slippage_model="linear") == pytest.approx(0.0015, rel=1e-15)
+    assert rate(transaction_costs=0.001, slippage_model="none", slippage_bps=5) == 0.001
+
+
 def test_costs_are_what_they_say() -> None:
     config = BacktestConfig(transaction_costs={"commission": 0.001, "slippage": 0.0005})
     assert config.costs.rate == pytest.approx(0.0015, rel=1e-15)

@@ -1,10 +1,10 @@
-"""Costs that were saved when they were in basis points: their form says so, and they mean what they meant."""
+"""Documents that were saved under an earlier form: they mean what they meant."""
 
 from typing import Any
 
 import pytest
 
-from instances.documents.earlier_units import in_todays_units
+from instances.documents.earlier_forms import as_todays_form_says
 
 EARLIER = {"definitions": {"BacktestConfig": {"properties": {"transaction_costs": {"maximum": 1000, "minimum": 0}}}}}
 TODAY = {"definitions": {"BacktestConfig": {"properties": {"transaction_costs": {"exclusiveMaximum": 0.1}}}}}
@@ -14,12 +14,22 @@ TODAY = {"definitions": {"BacktestConfig": {"properties": {"transaction_costs": 
 def test_costs_of_before_are_read_as_shares(before: float, today: float) -> None:
     data = {"assets": {"instance": "prices"}, "config": {"transaction_costs": before, "long_short": True}}
 
-    found = in_todays_units("backtest", data, EARLIER)
+    found = as_todays_form_says("backtest", data, EARLIER)
 
     assert found.data == {**data, "config": {"transaction_costs": today, "long_short": True}}
     assert found.note == (
         f"config.transaction_costs {before:g} was saved in basis points, and is read as the share {today:g}"
     )
+
+
+@pytest.mark.parametrize("config", [{"long_short": True}, {}, None])
+def test_slippage_that_nothing_was_said_of_is_that_of_then(config: dict[str, Any] | None) -> None:
+    then = {"definitions": {"BacktestConfig": {"properties": {"slippage_model": {"default": "linear"}}}}}
+    found = as_todays_form_says("backtest", {"config": config}, then)
+    assert found.data == {"config": {**(config or {}), "slippage_model": "linear"}}
+    assert found.note == "config.slippage_model was linear where nothing was said when it was saved, and is read so"
+    said = {"config": {"slippage_model": "none"}}
+    assert as_todays_form_says("backtest", said, then).data == said
 
 
 @pytest.mark.parametrize(
@@ -36,5 +46,5 @@ def test_costs_of_before_are_read_as_shares(before: float, today: float) -> None
     ],
 )
 def test_all_else_is_as_it_is(type_: str, data: Any, form: dict[str, Any]) -> None:
-    found = in_todays_units(type_, data, form)
+    found = as_todays_form_says(type_, data, form)
     assert (found.data, found.note) == (data, None)
