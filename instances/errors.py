@@ -57,7 +57,7 @@ def _counted(problems: Sequence[str]) -> str:
 
 def held_text(held: Sequence[str]) -> str:
     """Return a line that names the instances which are left out for the problems of others."""
-    return f"left out too, as they read what is: {first_names(held)}"
+    return f"left out too, as they read what is wrong or left out: {first_names(held)}"
 
 
 def first_names(names: Sequence[str]) -> str:

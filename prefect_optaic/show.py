@@ -311,9 +311,8 @@ def requests_table(
 def show_pauses(console: Console, changes: Iterable[PauseChange]) -> None:
     """Say which flows were paused or resumed."""
     for change in changes:
-        how = "paused" if change.paused else "not paused"
         if change.before:
-            said = f"is {how} already"
+            said = "is paused already" if change.paused else "was not paused"
         elif change.paused:
             said = "is paused: neither its schedule nor the cascade starts it; an apply leaves it so"
         else:

@@ -204,7 +204,9 @@ def _record_guard(run: _Run, checked: GuardFinding, order: WorkOrder | None) -> 
     """Decide how the run goes on, and write the guard's findings to its row before any work."""
     report, facts = checked.report, checked.flow
     superfluous = run.due is not None and done_by(facts, run.due, run.options.as_parameters()) is not None
-    admission = admit(facts, report, on_stale=run.on_stale, force=run.options.force, superfluous=superfluous)
+    options = run.options
+    asked = {"force": options.force, "everything": options.everything}
+    admission = admit(facts, report, on_stale=run.on_stale, superfluous=superfluous, **asked)
     if admission is Admission.SUPERFLUOUS:  # it has looked at nothing, so it has nothing to write down
         return admission
     run.services.ledger.record_guard(

@@ -26,11 +26,18 @@ ADMITTED = frozenset({Admission.READY, Admission.WARNED, Admission.FORCED})  # t
 
 
 def admit(
-    flow: FlowFacts, report: FreshnessReport, *, on_stale: OnStale, force: bool, superfluous: bool = False
+    flow: FlowFacts,
+    report: FreshnessReport,
+    *,
+    on_stale: OnStale,
+    force: bool,
+    everything: bool = False,
+    superfluous: bool = False,
 ) -> Admission:
     """Return how the run goes on, by the rules in docs/freshness.md, The guard.
 
-    A flow without inputs is never skipped: only its source can say whether there is something new. `superfluous`
+    A flow without inputs is never skipped: only its source can say whether there is something new. Nor is one that is
+    to read `everything` anew. `superfluous`
     says that another run has done all that this one was to do.
     """
     if force:
@@ -40,7 +47,7 @@ def admit(
     if not report.all_ready:
         return Admission.WARNED if on_stale == "warn" else Admission.BLOCKED
     last = flow.completed.provenance if flow.completed else None
-    if flow.edges and last is not None and last.recorded and last.fingerprint == report.fingerprint:
+    if flow.edges and not everything and last is not None and last.recorded and last.fingerprint == report.fingerprint:
         return Admission.SKIPPED
     return Admission.READY
 

@@ -70,14 +70,23 @@ def _hidden(file: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
+def _where(error: Exception) -> str:
+    """Return where a file is no YAML, and why, in one line where the parser knows the place."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return f": {error}"
+    return f", line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+
+
 def _read(file: Path, *, beside: bool) -> Document:
     """Return what a file says: a list of instances, or beside other files what goes for theirs."""
     try:
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSpec([f"the manifest {file} cannot be read: {error}"]) from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InvalidSpec([f"the manifest {file} cannot be read: {why}"]) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidSpec([f"the manifest {file} is not YAML: {error}"]) from error
+        raise InvalidSpec([f"the manifest {file} is not YAML{_where(error)}"]) from error
     if isinstance(content, list):  # as the guide has its documents
         content = {"instances": content}
     common = (

@@ -52,6 +52,12 @@ def test_what_has_been_computed_already_is_skipped() -> None:
     assert admission(again, READY_PRICES) is Admission.SKIPPED
 
 
+def test_what_is_to_read_everything_anew_is_not_skipped() -> None:
+    judged = signal(completed(fingerprint=CURRENT))
+    report = assess(judged, world(judged, READY_PRICES), NOW)
+    assert admit(judged, report, on_stale="block", force=False, everything=True) is Admission.READY
+
+
 def test_only_the_last_completed_run_counts_for_a_skip() -> None:
     returned = signal(completed(hours(2), fingerprint=CURRENT), completed(hours(1), fingerprint="another"))
     assert admission(returned, READY_PRICES) is Admission.READY

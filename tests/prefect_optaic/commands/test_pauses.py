@@ -53,7 +53,7 @@ def test_a_pause_outlives_applies_until_it_is_taken_back(tmp_path: Path, prefix:
     assert paused(f"refresh/{prefix}-prices") == (True, False)
     assert "its deployment is paused" in done("why", f"{prefix}-prices")
     assert done("resume", f"{prefix}-prices") == f"✓ {prefix}-prices.refresh is resumed\n"
-    assert done("resume", f"{prefix}-prices") == f"✓ {prefix}-prices.refresh is not paused already\n"
+    assert done("resume", f"{prefix}-prices") == f"✓ {prefix}-prices.refresh was not paused\n"
     assert paused(f"refresh/{prefix}-prices") == (False, False)
 
 

@@ -281,7 +281,7 @@ def test_files_of_a_folder_that_are_no_manifests_are_all_told(tmp_path: Path) ->
     with pytest.raises(InvalidSpec) as raised:
         look_through(tmp_path)
     first, second = raised.value.problems
-    assert first.startswith(f"the manifest {tmp_path}/b.yaml is not YAML: ")
+    assert first.startswith(f"the manifest {tmp_path}/b.yaml is not YAML, line ")
     assert second == f"the manifest {tmp_path}/c.yaml has no list `instances`: see examples/sp500/instances.yaml"
 
 
