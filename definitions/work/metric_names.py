@@ -73,7 +73,7 @@ def under_both_names(kind: FlowKind, metrics: Mapping[str, float]) -> dict[str, 
     """
     found = dict(metrics)
     for name, value in metrics.items():
-        for ours, theirs in PLATFORM_NAMES[kind].items():
+        for ours, theirs in PLATFORM_NAMES.get(kind, {}).items():
             if name == ours or (kind in _OF_COLUMNS and name.endswith(f"_{ours}")):
                 found.setdefault(f"{name.removesuffix(ours)}{theirs.name}", theirs.value(value))
     return found

@@ -53,3 +53,7 @@ def test_every_metric_of_the_platform_is_in_the_table_of_the_docs(kind: FlowKind
     rows = [set(re.findall(r"`([^`\n]+)`", line.replace("`, `", "` `"))) for line in section.splitlines()]
     for ours, theirs in PLATFORM_NAMES[kind].items():
         assert any({ours, theirs.name} <= row for row in rows), (ours, theirs.name)
+
+
+def test_a_flow_of_a_package_has_its_own_names_only() -> None:
+    assert under_both_names(FlowKind("report"), {"rows": 1.0}) == {"rows": 1.0}
