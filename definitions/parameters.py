@@ -28,7 +28,8 @@ TradingDays = Annotated[int, BeforeValidator(_trading_days)]
 class Parameters(BaseModel):
     """Base of parameters: unknown fields are errors, values are frozen, and numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Each is built when it is first needed: a command that only looks needs none of them.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
