@@ -11,6 +11,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from definitions.errors import MissingSecret
+from definitions.known_words import unknown_word
 from flows.integrations.prefect_api import Json, PrefectAddress, PrefectApi
 from instances.documents.spec_errors import spec_problems
 from instances.errors import OptaicError
@@ -18,6 +19,7 @@ from instances.specification.platform_settings import PLATFORM, PlatformSettings
 
 # The slugs of the types of blocks that are read here.
 PLATFORM_TYPE, CONNECTOR_TYPE, SECRET_TYPE = "optaic-platform", "sqlalchemy-connector", "secret"
+_FIELDS = {*PlatformSettings.model_fields, "database"} - {"database_url"}  # of the block
 T = TypeVar("T")
 
 
@@ -44,6 +46,8 @@ async def read_platform(prefect: PrefectApi, name: str | None = None) -> Platfor
     data = await prefect.block_with_secrets(PLATFORM_TYPE, wanted)
     if data is None:
         raise NoPlatform(wanted)
+    if unknown := [word for word in data if word not in _FIELDS]:
+        raise UnreadablePlatform(wanted, f"{unknown[0]}: {unknown_word(unknown[0], _FIELDS)}")
     try:
         return platform_settings(data)
     except ValidationError as error:

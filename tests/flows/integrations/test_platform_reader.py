@@ -104,7 +104,7 @@ def test_odd_components_make_the_same_url(stack: Target, components: dict[str, A
 def test_a_platform_of_the_first_days_has_no_more_than_it_had(stack: Target) -> None:
     settings = read("default")
     assert settings.data_root == str(stack.home.data)
-    data = {"database": {"connection_info": PLAIN, "fetch_size": 1}, "data_root": "/data", "of_before": 1}
+    data = {"database": {"connection_info": PLAIN, "fetch_size": 1}, "data_root": "/data"}
     assert platform_reader.platform_settings(data) == PlatformSettings(database_url=PLAIN, data_root="/data")
 
 
@@ -118,6 +118,7 @@ def test_a_platform_that_is_not_there_is_told(stack: Target, monkeypatch: pytest
     ("changed", "problem"),
     [
         ({"data_root": None}, "data_root: must be text, not None"),
+        ({"mlflow_pge": "x"}, "mlflow_pge: is not a field that there is; did you mean 'mlflow_page'?"),
         ({"database": {}}, "database: it has no connection_info with a driver"),
         ({"database": {"connection_info": "hidden-word"}}, "database: its connection_info is not a URL"),
         ({"database": {"connection_info": "nosuch://me:hidden-word@h"}}, "database: its connection_info is not a URL"),
