@@ -15,6 +15,7 @@ from instances.specification.fields import OnStale
 from instances.specification.plugins import check_columns
 from instances.specification.shapes import SHAPES
 from instances.specification.specs import SignalInstanceSpec
+from research.portfolios.rebalancing import Frequency
 from research.signals.signal_values import check_date_frequency, check_signal
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _check_rows(context: Context, rows: "pl.DataFrame", kept: StoreVersion | Non
     if isinstance(spec, SignalInstanceSpec):
         signal_spec = spec.signal_spec
         check_signal(rows, **signal_spec.model_dump(exclude=UNCHECKED | {"date_frequency"}))
-        if signal_spec.date_frequency != "daily":
+        if signal_spec.date_frequency is not Frequency.DAILY:
             known = context.store.scan(kept.version).collect() if kept is not None else None
             check_date_frequency(rows, signal_spec.date_frequency, index_columns=signal_spec.index_columns, known=known)
 

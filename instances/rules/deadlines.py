@@ -9,7 +9,7 @@ from instances.rules.freshness import FreshnessContext, first_duty, missed
 from instances.world.calendars import CalendarError
 from instances.world.clock import ClockError
 from instances.world.expected_dates import expected_after, next_expected
-from instances.world.facts import Clock, FlowFacts, Frequency, Provenance, RunFact, UpdateDates, World
+from instances.world.facts import Clock, FlowFacts, Provenance, RunFact, SourceFrequency, UpdateDates, World
 from instances.world.moments import plain_moment
 from instances.world.wording import span
 
@@ -55,7 +55,7 @@ def _words(flow: FlowFacts) -> Iterator[str]:
 
 def _frequency_in_words(dates: UpdateDates) -> str:
     day = ""
-    if dates.frequency is Frequency.WEEKLY:
+    if dates.frequency is SourceFrequency.WEEKLY:
         day = f" on {_WEEKDAYS[dates.day or 0]}"
     elif dates.day is not None:
         day = f" on day {dates.day}"

@@ -5,7 +5,7 @@ come first.
 """
 
 import datetime as dt
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -19,13 +19,10 @@ from definitions.work.portfolios.portfolio_settings import (
 )
 from instances.specification.schedules import Schedule, unknown_zone
 from instances.specification.values import Config, Duration, Name, PrefectName, Spec
-from instances.world.facts import Frequency, UpdateDates
+from instances.world.facts import SourceFrequency, UpdateDates
+from research.portfolios.rebalancing import Frequency, Weekday
 
 OnStale = Literal["block", "refresh", "warn"]
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-
-
-DateFrequency = Literal["daily", "weekly", "monthly", "quarterly"]
 
 
 class UpstreamRef(Spec):
@@ -56,7 +53,7 @@ class CalendarPolicy(Spec):
 class UpdateFrequency(Spec):
     """How often a source has data of another date, and so which date the data must reach."""
 
-    frequency: Frequency = Field(description="daily, weekly, monthly, quarterly, or irregular: any data will do.")
+    frequency: SourceFrequency = Field(description="daily, weekly, monthly, quarterly, or irregular: any data will do.")
     grace_period_days: int = Field(
         default=0, ge=0, le=366, description="How many days after a date is over its data is due."
     )
@@ -73,18 +70,18 @@ class UpdateFrequency(Spec):
     def _consistent(self) -> Self:
         if problem := unknown_zone(self.timezone):
             raise ValueError(problem)
-        if (self.frequency is Frequency.WEEKLY) != (self.day_of_week is not None):
+        if (self.frequency is SourceFrequency.WEEKLY) != (self.day_of_week is not None):
             raise ValueError("day_of_week, like friday, is what a weekly source needs, and no other takes")
-        if self.day_of_month is not None and self.frequency is not Frequency.MONTHLY:
+        if self.day_of_month is not None and self.frequency is not SourceFrequency.MONTHLY:
             raise ValueError(f"day_of_month is of a monthly source; a {self.frequency} one takes none")
-        if self.frequency is Frequency.IRREGULAR and (self.grace_period_days or self.business_days_only):
+        if self.frequency is SourceFrequency.IRREGULAR and (self.grace_period_days or self.business_days_only):
             raise ValueError("an irregular source has no dates: leave grace_period_days and business_days_only out")
         return self
 
     @property
     def dates(self) -> UpdateDates:
         """The dates that it stands for."""
-        day = self.day_of_month if self.day_of_week is None else get_args(Weekday).index(self.day_of_week)
+        day = self.day_of_month if self.day_of_week is None else list(Weekday).index(self.day_of_week)
         return UpdateDates(self.frequency, self.grace_period_days, self.business_days_only, day, self.timezone)
 
 
@@ -130,15 +127,15 @@ class SignalSpec(Spec):
         default=("date", "entity"), description="The columns that identify a row, none of them ever empty."
     )
 
-    date_frequency: DateFrequency = Field(
-        default="daily", description="Of an entity no two dates lie in one day, week, month or quarter."
+    date_frequency: Frequency = Field(
+        default=Frequency.DAILY, description="Of an entity no two dates lie in one day, week, month or quarter."
     )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is greater than max {self.max}")
-        if self.date_frequency != "daily" and "date" not in self.index_columns:
+        if self.date_frequency is not Frequency.DAILY and "date" not in self.index_columns:
             raise ValueError(f"date_frequency {self.date_frequency} needs date among the index_columns")
         return self
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from instances.world.calendars import CalendarError, Session, last_session, next_session, session_after
-from instances.world.facts import Calendar, Frequency, UpdateDates
+from instances.world.facts import Calendar, SourceFrequency, UpdateDates
 from instances.world.moments import plain_moment
 
 _DAY = dt.timedelta(days=1)
@@ -26,7 +26,7 @@ def last_expected(source: Calendar | UpdateDates, now: dt.datetime) -> ExpectedD
     """Return the newest date that is due; None where any data will do. Raises `CalendarError`."""
     if isinstance(source, Calendar):
         return _of_session(source, last_session(source.exchange, now, source.after_close))
-    if source.frequency is Frequency.IRREGULAR:
+    if source.frequency is SourceFrequency.IRREGULAR:
         return None
     return _of_date(source, _on_or_before(source, _newest_over(source, now)))
 
@@ -35,7 +35,7 @@ def next_expected(source: Calendar | UpdateDates, after: dt.datetime) -> Expecte
     """Return the first date that is due after a moment; None where none ever is. Raises `CalendarError`."""
     if isinstance(source, Calendar):
         return _of_session(source, next_session(source.exchange, after, source.after_close))
-    if source.frequency is Frequency.IRREGULAR:
+    if source.frequency is SourceFrequency.IRREGULAR:
         return None
     return _of_date(source, _after(source, _newest_over(source, after)))
 
@@ -44,7 +44,7 @@ def expected_after(source: Calendar | UpdateDates, date: dt.date) -> ExpectedDat
     """Return the first date that is expected after one; None where none ever is. Raises `CalendarError`."""
     if isinstance(source, Calendar):
         return _of_session(source, session_after(source.exchange, date))
-    if source.frequency is Frequency.IRREGULAR:
+    if source.frequency is SourceFrequency.IRREGULAR:
         return None
     try:
         return _of_date(source, _after(source, date))
@@ -84,11 +84,11 @@ def _after(source: UpdateDates, date: dt.date) -> dt.date:
 def _period_of(source: UpdateDates, date: dt.date) -> int:
     """Return the number of the day, week, month or quarter that a date lies in."""
     match source.frequency:
-        case Frequency.DAILY:
+        case SourceFrequency.DAILY:
             return date.toordinal()
-        case Frequency.WEEKLY:
+        case SourceFrequency.WEEKLY:
             return (date.toordinal() - 1) // 7  # from a Monday to a Sunday
-        case Frequency.MONTHLY:
+        case SourceFrequency.MONTHLY:
             return date.year * 12 + date.month - 1
         case _:
             return date.year * 4 + (date.month - 1) // 3
@@ -97,11 +97,11 @@ def _period_of(source: UpdateDates, date: dt.date) -> int:
 def _date_of(source: UpdateDates, period: int) -> dt.date:
     """Return the date that is expected in a period, moved to the business day before where only those count."""
     match source.frequency:
-        case Frequency.DAILY:
+        case SourceFrequency.DAILY:
             date = dt.date.fromordinal(period)
-        case Frequency.WEEKLY:
+        case SourceFrequency.WEEKLY:
             date = dt.date.fromordinal(period * 7 + 1 + (source.day or 0))
-        case Frequency.MONTHLY:
+        case SourceFrequency.MONTHLY:
             date = _day_of_month(period // 12, period % 12 + 1, source.day)
         case _:
             date = _day_of_month(period // 4, period % 4 * 3 + 3, None)

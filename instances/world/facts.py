@@ -159,7 +159,7 @@ class Calendar:
     after_close: dt.timedelta = dt.timedelta(0)
 
 
-class Frequency(StrEnum):
+class SourceFrequency(StrEnum):
     """How often a source has data of another date."""
 
     DAILY = "daily"
@@ -177,7 +177,7 @@ class UpdateDates:
     date on a weekend is moved to the Friday before. Of an irregular source any data will do.
     """
 
-    frequency: Frequency
+    frequency: SourceFrequency
     grace_days: int = 0
     business_days: bool = False
     day: int | None = None

@@ -20,13 +20,13 @@ from instances.world.facts import (
     Edge,
     FlowFacts,
     FlowId,
-    Frequency,
     Policy,
     Provenance,
     Request,
     RunFact,
     RunId,
     RunState,
+    SourceFrequency,
     UpdateDates,
 )
 from instances.world.fingerprint import Pin, fingerprint
@@ -44,13 +44,13 @@ CLOCKS = (
 )
 CALENDARS = (Calendar("XNYS"), Calendar("XNYS", hours(2)), Calendar("XLON", minutes(30)))
 UPDATES = (
-    UpdateDates(Frequency.DAILY),
-    UpdateDates(Frequency.DAILY, grace_days=1, business_days=True, timezone="America/New_York"),
-    UpdateDates(Frequency.WEEKLY, day=1, business_days=True),
-    UpdateDates(Frequency.MONTHLY, grace_days=10),
-    UpdateDates(Frequency.MONTHLY, day=10, timezone="Asia/Tokyo"),
-    UpdateDates(Frequency.QUARTERLY, business_days=True),
-    UpdateDates(Frequency.IRREGULAR),
+    UpdateDates(SourceFrequency.DAILY),
+    UpdateDates(SourceFrequency.DAILY, grace_days=1, business_days=True, timezone="America/New_York"),
+    UpdateDates(SourceFrequency.WEEKLY, day=1, business_days=True),
+    UpdateDates(SourceFrequency.MONTHLY, grace_days=10),
+    UpdateDates(SourceFrequency.MONTHLY, day=10, timezone="Asia/Tokyo"),
+    UpdateDates(SourceFrequency.QUARTERLY, business_days=True),
+    UpdateDates(SourceFrequency.IRREGULAR),
 )
 NO_CLOCK, NO_CALENDAR = Clock(cron="61 * * * *"), Calendar("NOWHERE")
 AGES = (DAY, days(2), days(7))

@@ -6,7 +6,7 @@ from definitions.contract import FlowKind
 from instances.rules.freshness_policy import auto_of, clock_of, policy_of
 from instances.specification.fields import CalendarPolicy, Freshness
 from instances.specification.schedules import Schedule
-from instances.world.facts import Calendar, Clock, Frequency, UpdateDates
+from instances.world.facts import Calendar, Clock, SourceFrequency, UpdateDates
 from tests.instances.sample_world import days, hours, minutes
 
 MANUAL = Schedule()
@@ -59,10 +59,10 @@ def test_a_frequency_of_updates_gives_its_dates() -> None:
     freshness = Freshness.model_validate(
         {"update_frequency": {"frequency": "weekly", "day_of_week": "friday", "grace_period_days": 2}}
     )
-    dates = UpdateDates(Frequency.WEEKLY, grace_days=2, day=4)
+    dates = UpdateDates(SourceFrequency.WEEKLY, grace_days=2, day=4)
     assert policy_of(freshness, CRON, FlowKind.REFRESH).expected == (dates,)
     alone = policy_of(Freshness.model_validate({"update_frequency": "quarterly"}), CRON, FlowKind.REFRESH)
-    assert alone.update_dates == UpdateDates(Frequency.QUARTERLY)
+    assert alone.update_dates == UpdateDates(SourceFrequency.QUARTERLY)
 
 
 def test_calendar_and_grace_are_taken_over() -> None:
