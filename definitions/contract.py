@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from definitions.errors import InvalidConfig, config_problems
+from definitions.errors import InvalidConfig, InvalidFlowSpec, config_problems
 from definitions.known_words import unknown_fields
 from definitions.status_aggregation import DEFAULT_CONTRACT, Aggregation, aggregation_of
+from research.errors import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from definitions.work.flow_spec import FlowSpec
 
 
-_BROUGHT = re.compile("[a-z][a-z0-9_]{0,39}")
+_BROUGHT = re.compile("(?=.{1,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class Kind(StrEnum):
@@ -41,6 +42,9 @@ class Kind(StrEnum):
     MACRO = "macro"
     ML_MODULE = "ml_module"
     PORTFOLIO_OPTIMIZER = "portfolio_optimizer"
+
+
+_BRINGING = (Kind.PIPELINE, Kind.ML_MODULE, Kind.PORTFOLIO_OPTIMIZER)  # kinds whose instances have flows
 
 
 class FlowKind(StrEnum):
@@ -327,6 +331,20 @@ class Definition:
 
     def __post_init__(self) -> None:
         aggregation_of(self.status_aggregation_contract, self.ref)
+        if self.flow_specs:
+            self._check_flow_specs()
+
+    def _check_flow_specs(self) -> None:
+        from definitions.work.flow_spec import FlowSpec
+
+        if self.kind not in _BRINGING:
+            raise InvalidFlowSpec(f"{self.ref} can't bring flows: its instances have none. Leave flow_specs out")
+        for each in self.flow_specs:
+            if not isinstance(each, FlowSpec):
+                raise InvalidFlowSpec(f"flow_specs of {self.ref}: {shown(each)} is not a FlowSpec: make one of it")
+        kinds = [each.kind for each in self.flow_specs]
+        if twice := {kind for kind in kinds if kinds.count(kind) > 1}:
+            raise InvalidFlowSpec(f"flow_specs of {self.ref}: there are two of the kind {min(twice)!r}: rename one")
 
     @property
     def ref(self) -> str:

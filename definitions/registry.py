@@ -82,4 +82,9 @@ def _load(entry_point: EntryPoint) -> tuple[Definition, ...]:
         if not isinstance(definition, Definition):
             problem = f"it gives {definition!r}, which is not a Definition"
             raise BrokenPackage(package, entry_point.name, entry_point.value, problem)
+        try:
+            _ = definition.content_hash  # kept: of code of others it may be what fails
+        except Exception as error:
+            problem = f"the schema of {definition.ref} can't be made: {error!r}"
+            raise BrokenPackage(package, entry_point.name, entry_point.value, problem) from error
     return definitions

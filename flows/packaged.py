@@ -1,5 +1,7 @@
 """The flow of all flows that a package brings: a definition's `flow_specs` say what each of them does."""
 
+import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +22,7 @@ def do_brought_work(kind: FlowKind, parameters: dict[str, Any], context: Context
     brought = definition.flow_spec(kind)
     if brought is None:
         raise DefinitionError(f"{definition.ref} brings no flow {kind.value!r} any more: run `optaic apply`")
-    return brought.work(
+    outcome = brought.work(
         FlowRequest(
             instance=context.applied.spec.name,
             config=context.configured.parameters,
@@ -29,6 +31,18 @@ def do_brought_work(kind: FlowKind, parameters: dict[str, Any], context: Context
             resources=context.resources,
         )
     )
+    return _without_data(kind, outcome)
+
+
+def _without_data(kind: FlowKind, outcome: Outcome) -> Outcome:
+    """Return what is recorded of such a run: no version and no handles, which are of the flows of the type.
+
+    Raises `DefinitionError` for a metric that is no finite number.
+    """
+    for name, value in outcome.metrics.items():
+        if not math.isfinite(value):
+            raise DefinitionError(f"the flow {kind.value!r} gave {value} for the metric {name!r}: leave it out")
+    return replace(outcome, version=None, watermark=None, row_count=None, further_versions={}, handles={})
 
 
 @flow_of(FlowKind("packaged"))

@@ -238,7 +238,7 @@ async def run(services: "Services", flow: "FlowRecord", parameters: Mapping[str,
     """
     if flow.deployment_id is None:
         raise NoDeployment(flow.instance, flow.kind)
-    check_parameters(flow, parameters, await asyncio.to_thread(_brought, services, flow))
+    parameters = check_parameters(flow, parameters, await asyncio.to_thread(_brought, services, flow))
     from flows.integrations.prefect_api import NotInPrefect
     from flows.reading.server_clock import server_now
     from flows.running.run_names import name_of_run
@@ -268,9 +268,12 @@ def _brought(services: "Services", flow: "FlowRecord") -> "FlowSpec | None":
     return own_definition(applied, services.registry).definition.flow_spec(flow.kind)
 
 
-def check_parameters(flow: "FlowRecord", parameters: Mapping[str, object], brought: "FlowSpec | None" = None) -> None:
-    """Raise `UnknownParameter` for one that runs of the flow don't take: Prefect would start it, and it would crash.
+def check_parameters(
+    flow: "FlowRecord", parameters: Mapping[str, object], brought: "FlowSpec | None" = None
+) -> Mapping[str, object]:
+    """Return the parameters of a run as JSON.
 
+    Raises `UnknownParameter` for one that runs of the flow don't take: Prefect would start it, and it would crash.
     Raises `DefinitionError` for a value that a flow which a definition has `brought` does not take.
     """
     from flows.planning.deployment_spec import flow_schema
@@ -283,7 +286,9 @@ def check_parameters(flow: "FlowRecord", parameters: Mapping[str, object], broug
             raise UnknownParameter(flow.instance, flow.kind, name, known)
     given = parameters.get("parameters")
     if brought is not None and isinstance(given, Mapping):
-        brought.parse(given)
+        own = brought.parse(given).model_dump(mode="json", exclude_unset=True)
+        return {**parameters, "parameters": own}
+    return parameters
 
 
 async def _look(services: "Services", run_id: UUID) -> RunSnapshot:

@@ -56,8 +56,8 @@ class FlowSpec:
             own = not FlowKind(self.kind).built_in
         except ValueError as error:
             raise InvalidFlowSpec(
-                f"a flow can't be of the kind {shown(self.kind)}: write a word of lower-case letters, digits and "
-                "underscores, like 'report'"
+                f"a flow can't be of the kind {shown(self.kind)}: write it in lower-case letters, digits and "
+                "dashes, like 'risk-report'"
             ) from error
         if not own or self.kind in _RESERVED:
             raise InvalidFlowSpec(f"there is a flow {self.kind!r} already: choose another kind")

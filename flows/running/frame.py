@@ -205,7 +205,8 @@ def _record_guard(run: _Run, checked: GuardFinding, order: WorkOrder | None) -> 
     report, facts = checked.report, checked.flow
     superfluous = run.due is not None and done_by(facts, run.due, run.options.as_parameters()) is not None
     options = run.options
-    asked = {"force": options.force, "everything": options.everything}
+    # What a package's flow was given parameters for, no run before has done.
+    asked = {"force": options.force, "everything": options.everything or bool(options.parameters)}
     admission = admit(facts, report, on_stale=run.on_stale, superfluous=superfluous, **asked)
     if admission is Admission.SUPERFLUOUS:  # it has looked at nothing, so it has nothing to write down
         return admission

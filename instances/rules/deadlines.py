@@ -12,8 +12,8 @@ from instances.world.expected_dates import expected_after, next_expected
 from instances.world.facts import Clock, FlowFacts, Provenance, RunFact, SourceFrequency, UpdateDates, World
 from instances.world.moments import plain_moment
 from instances.world.wording import span
+from research.portfolios.rebalancing import Weekday
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAY = dt.timedelta(days=1)
 _INSTANT = dt.timedelta(microseconds=1)
 
@@ -56,7 +56,7 @@ def _words(flow: FlowFacts) -> Iterator[str]:
 def _frequency_in_words(dates: UpdateDates) -> str:
     day = ""
     if dates.frequency is SourceFrequency.WEEKLY:
-        day = f" on {_WEEKDAYS[dates.day or 0]}"
+        day = f" on {list(Weekday)[dates.day or 0].title()}"
     elif dates.day is not None:
         day = f" on day {dates.day}"
     grace = f" + {span(dt.timedelta(days=dates.grace_days))}" if dates.grace_days else ""

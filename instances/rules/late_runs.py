@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from instances.world.facts import FlowFacts, RunFact
 
-_MORE_THAN_USUAL = ("force", "everything")  # what a run that was asked for less has not done
+_MORE_THAN_USUAL = ("force", "everything", "parameters")  # what a run that was asked for less has not done
 
 
 def done_by(flow: FlowFacts, due: dt.datetime, parameters: Mapping[str, object]) -> RunFact | None:

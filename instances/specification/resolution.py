@@ -316,6 +316,8 @@ def _unknown_flows(spec: AnySpec, described: _Descriptions) -> Iterator[str]:
     """Yield what is wrong with settings of flows that no definition brings."""
     brought = [each.kind for each in described.flow_specs(spec)]
     assert isinstance(spec, RunnableSpec)
+    if described.defining(spec) is None and type_of(spec).flows and not isinstance(spec, BacktestSpec):
+        return  # that it is unknown is told already
     for kind in spec.definition_flows.keys() - brought:
         told = unknown_word(kind, brought) if brought else "its definition brings no flow of its own: leave it out"
         yield f"{spec.name}: definition_flows.{kind}: {told}"
@@ -364,10 +366,19 @@ def _cycle_problems(flows: Iterable[tuple[FlowKey, Iterable[ResolvedEdge]]]) -> 
         yield name, f"the lineage has a cycle: {' -> '.join(cycle or ())}; remove one of these upstream_refs"
 
 
+def _without_added(fields: dict[str, Any], added: Mapping[str, object]) -> dict[str, Any]:
+    """Return fields without those that came later and mean what was before them."""
+    for place, before in added.items():
+        group, _, name = place.partition(".")
+        if isinstance(fields.get(group), dict) and fields[group].get(name, ...) == before:
+            fields = {**fields, group: {key: value for key, value in fields[group].items() if key != name}}
+    return fields
+
+
 def _flow(spec: AnySpec, kind: FlowKind, edges: tuple[ResolvedEdge, ...], described: _Descriptions) -> ResolvedFlow:
     shape = SHAPES[kind]
     fields = spec.model_dump(mode="json", include={"type", *shape.computed_from}, exclude=dict(shape.for_readers))
-    known = with_names(fields, described.kept_as)
+    known = with_names(_without_added(fields, shape.added), described.kept_as)
     content = {
         "flow": {field: value for field, value in known.items() if field in shape.computed_from},
         "reads": [

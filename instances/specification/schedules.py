@@ -166,6 +166,16 @@ class Schedule(Spec):
                 f"interval_minutes {minutes} with start_time: it must divide an hour, like 15, or be whole hours, "
                 "like 120"
             )
+        elif minutes is not None and self._length_of_window() < minutes:
+            yield (
+                f"interval_minutes {minutes} is longer than the hours from {self.start_time} to {self.end_time}: for "
+                "one tick a day write a cron expression"
+            )
+
+    def _length_of_window(self) -> int:
+        """Return how many minutes there are from the start time to the end time, over midnight too."""
+        start, end = self.window or (dt.time(), dt.time())
+        return (end.hour * 60 + end.minute - start.hour * 60 - start.minute) % (24 * 60)
 
     @property
     def window(self) -> tuple[dt.time, dt.time] | None:

@@ -34,10 +34,11 @@ class OwnEdge:
 class FlowShape:
     """One kind of flow.
 
-    `computed_from` are the fields of the spec that decide what its runs compute, beside the upstream_refs
-    that it reads; schedules, tags and policies never count. `for_readers` are, by field, those of its own
-    fields that only readers compute from. `neutral_of` are the roles of the signals whose neutral value they
-    compute from. With `by_definition` the instance's definition and config decide too. `roles` are those of
+    `computed_from` are the fields of the spec that decide what its runs compute, beside the upstream_refs that it
+    reads; schedules, tags and policies never count. `added` are, by their places, fields of these that came later,
+    with the value that means what was before them: with it they don't count. `for_readers` are, by field, those of
+    its own fields that only readers compute from. `neutral_of` are the roles of the signals whose neutral value
+    they compute from. With `by_definition` the instance's definition and config decide too. `roles` are those of
     the upstream_refs that it reads, None for all. `learns_from` are the roles of those whose definition and
     configuration it learns the meaning of: what it leaves is of no use when one of them means something else.
     `follow_inputs` and `max_age` are the defaults of its freshness policy, without a schedule of its own.
@@ -47,6 +48,7 @@ class FlowShape:
     run_kind: str
     leaves: Output
     computed_from: tuple[str, ...] = ()
+    added: Mapping[str, object] = field(default_factory=dict)
     for_readers: Mapping[str, set[str]] = field(default_factory=dict)
     neutral_of: frozenset[str] = frozenset()
     by_definition: bool = True
@@ -66,7 +68,7 @@ class _Shapes(dict[FlowKind, FlowShape]):
     """Shapes by kind; that of a flow that a definition brings is one for all of them."""
 
     def __missing__(self, kind: FlowKind) -> FlowShape:
-        return FlowShape(f"{kind.value.title().replace('_', '')}Run", Output.NOTHING)
+        return FlowShape(f"{kind.value.title().replace('-', '')}Run", Output.NOTHING)
 
 
 SHAPES: Mapping[FlowKind, FlowShape] = _Shapes(
@@ -75,6 +77,7 @@ SHAPES: Mapping[FlowKind, FlowShape] = _Shapes(
             "RefreshRun",
             Output.ROWS,
             computed_from=("signal_spec",),
+            added=MappingProxyType({"signal_spec.date_frequency": "daily"}),
             for_readers=MappingProxyType({"signal_spec": {"neutral"}}),
         ),
         FlowKind.PREVIEW: FlowShape("PreviewRun", Output.NOTHING, computed_from=("date_range", "universe")),
@@ -105,6 +108,9 @@ SHAPES: Mapping[FlowKind, FlowShape] = _Shapes(
             "BacktestRun",
             Output.ROWS,
             computed_from=("assets", "benchmark", "date_range", "config"),
+            added=MappingProxyType(
+                {"assets.universe": None, "date_range.frequency": "daily", "config.rebalance_day": None}
+            ),
             neutral_of=frozenset({"secondary"}),
             second_stores=(TRADES,),
         ),

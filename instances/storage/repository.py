@@ -73,14 +73,14 @@ class Repository:
             return config_hash, _applied_instances(session, names)
 
     def flow(self, instance: str, kind: str = "") -> FlowRecord:
-        """Return one flow of an instance: that of a kind, or the only one that it has.
+        """Return one flow of an instance: that of a kind, or the only one of its type, whatever a package brings.
 
         Raises `UnknownInstance`, `UnknownFlow`.
         """
         flows = self.flows(instances=[instance])
         if not flows:
             self.spec(instance)
-        found = [flow for flow in flows if not kind or flow.kind == kind]
+        found = [flow for flow in flows if (flow.kind == kind if kind else flow.kind.built_in)]
         if len(found) != 1:
             raise UnknownFlow(instance, kind, [flow.kind for flow in flows])
         return found[0]

@@ -64,6 +64,8 @@ def _stability(now: "NDArray[np.float64]", then: "NDArray[np.float64]") -> float
     import numpy as np
 
     edges = np.unique(np.quantile(then, np.linspace(0, 1, BINS + 1)[1:-1]))
+    if edges[0] <= then.min():  # many rows have the least value: what is below it has a bin of its own
+        edges = np.insert(edges, 0, np.nextafter(edges[0], -np.inf))
     p, q = (np.bincount(np.searchsorted(edges, each), minlength=len(edges) + 1) / len(each) for each in (now, then))
     p, q = p.clip(min=LEAST_SHARE), q.clip(min=LEAST_SHARE)
     return float(((p - q) * np.log(p / q)).sum())

@@ -45,8 +45,8 @@ def selected_weights(
     scores = primary.reindex(decisions)
     if scores.notna().sum().sum() == 0:
         raise ResearchError(
-            "the primary signal has no score on any day of decision: give it values on the last trading day of each "
-            "period, or rebalance daily"
+            "the primary signal has no score on any day of decision: give it values on these days, the last "
+            "trading day of each period unless rebalance_day says another one, or rebalance daily"
         )
     seconds = [(each.scores.reindex(index=decisions, columns=scores.columns), each.neutral) for each in vetoes]
     weights = pd.DataFrame(0.0, index=decisions, columns=scores.columns)

@@ -45,6 +45,9 @@ def test_a_flow_of_a_package_follows_the_refresh_and_takes_its_parameters(play: 
         assert set(row.metrics or {}) == {"volatility_A", "volatility_B"}
         assert (await lab.verdict("walks.report")).status == "READY"
         assert (await lab.run("walks.report")).name == "Skipped"
+        again = await lab.run("walks.report", parameters={"days": 7})
+        assert (again.name, again.message) == ("Completed", "2 walks over 7 days")
+        assert lab.services.repository.flow(f"{lab.prefix}walks").kind == "refresh"  # of its type there is one
         deployment = await lab.client.read_deployment(lab.deployment("walks.report"))
         assert deployment.entrypoint == "flows/packaged.py:packaged"
         schema = deployment.parameter_openapi_schema or {}

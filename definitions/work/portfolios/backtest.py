@@ -80,6 +80,7 @@ def backtest(
     reference = None if benchmark is None else benchmark_equity(_only(benchmark), result.equity)
     found = _Found(result, reference, _name(benchmark), len(targets), span.frequency)
     about = [] if members is None else _about_members(members.loc[targets.index], closes, universe)
+    about += [] if primary is None else _about_scores(primary, targets.index)
     return _kept(equity_store, trades_store, found, about)
 
 
@@ -194,6 +195,18 @@ def _about_members(members: "pd.DataFrame", prices: "pd.DataFrame", universe: In
         return lines
     shown = ", ".join(unpriced[:SHOWN]) + (" ..." if unpriced[SHOWN:] else "")
     return [*lines, f"**{len(unpriced):,} of them have no prices**, and could not be held: {shown}.", ""]
+
+
+def _about_scores(primary: Input, decided: "pd.DatetimeIndex") -> list[str]:
+    """Return as Markdown on how many days of decision there was no score, so that nothing is held from then on."""
+    scored = _scores(primary).reindex(decided).notna().any(axis=1)
+    if scored.all():
+        return []
+    return [
+        f"**On {(~scored).sum():,} of {len(scored):,} days of decision {primary.instance} has no score**, and nothing "
+        "was held from then on: a signal must have values on these days.",
+        "",
+    ]
 
 
 def _weight_column(weights: Input) -> str:

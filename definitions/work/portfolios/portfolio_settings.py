@@ -95,7 +95,8 @@ class BacktestConfig(Parameters):
     rebalance_day: Weekday | Annotated[int, Field(ge=1, le=31)] | None = Field(
         default=None,
         description="The day of each week (monday to sunday) or of each month (1 to 31) at whose close weights are "
-        "decided; the trading day before it where it is none; none: the last trading day of the period.",
+        "decided; the trading day before it where it is none, else the first after it; none: the last trading day of "
+        "the period.",
     )
     transaction_costs: Annotated[float, AfterValidator(_share)] = Field(
         default=0.0005,

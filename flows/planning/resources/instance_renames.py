@@ -124,6 +124,8 @@ async def _rename_blocks(services: Services, names: Mapping[str, str], state: De
         if name not in names and spec != saved.spec:
             told = saved.spec.model_dump(mode="json")
             changed = {field for field, value in spec.model_dump(mode="json").items() if value != told.get(field)}
+            if saved.note is not None:  # written in today's form, it would mean something else
+                changed.add("config")
             await writer.rejoin(spec, _own_parts(after, name), changed)
     for old in sorted(names.keys() & before.ids.keys(), key=lambda name: not _has_parts(before, name)):
         await services.prefect.delete_block(before.ids[old])

@@ -1,10 +1,13 @@
 """Flows that a definition brings: what can't be one."""
 
+from typing import Any
+
 import pytest
 from pydantic import BaseModel
 
-from definitions.contract import FlowKind
+from definitions.contract import Definition, FlowKind, Kind
 from definitions.errors import InvalidConfig, InvalidFlowSpec
+from definitions.parameters import NoParameters
 from definitions.work.flow_spec import FlowRequest, FlowSpec
 from definitions.work.outcome import Outcome
 
@@ -23,10 +26,33 @@ def test_a_flow_that_there_is_cannot_be_brought(kind: str) -> None:
         FlowSpec(kind, work)
 
 
-@pytest.mark.parametrize("kind", ["", "Report", "a-b", "9lives", "x" * 41])
+@pytest.mark.parametrize("kind", ["", "Report", "a_b", "a-", "9lives", "x" * 41])
 def test_a_kind_is_a_word(kind: str) -> None:
-    with pytest.raises(InvalidFlowSpec, match=r"^a flow can't be of the kind .*: write a word of lower-case letters"):
+    with pytest.raises(InvalidFlowSpec, match=r"^a flow can't be of the kind .*: write it in lower-case letters"):
         FlowSpec(kind, work)
+
+
+def test_a_definition_says_at_once_what_it_cannot_bring() -> None:
+    def bring(kind: Kind, *specs: Any) -> Definition:
+        return Definition(kind, "x", 1, "X.", NoParameters, lambda parameters, resources: None, flow_specs=specs)
+
+    assert bring(Kind.PIPELINE, FlowSpec("risk-report", work)).flow_kinds == ("risk-report",)
+    for kind, specs, told in (
+        (Kind.STORE, [FlowSpec("report", work)], "store x@1 can't bring flows: its instances have none"),
+        (
+            Kind.PIPELINE,
+            [{"flow_kind": "report"}],
+            "flow_specs of pipeline x@1: {'flow_kind': 'report'} is not a FlowSpec",
+        ),
+        (
+            Kind.PIPELINE,
+            [FlowSpec("report", work)] * 2,
+            "flow_specs of pipeline x@1: there are two of the kind 'report'",
+        ),
+    ):
+        with pytest.raises(InvalidFlowSpec) as caught:
+            bring(kind, *specs)
+        assert str(caught.value).startswith(told)
 
 
 def test_parameters_have_defaults() -> None:

@@ -133,6 +133,7 @@ def test_an_interval_may_be_kept_within_hours_of_the_day() -> None:
     for change, told in (
         ({"end_time": None}, "start_time and end_time go together: give both"),
         ({"end_time": "09:30"}, "start_time and end_time are both 09:30; write a cron expression for one tick a day"),
+        ({"interval_minutes": 420}, "interval_minutes 420 is longer than the hours from 09:30 to 16:00: for one tick"),
         ({"interval_minutes": 25}, "interval_minutes 25 with start_time: it must divide an hour, like 15, or be whole"),
         ({"type": "manual"}, "start_time and end_time are of an interval; a manual schedule has none"),
         ({"end_time": "24:00"}, "'24:00' is no time of the day: write it as '16:00'"),

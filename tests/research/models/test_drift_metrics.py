@@ -60,3 +60,10 @@ def test_the_direction_is_that_of_known_targets() -> None:
     rows = frame(prediction=[1.0, -1.0, 2.0, 1.0, 0.0], target=[0.5, -3.0, -1.0, 0.0, None])
     assert direction_accuracy(rows) == pytest.approx(2 / 3)
     assert direction_accuracy(rows.tail(2)) is None
+
+
+def test_a_shift_below_the_least_value_that_many_rows_had_is_one() -> None:
+    then = pl.DataFrame({"a": [0.0] * 95 + [1.0] * 5})
+    for now in ([-3.0] * 95 + [1.0] * 5, [-1.0] * 100, [2.0] * 100):
+        assert drift_metrics(pl.DataFrame({"a": now}), then, ("a",))["psi"] > 5
+    assert drift_metrics(then, then, ("a",))["psi"] == 0
