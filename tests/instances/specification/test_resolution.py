@@ -161,6 +161,26 @@ def test_how_old_a_champion_may_be_does_not_count() -> None:
     assert hashes(target={"horizon": 3}) != hashes()
 
 
+SIGNAL_OF_BEFORE = "1d26af84caf2da26c532c8ee1145d36ee208b3667e06d619b9b897cc25c48b7d"
+BACKTEST_OF_BEFORE = "510c79b62bfeb8a09d67b46f153e87db512746b0190f8f02229e2375daeb6135"
+
+
+def test_fields_that_came_later_count_only_where_they_say_something_new() -> None:
+    """Else an upgrade would make each signal another feature, and each model on it one of no use."""
+
+    def backtest(**fields: Any) -> str:
+        given = {"name": "b", "type": "backtest", "assets": {"instance": "a"}, "signals": {"primary": "s"}}
+        spec = spec_adapter.validate_python(given | {"config": {"slippage_model": "linear"}} | fields)
+        return resolve([*PARTS, dataset("a"), signal("s", "a"), spec], DEFINITIONS)[-1].flows[0].config_hash
+
+    assert config_hash(signal("s", "a"), dataset("a")) == SIGNAL_OF_BEFORE
+    weekly = signal("s", "a", signal_spec={"date_frequency": "weekly"})
+    assert config_hash(weekly, dataset("a")) != SIGNAL_OF_BEFORE
+    assert backtest() == BACKTEST_OF_BEFORE
+    assert backtest(date_range={"frequency": "weekly"}) != BACKTEST_OF_BEFORE
+    assert backtest(config={"slippage_model": "linear", "rebalance_day": 5}) != BACKTEST_OF_BEFORE
+
+
 def test_the_neutral_value_of_a_filter_counts_for_the_backtest() -> None:
     given = {"name": "b", "type": "backtest", "assets": {"instance": "a"}}
     backtest = spec_adapter.validate_python(given | {"signals": {"primary": "s", "secondary": "filter"}})
