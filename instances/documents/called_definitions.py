@@ -3,30 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from research.errors import nearest, shown
+from research.errors import shown
 
 
 def is_called(definition: object) -> bool:
-    """Say whether a definition is an operator or a macro by its name: all of these are in upper case."""
-    return isinstance(definition, str) and definition.isidentifier() and definition.isupper()
+    """Say whether a definition is an operator or a macro, all of which are in upper case, and no pipeline."""
+    if not isinstance(definition, str) or not (definition.isidentifier() and definition.isupper()):
+        return False
+    from definitions.contract import Kind
+    from definitions.registry import default_registry
+
+    pipelines = {each.name for each in default_registry().newest(Kind.PIPELINE)}
+    return definition in _signatures() and definition not in pipelines
 
 
 def call(name: str, arguments: Mapping[str, Any]) -> str:
-    """Return the call of an operator or a macro with arguments by the names of its parameters.
+    """Return the call of an operator or a macro, which there is, with arguments by the names of its parameters.
 
     An argument is a number, a column or another expression. Raises `ValueError` with what is wrong, and the remedy.
     """
     signatures = _signatures()
-    if name not in signatures:
-        near = nearest(name, signatures)
-        raise ValueError(
-            f"there is no operator or macro {shown(name)}: "
-            + (
-                f"did you mean {near!r}?"
-                if near
-                else "see `optaic definitions operator` and `optaic definitions macro`"
-            )
-        )
     for parameters in signatures[name]:
         if set(parameters) == arguments.keys():
             return f"{name}({', '.join(_argument(arguments[each], each) for each in parameters)})"

@@ -98,6 +98,11 @@ def test_all_types_have_their_words_and_no_word_means_what_is_no_field() -> None
         ),
         (
             "experiment",
+            {"definition": "OWN", "config": {"x": 1}},
+            {"definition": "OWN", "config": {"x": 1}},
+        ),  # a pipeline
+        (
+            "experiment",
             {"definition_resource_id": "MEAN", "expression": "close / MEAN(close, 5)"},
             {"definition": "expression", "config": {"expression": "close / MEAN(close, 5)"}},
         ),
@@ -225,11 +230,6 @@ def test_the_guides_fields_in_our_words(type_: str, guides: dict[str, Any], of_o
             "signal_spec.min_value: means 'min', which is there too",
         ),
         ("signal", {"signal_spec": {"index_schema": {"colums": []}}}, "did you mean 'columns'?"),
-        (
-            "experiment",
-            {"definition": "MOMENTM", "config": {}},
-            "definition: there is no operator or macro 'MOMENTM': ",
-        ),
         (
             "experiment",
             {"definition": "RETURN", "config": {"x": 1}},
