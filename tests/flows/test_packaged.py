@@ -42,7 +42,7 @@ def test_a_flow_of_a_package_follows_the_refresh_and_takes_its_parameters(play: 
         assert run.name.startswith(f"{lab.prefix}walks.report ")
         row, inputs = last_run(lab, "walks.report")
         assert (row.kind, inputs) == ("ReportRun", {"walks"})
-        assert set(row.metrics or {}) == {"volatility_A", "volatility_B"}
+        assert set(row.metrics or {}) == {"volatility_A", "volatility_B", "duration_seconds"}
         assert (await lab.verdict("walks.report")).status == "READY"
         assert (await lab.run("walks.report")).name == "Skipped"
         again = await lab.run("walks.report", parameters={"days": 7})
