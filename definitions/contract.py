@@ -14,10 +14,10 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from definitions.errors import InvalidConfig, InvalidFlowSpec, config_problems
-from definitions.known_words import unknown_fields
+from definitions.errors import InvalidFlowSpec
+from definitions.parameters import parsed
 from definitions.status_aggregation import DEFAULT_CONTRACT, Aggregation, aggregation_of
 from research.errors import shown
 
@@ -390,10 +390,4 @@ class Definition:
 
         A field that the schema has not is one too, also where the schema itself would pass over it.
         """
-        try:
-            parameters = self.parameters.model_validate(dict(config))
-        except ValidationError as error:
-            raise InvalidConfig(self.ref, self.parameters, config_problems(self.parameters, error)) from error
-        if unknown := list(unknown_fields(self.parameters, config)):
-            raise InvalidConfig(self.ref, self.parameters, [f"config.{place}: {what}" for place, what in unknown])
-        return parameters
+        return parsed(self.parameters, config, self.ref)

@@ -1,10 +1,13 @@
-"""Bases of the parameters schemas of the built-in definitions."""
+"""Parameters: the bases of the schemas of the built-in definitions, and how values are checked against any schema."""
 
 import re
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from definitions.errors import InvalidConfig, config_problems
+from definitions.known_words import unknown_fields
 from definitions.numbers import LARGEST
 from research.errors import shown
 
@@ -42,3 +45,18 @@ class Parameters(BaseModel):
 
 class NoParameters(Parameters):
     """There is nothing to configure."""
+
+
+def parsed(schema: type[BaseModel], values: Mapping[str, Any], of: str, *, what: str = "config") -> BaseModel:
+    """Check values against the schema of something; `InvalidConfig` names each bad field.
+
+    A field that the schema has not is one too, also where the schema itself would pass over it. `what` is what the
+    values are called.
+    """
+    try:
+        found = schema.model_validate(dict(values))
+    except ValidationError as error:
+        raise InvalidConfig(of, schema, config_problems(schema, error, what=what), what=what) from error
+    if unknown := list(unknown_fields(schema, values)):
+        raise InvalidConfig(of, schema, [f"{what}.{place}: {problem}" for place, problem in unknown], what=what)
+    return found

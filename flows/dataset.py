@@ -48,8 +48,9 @@ def _check_rows(context: Context, rows: "pl.DataFrame", kept: StoreVersion | Non
         signal_spec = spec.signal_spec
         check_signal(rows, **signal_spec.model_dump(exclude=UNCHECKED | {"date_frequency"}))
         if signal_spec.date_frequency is not Frequency.DAILY:
-            known = context.store.scan(kept.version).collect() if kept is not None else None
-            check_date_frequency(rows, signal_spec.date_frequency, index_columns=signal_spec.index_columns, known=known)
+            columns = list(signal_spec.index_columns)
+            known = context.store.scan(kept.version).select(columns).collect() if kept is not None else None
+            check_date_frequency(rows, signal_spec.date_frequency, index_columns=columns, known=known)
 
 
 @flow_of(FlowKind.REFRESH)

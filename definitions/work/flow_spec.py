@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from definitions.contract import FlowKind, Input, Resources
-from definitions.errors import InvalidConfig, InvalidFlowSpec, config_problems
-from definitions.known_words import unknown_fields
-from definitions.parameters import NoParameters
+from definitions.errors import InvalidFlowSpec
+from definitions.parameters import NoParameters, parsed
 from definitions.work.outcome import Outcome
 from research.errors import shown
 
@@ -74,13 +73,4 @@ class FlowSpec:
 
     def parse(self, parameters: Mapping[str, Any]) -> BaseModel:
         """Check a run's parameters against their model; `InvalidConfig` names each bad field."""
-        who, what = f"the flow {self.kind}", "parameters"
-        try:
-            found = self.parameters.model_validate(dict(parameters))
-        except ValidationError as error:
-            problems = config_problems(self.parameters, error, what=what)
-            raise InvalidConfig(who, self.parameters, problems, what=what) from error
-        if unknown := list(unknown_fields(self.parameters, parameters)):
-            problems = [f"{what}.{place}: {problem}" for place, problem in unknown]
-            raise InvalidConfig(who, self.parameters, problems, what=what)
-        return found
+        return parsed(self.parameters, parameters, f"the flow {self.kind}", what="parameters")

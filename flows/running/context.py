@@ -9,8 +9,19 @@ from uuid import UUID
 
 import polars as pl
 
+from definitions.accessors.point_in_time import PointInTimeAccessor
 from definitions.accessors.simple import SimpleAccessor
-from definitions.contract import Input, Module, Optimizer, Pipeline, ReadRequest, Resources, Store, StoreVersion
+from definitions.contract import (
+    Accessor,
+    Input,
+    Module,
+    Optimizer,
+    Pipeline,
+    ReadRequest,
+    Resources,
+    Store,
+    StoreVersion,
+)
 from flows.integrations.services import Services
 from instances.errors import OptaicError
 from instances.specification.applied import AppliedInstance, FlowRecord
@@ -198,10 +209,16 @@ def _read(services: Services, applied: AppliedInstance, pin: Pin) -> Input:
         version=pin.version,
         neutral=neutral,
         known_as=known_as,
-        revised=not isinstance(source.accessor, SimpleAccessor) and _can_be_revised(source.store, pin.version),
+        revised=_can_be_revised(source.accessor, source.store, pin.version),
     )
 
 
-def _can_be_revised(store: Store, version: str) -> bool:
-    """Say whether the rows of a table say when they were known."""
-    return "knowledge_date" in store.scan(version).collect_schema().names()
+def _can_be_revised(accessor: Accessor, store: Store, version: str) -> bool:
+    """Say whether the rows of a table say when they were known; of our accessors each takes one kind of rows only."""
+    match accessor:
+        case SimpleAccessor():
+            return False
+        case PointInTimeAccessor():
+            return True
+        case _:
+            return "knowledge_date" in store.scan(version).collect_schema().names()

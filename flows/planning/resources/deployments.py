@@ -180,7 +180,7 @@ def _gives_a_schedule(step: Step) -> bool:
 def _kinds(state: DesiredState, services: Services) -> dict[str, tuple[FlowKind, ...]]:
     """Return the kinds of flows that an instance may have had: those of its type, and any of one that goes."""
     brought = services.registry.brought_flows
-    staying = {instance.spec.name: (*type_of(instance.spec).flows, *brought) for instance in state.instances}
+    staying = {i.spec.name: (*flows, *brought) for i in state.instances if (flows := type_of(i.spec).flows)}
     return dict.fromkeys(state.deleted, (*FlowKind, *brought)) | staying
 
 
